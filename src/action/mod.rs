@@ -1,0 +1,1 @@
+//! The hands: the only place that spawns programs, connects, and changes files. Rank 8.

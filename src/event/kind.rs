@@ -1,0 +1,624 @@
+//! Events and the envelope they are kept in.
+
+use super::card::{ActView, CardView, OptionView, UsedView};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of a run: lower-case letters, digits and dashes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(String);
+
+impl RunId {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = InvalidRunId;
+
+    fn try_from(text: String) -> Result<Self, InvalidRunId> {
+        let fits = !text.is_empty()
+            && text.len() <= 64
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if fits { Ok(Self(text)) } else { Err(InvalidRunId(text)) }
+    }
+}
+
+impl FromStr for RunId {
+    type Err = InvalidRunId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRunId> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+/// A text that is not a run id.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a run id (lower-case letters, digits and dashes)")]
+pub struct InvalidRunId(String);
+
+/// The place of a step in a run: `cause`, an item of a loop `reject[3]`, a step of a called runbook `call/inner`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepPath(pub String);
+
+impl fmt::Display for StepPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One line of a transcript.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counted from 1.
+    pub seq: u64,
+    /// When, by the wall clock.
+    pub time: Timestamp,
+    /// Milliseconds since the run started, by the boot-time clock.
+    pub elapsed_ms: u64,
+    /// Who.
+    pub actor: Actor,
+    /// The step, for events of a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepPath>,
+    /// The attempt, counted from 1, for events of an attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What happened.
+    pub event: Event,
+    /// SHA-256, in hex, of the previous line's bytes without its newline; 64 zeros on the first.
+    pub prev: String,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// The program, following the runbook.
+    Runwright,
+    /// A person.
+    Person(Operator),
+}
+
+/// A person, with how we know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// The name.
+    pub name: String,
+    /// How it is known; an operating system's user name is not a proof.
+    pub identity: IdentityKind,
+    /// The host they acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// How a person's name is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityKind {
+    /// The name of the operating system's user.
+    OsUser,
+    /// Written by the person (`--as NAME`).
+    Claimed,
+    /// A signature by a known key.
+    Signature,
+}
+
+/// What kind of run this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Everything is performed.
+    Run,
+    /// Reads only.
+    Probe,
+    /// Nothing.
+    Plan,
+}
+
+/// How an attempt or a step came out. A closed set (`semantics.md` 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did what it should.
+    Succeeded,
+    /// The target answered no, or nothing was sent.
+    Failed,
+    /// It took too long (reads; a change that takes too long is `unknown`).
+    TimedOut,
+    /// It was stopped.
+    Cancelled,
+    /// A person said no.
+    Declined,
+    /// It was left out; the reason stands beside.
+    Skipped,
+    /// Dry run.
+    NotPerformed,
+    /// It was started and its end was not seen.
+    Unknown,
+}
+
+/// What a diagnose or validate step says, apart from its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepVerdict {
+    /// Every `expect` holds.
+    Holds,
+    /// At least one does not.
+    DoesNotHold,
+    /// None fails, at least one is unknown.
+    CannotTell,
+}
+
+/// The result of a run (`semantics.md` 2, ruling 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunResult {
+    /// Every validate holds after the last change.
+    Resolved,
+    /// No validate and no change: it ran to its end.
+    Completed,
+    /// It ran to its end, and the goal is not met (or was not proven).
+    NotResolved,
+    /// Nothing needed doing.
+    NoAction,
+    /// Handed to people.
+    Escalated,
+    /// A person said no.
+    Declined,
+    /// A change failed or its outcome is unknown.
+    Failed,
+    /// No option was chosen.
+    Undecided,
+    /// Ended by the operator, with a reason.
+    Aborted,
+    /// The process died.
+    Interrupted,
+}
+
+/// The class of an error, as `tolerate` and `<id>.error` name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// A program ended with a code that is not in `ok`.
+    Exit(i32),
+    /// A program was ended by a signal.
+    Signal(i32),
+    /// It took longer than its `timeout`.
+    Timeout,
+    /// The connection was refused.
+    Refused,
+    /// The name does not resolve.
+    Dns,
+    /// The TLS handshake failed.
+    Tls,
+    /// The connection broke.
+    Connection,
+    /// An HTTP status that is not in `status`.
+    Status(u16),
+    /// A file, program or object is not there (HTTP 404 is `status`).
+    NotFound,
+    /// Permission was denied.
+    Denied,
+    /// The answer could not be used (invalid, too large).
+    BadAnswer,
+    /// An expression or value was refused before anything was sent.
+    BadValue,
+    /// The address is not among those the target allows.
+    Address,
+    /// Anything else of the machine: the disk is full, no process can be made.
+    System,
+    /// It was stopped by a person or by the end of the run.
+    Cancelled,
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "exit_{code}"),
+            Self::Signal(number) => write!(f, "signal_{number}"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Refused => f.write_str("refused"),
+            Self::Dns => f.write_str("dns"),
+            Self::Tls => f.write_str("tls"),
+            Self::Connection => f.write_str("connection"),
+            Self::Status(status) => write!(f, "status_{status}"),
+            Self::NotFound => f.write_str("not_found"),
+            Self::Denied => f.write_str("denied"),
+            Self::BadAnswer => f.write_str("bad_answer"),
+            Self::BadValue => f.write_str("bad_value"),
+            Self::Address => f.write_str("address"),
+            Self::System => f.write_str("system"),
+            Self::Cancelled => f.write_str("cancelled"),
+        }
+    }
+}
+
+/// A value as it is kept: JSON, or the reason why it is unknown, or only the name of a secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredValue {
+    /// Known. Time stamps and durations are kept as `{"$time": ..}` and `{"$duration": ..}` inside.
+    Value(serde_json::Value),
+    /// Not obtained.
+    Unknown(String),
+    /// Not yet (dry run).
+    NotYet(String),
+    /// Known, and not kept.
+    Secret(String),
+}
+
+/// An input as it was resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputView {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: StoredValue,
+    /// Where it came from, in words: `command line`, `environment prod`, `default`, `env STEMEDB_URL`.
+    pub source: String,
+}
+
+/// A program found before the first step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProgramView {
+    /// The name as written.
+    pub name: String,
+    /// The path that runs.
+    pub path: String,
+    /// Its version, when the runbook asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Output that was kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvidenceRef {
+    /// `stdout`, `stderr`, `body`, `diff`, `before`, or a name given by a person.
+    pub stream: String,
+    /// Bytes in all, after masking.
+    pub size: u64,
+    /// SHA-256 of the kept bytes, in hex.
+    pub sha256: String,
+    /// The first lines (at most 2 KiB), for people; the whole text when it is that short.
+    pub excerpt: String,
+    /// Whether the whole content is in `excerpt`, so that there is no file of its own.
+    #[serde(default)]
+    pub inline: bool,
+    /// Whether a bound cut it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+/// One `expect` as it was evaluated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckView {
+    /// The expression as written.
+    pub expression: String,
+    /// What it says.
+    pub verdict: StepVerdict,
+    /// The values it used.
+    pub used: Vec<UsedView>,
+    /// Why it cannot tell, or what clashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The door through which an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// The run's own terminal.
+    Terminal,
+    /// `runwright approve` and its like, by the inbox.
+    Inbox,
+    /// A flag of the command line (`--yes`), or `--answers`.
+    Flag,
+    /// The environment's policy.
+    Policy,
+    /// Time ran out.
+    Clock,
+}
+
+/// The answer to a gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateAnswer {
+    /// Which answer.
+    pub answer: AnswerKind,
+    /// Through which door.
+    pub door: Door,
+    /// Why, in the person's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The possible answers to a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerKind {
+    /// Go on.
+    Approved,
+    /// No: the step is declined and its dependents do not run.
+    Declined,
+    /// Leave this step out, and go on.
+    Skipped,
+    /// Nobody answered in time.
+    Expired,
+    /// The facts moved, or the step went away.
+    Voided,
+}
+
+/// What a parked run waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The step.
+    pub step: StepPath,
+    /// `gate`, `decide`, `ask`, `manual`, `when`.
+    pub what: String,
+    /// One line for people.
+    pub text: String,
+    /// The digest to approve, for a gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// A run began. Holds a frozen copy of the runbook.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// [`super::SEMANTICS`].
+        semantics: u32,
+        /// The version of the program.
+        version: String,
+        /// Plan, probe or run.
+        mode: Mode,
+        /// The runbook's id.
+        runbook: String,
+        /// The runbook's title.
+        title: String,
+        /// The name of its file as it was given.
+        file: String,
+        /// The whole text of that file.
+        text: String,
+        /// SHA-256 of that text, in hex.
+        digest: String,
+        /// The library's root, when there is one.
+        library: Option<String>,
+        /// The name of the environment, when there is one.
+        environment: Option<String>,
+        /// Whether it counts as production.
+        production: bool,
+        /// Who started it.
+        operator: Operator,
+        /// On which host.
+        host: String,
+        /// The id of that host's current boot.
+        boot: String,
+        /// The process.
+        pid: u32,
+        /// The id of the store, so that a copied run can be told.
+        store: String,
+        /// Inputs and where each came from.
+        inputs: Vec<InputView>,
+        /// Programs found.
+        programs: Vec<ProgramView>,
+        /// Things worth saying before the first step.
+        warnings: Vec<String>,
+    },
+    /// A target's identity was proven.
+    TargetProven {
+        /// The target's name.
+        target: String,
+        /// Its address.
+        address: String,
+        /// What it says it is, when the target declares an identity.
+        identity: Option<String>,
+    },
+    /// A target is not what it should be: the run stops.
+    TargetRefused {
+        /// The target's name.
+        target: String,
+        /// Its address.
+        address: String,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// A step was left out.
+    StepSkipped {
+        /// Why, in words.
+        reason: String,
+        /// Whether the operator did it, against the runbook.
+        #[serde(default)]
+        deviation: bool,
+    },
+    /// A `when` or a `decide` was settled.
+    Decided {
+        /// The options taken; for `when`: `yes` or `no`.
+        chosen: Vec<String>,
+        /// `evidence`, `person`, `otherwise`, `flag`.
+        by: String,
+        /// Each option with what the machine saw.
+        options: Vec<OptionView>,
+        /// The evidence table (`show`).
+        #[serde(default)]
+        shown: Vec<UsedView>,
+        /// The person's reason, or why the machine could not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What the option sets (`set:`).
+        #[serde(default)]
+        values: IndexMap<String, StoredValue>,
+    },
+    /// The items of a loop are known.
+    ItemsListed {
+        /// The items.
+        items: Vec<StoredValue>,
+    },
+    /// A gate was opened.
+    GateOpened {
+        /// How often this step's gate was opened, from 1.
+        number: u32,
+        /// The digest that an approval is bound to.
+        digest: String,
+        /// When an approval goes stale.
+        expires: Timestamp,
+        /// What is shown.
+        card: Box<CardView>,
+    },
+    /// A gate was answered.
+    GateAnswered {
+        /// Which opening.
+        number: u32,
+        /// The digest it was opened with.
+        digest: String,
+        /// The answer.
+        answer: GateAnswer,
+    },
+    /// A question was put to a person.
+    Asked {
+        /// What is asked, one line each.
+        questions: Vec<String>,
+    },
+    /// A person answered.
+    Answered {
+        /// The values.
+        values: IndexMap<String, StoredValue>,
+        /// Through which door.
+        door: Door,
+    },
+    /// An attempt is about to happen. On disk before the first effect.
+    AttemptStarted {
+        /// The act, resolved.
+        act: Box<ActView>,
+        /// Whether it changes something.
+        change: bool,
+    },
+    /// A program runs.
+    ProcessStarted {
+        /// Its process.
+        pid: u32,
+    },
+    /// An attempt ended.
+    AttemptEnded {
+        /// How.
+        outcome: Outcome,
+        /// The class of the error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorClass>,
+        /// One line about the error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// The result fields, bounded.
+        #[serde(default)]
+        fields: IndexMap<String, StoredValue>,
+        /// Output that was kept.
+        #[serde(default)]
+        evidence: Vec<EvidenceRef>,
+        /// How long it took.
+        took_ms: u64,
+        /// Processes that were still there and had to be ended, or could not be.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<String>,
+    },
+    /// A step is over.
+    StepEnded {
+        /// How.
+        outcome: Outcome,
+        /// What it says, for reads and for verified changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verdict: Option<StepVerdict>,
+        /// The values it captured.
+        #[serde(default)]
+        captures: IndexMap<String, StoredValue>,
+        /// Its checks.
+        #[serde(default)]
+        checks: Vec<CheckView>,
+        /// What it shows as evidence.
+        #[serde(default)]
+        shown: Vec<UsedView>,
+        /// Why it is not a success, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Whether a failure was answered by `on_failure`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        handled: bool,
+    },
+    /// Something for the report.
+    Noted {
+        /// The text.
+        text: String,
+    },
+    /// Something went otherwise than the runbook says (skipped, answered late, store trouble).
+    Deviated {
+        /// What.
+        text: String,
+    },
+    /// The wall clock jumped.
+    ClockMoved {
+        /// By how many milliseconds.
+        by_ms: i64,
+    },
+    /// The run ends as escalated.
+    Escalated {
+        /// To whom.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+        /// What is said.
+        text: String,
+    },
+    /// The run waits in the store for people; it has not ended.
+    RunParked {
+        /// For what.
+        waiting: Vec<Waiting>,
+    },
+    /// The run was suspended by the operator; it has not ended.
+    RunSuspended {
+        /// Why.
+        reason: String,
+    },
+    /// The closing event.
+    RunEnded {
+        /// The result.
+        result: RunResult,
+        /// Did it run to its end?
+        ran_to_end: bool,
+        /// Why not, or why the goal is not met; one line each.
+        reasons: Vec<String>,
+        /// Validations that hold.
+        holds: u32,
+        /// Validations in all.
+        validations: u32,
+        /// Changes made.
+        changes: u32,
+        /// Temporary changes still open, in words.
+        open_changes: Vec<String>,
+        /// Milliseconds waited for people.
+        waited_ms: u64,
+    },
+}

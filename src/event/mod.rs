@@ -1,0 +1,17 @@
+//! The vocabulary of what happened: data only.
+//!
+//! Rank 6. A run's state is the fold of its events and nothing else; the live screen, `show`, reports and a resume all
+//! read these. The types are the record's format: every change here is a change of the format (`docs/transcript.md`),
+//! and unknown fields of a newer version are kept readable by defaults.
+
+mod card;
+mod kind;
+
+pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
+pub use kind::{
+    Actor, AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, GateAnswer, IdentityKind, InputView, Mode,
+    Operator, Outcome, ProgramView, Record, RunId, RunResult, StepPath, StepVerdict, StoredValue, Waiting,
+};
+
+/// The version of the meaning of events; a resume under another major version is refused.
+pub const SEMANTICS: u32 = 1;

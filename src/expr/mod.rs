@@ -1,0 +1,19 @@
+//! The expression language: minijinja's syntax, filters and tests, evaluated with a third value, the *unknown*.
+//!
+//! Rank 1: uses `source` only. It knows values and names, not steps or runbooks.
+//!
+//! minijinja parses, and provides filters, tests and functions; the evaluation over its syntax tree is ours, because the
+//! logic of the unknown (Kleene's), typed comparison and the record of the values used are what the language promises.
+
+mod eval;
+mod functions;
+mod shape;
+mod syntax;
+mod template;
+mod value;
+
+pub use eval::{EvalError, Scope, Used, Verdict};
+pub use shape::{Names, Problem, Shape};
+pub use syntax::{Expr, ParseError, Reference};
+pub use template::{Piece, Place, Rendered, Template};
+pub use value::{SecretText, Unknown, UnknownSort, Value, from_json, is_secret, secret, to_json, unknown, unknown_of};

@@ -1,0 +1,1 @@
+//! A folder of runbooks with its `runwright.yaml`. Rank 3.

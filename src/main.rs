@@ -1,0 +1,3 @@
+//! The `runwright` program.
+
+fn main() {}

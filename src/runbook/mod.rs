@@ -1,0 +1,1 @@
+//! The document as written. Rank 2.

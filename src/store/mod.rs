@@ -1,0 +1,1 @@
+//! The record on disk: transcript, evidence, ledger, inbox, locks. Rank 8.

@@ -1,0 +1,1 @@
+//! Prompts on the terminal: gates, decisions, questions. Rank 8.
