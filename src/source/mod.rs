@@ -8,6 +8,7 @@ mod render;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Suggestion};
+pub(crate) use diagnostic::nearest;
 pub use file::{Source, Sp, Span};
 pub use render::{DiagnosticFormat, render};
 pub use yaml::{Data, Entry, Node, Scalar, Style, parse_yaml};
