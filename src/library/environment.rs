@@ -79,7 +79,7 @@ impl Environment {
     /// The map that expressions see as `env`.
     #[must_use]
     pub fn env_value(&self) -> Value {
-        Value::from_iter(self.values.iter().map(|(name, value)| (name.clone(), value.clone())))
+        Value::from_pairs(self.values.iter().map(|(name, value)| (name.clone(), value.clone())))
     }
 
     /// Makes sense of a record; problems go to the decoder.
@@ -167,4 +167,3 @@ impl Scope for Nothing {
         jiff::Timestamp::UNIX_EPOCH
     }
 }
-

@@ -129,14 +129,19 @@ impl Library {
         };
         let root = folder.canonicalize().map_err(failed(folder))?;
         let path = root.join(FILE_NAME);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(LibraryError::NotALibrary(root)),
             Err(source) => return Err(LibraryError::Io { path, source }),
         };
         let mut problems = Diagnostics::new();
-        let source = Source::new(path.display().to_string(), text);
-        let file = parse_library(&source, &mut problems);
+        let file = match Source::from_bytes(path.display().to_string(), &bytes) {
+            Ok(source) => parse_library(&source, &mut problems),
+            Err(unreadable) => {
+                problems.extend(unreadable);
+                None
+            }
+        };
         let mut runbooks = Vec::new();
         collect(&root, &root, 0, &mut runbooks)?;
         runbooks.sort_by(|a, b| a.relative.cmp(&b.relative));
@@ -229,8 +234,8 @@ fn runbook_file(root: &Path, path: PathBuf) -> Option<RunbookFile> {
 
 fn listed(file: &RunbookFile) -> Listed {
     let mut line = Listed { file: file.clone(), title: None, system: None, is_broken: true };
-    let Ok(text) = std::fs::read_to_string(&file.path) else { return line };
-    let source = Source::new(file.relative.display().to_string(), text);
+    let Ok(bytes) = std::fs::read(&file.path) else { return line };
+    let Ok(source) = Source::from_bytes(file.relative.display().to_string(), &bytes) else { return line };
     let mut problems = Diagnostics::new();
     if let Some(runbook) = parse_runbook(&source, &mut problems) {
         line.title = Some(runbook.title.value.clone());

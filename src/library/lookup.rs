@@ -89,8 +89,7 @@ impl Library {
 /// Whether this names a file: it has a `/` in it, or ends in `.yaml` or `.yml`. Anything else is an id.
 #[must_use]
 pub fn is_file_name(text: &str) -> bool {
-    text.contains('/')
-        || Path::new(text).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+    text.contains('/') || Path::new(text).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 /// Finds a runbook by its id or the name of its file; a file is not looked at. Runbooks inside the program are used when

@@ -103,9 +103,14 @@ impl Reader<'_> {
         if self.documents < 2 {
             return Ok(());
         }
-        Err(Diagnostic::error(self.source, "many-documents", span, "a second document starts here; one file is one document")
-            .hint("remove this `---`, or move what follows it into a file of its own")
-            .into())
+        Err(Diagnostic::error(
+            self.source,
+            "many-documents",
+            span,
+            "a second document starts here; one file is one document",
+        )
+        .hint("remove this `---`, or move what follows it into a file of its own")
+        .into())
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) -> Result<(), Stop> {

@@ -138,8 +138,13 @@ impl<'a> Tree<'a> {
         let Some(&(_, cost)) = self.anchors.get(&anchor) else {
             let name = self.source.slice(span).to_owned();
             self.report(
-                Diagnostic::error(self.source, "yaml-alias", span, format!("`{name}` stands inside the node it repeats"))
-                    .hint("a node cannot hold itself; write out what is meant"),
+                Diagnostic::error(
+                    self.source,
+                    "yaml-alias",
+                    span,
+                    format!("`{name}` stands inside the node it repeats"),
+                )
+                .hint("a node cannot hold itself; write out what is meant"),
             );
             return self.scalar("", Style::Plain, span, 0);
         };
@@ -283,9 +288,14 @@ impl<'a> Tree<'a> {
                 added.extend(entries.into_iter().filter(|entry| known.insert(entry.key.value.clone())));
             } else {
                 self.report(
-                    Diagnostic::error(self.source, "merge-value", merge.key, format!("`<<` merges maps, but found {what}"))
-                        .also(map.span, "this is not a map")
-                        .hint("write `<<: *name`, or `<<: [*first, *second]`, where each name is an anchored map"),
+                    Diagnostic::error(
+                        self.source,
+                        "merge-value",
+                        merge.key,
+                        format!("`<<` merges maps, but found {what}"),
+                    )
+                    .also(map.span, "this is not a map")
+                    .hint("write `<<: *name`, or `<<: [*first, *second]`, where each name is an anchored map"),
                 );
             }
         }

@@ -100,7 +100,8 @@ impl Scalar {
         let text = self.text.as_str();
         if self.is_quoted() {
             let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            let trap = Trap { why: "text in quotes is never a number".to_owned(), meant: bare.then(|| text.to_owned()) };
+            let trap =
+                Trap { why: "text in quotes is never a number".to_owned(), meant: bare.then(|| text.to_owned()) };
             return Err(self.not_a(wanted, Some(trap)));
         }
         match trap(text) {
@@ -128,7 +129,8 @@ impl Scalar {
         if self.is_empty() {
             return "nothing".to_owned();
         }
-        let mut start: String = self.text.chars().take(40).map(|char| if char.is_control() { ' ' } else { char }).collect();
+        let mut start: String =
+            self.text.chars().take(40).map(|char| if char.is_control() { ' ' } else { char }).collect();
         if start.len() < self.text.len() {
             start.push('…');
         }
@@ -179,13 +181,15 @@ fn leading_zero(sign: &str, digits: &str) -> Option<Trap> {
     }
     let plain = digits.trim_start_matches('0');
     let why = "some YAML readers take a leading zero for octal".to_owned();
-    let decimal = if plain.starts_with(|char: char| char.is_ascii_digit()) { plain.to_owned() } else { format!("0{plain}") };
+    let decimal =
+        if plain.starts_with(|char: char| char.is_ascii_digit()) { plain.to_owned() } else { format!("0{plain}") };
     let is_whole = decimal.bytes().all(|byte| byte.is_ascii_digit());
     Some(Trap { why, meant: is_whole.then(|| format!("{sign}{decimal}")) })
 }
 
 fn grouped(sign: &str, digits: &str) -> Option<Trap> {
     let joined: String = digits.chars().filter(|char| !matches!(char, '_' | ',' | ' ')).collect();
-    let is_grouped = joined.len() < digits.len() && !joined.is_empty() && joined.bytes().all(|byte| byte.is_ascii_digit());
+    let is_grouped =
+        joined.len() < digits.len() && !joined.is_empty() && joined.bytes().all(|byte| byte.is_ascii_digit());
     is_grouped.then(|| Trap { why: "digits are not grouped".to_owned(), meant: Some(format!("{sign}{joined}")) })
 }
