@@ -157,7 +157,13 @@ fn outputs(program: &Program, input: &Value, variables: &[Value]) -> Result<Vec<
 /// An error that the program itself raised, or ran into.
 fn refused(exception: Exn<'_, Val>) -> String {
     match exception.get_err() {
-        Ok(error) => format!("the jq program gave up: {}", crate::expr::kind::short(&error.to_string(), 160)),
+        Ok(error) => {
+            let said = match error.into_val() {
+                Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
+                other => other.to_string(),
+            };
+            format!("the jq program gave up: {}", crate::expr::kind::short(&said, 160))
+        }
         Err(_) => "the jq program asked to stop".to_owned(),
     }
 }
