@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 words! {
     /// What an environment asks before a change of one risk.
-    pub enum GatePolicy = "a gate policy" {
+    pub enum GateRule = "a gate rule" {
         /// Nothing.
         Pass = "pass",
         /// A yes.
@@ -19,19 +19,19 @@ words! {
 
 record! {
     /// What is asked before a change, by risk. What is left out follows the built-in policy.
-    pub struct GatePolicies = "gates" {
+    pub struct GateRules = "gates" {
         /// Before a change of low risk.
-        may low = "low": GatePolicy,
+        may low = "low": GateRule,
         /// Before a change of medium risk.
-        may medium = "medium": GatePolicy,
+        may medium = "medium": GateRule,
         /// Before a change of high risk.
-        may high = "high": GatePolicy,
+        may high = "high": GateRule,
         /// Before a change that cannot be undone.
-        may irreversible = "irreversible": GatePolicy,
+        may irreversible = "irreversible": GateRule,
     }
 }
 
-impl Default for GatePolicies {
+impl Default for GateRules {
     fn default() -> Self {
         Self { span: Span::default(), low: None, medium: None, high: None, irreversible: None }
     }
@@ -45,7 +45,7 @@ record! {
         /// Whether it is production (default: true).
         may production = "production": Sp<bool>,
         /// What is asked before a change, by risk.
-        may gates = "gates": GatePolicies,
+        may gates = "gates": GateRules,
         /// Values that expressions read as `env.NAME`.
         with values = "values": IndexMap<Sp<String>, Data>,
         /// Values of inputs by name; they outrank labels, variables, files and defaults.
@@ -66,7 +66,7 @@ pub struct Environment {
     /// Whether it is production; it is unless the file says otherwise.
     pub production: bool,
     /// What is asked before a change, by risk.
-    pub gates: GatePolicies,
+    pub gates: GateRules,
     /// What expressions read as `env.NAME`.
     pub values: IndexMap<String, Value>,
     /// Values of inputs by name.
@@ -116,10 +116,10 @@ fn check_name(name: &Sp<String>, decoder: &mut Decoder<'_>) {
 }
 
 /// A production environment may let only changes of low risk pass unasked.
-fn check_gates(environment: &str, gates: &GatePolicies, decoder: &mut Decoder<'_>) {
+fn check_gates(environment: &str, gates: &GateRules, decoder: &mut Decoder<'_>) {
     let rows = [("medium", gates.medium), ("high", gates.high), ("irreversible", gates.irreversible)];
     for (risk, policy) in rows {
-        if policy == Some(GatePolicy::Pass) {
+        if policy == Some(GateRule::Pass) {
             decoder.error_hint(
                 "production-gate",
                 gates.span,

@@ -37,7 +37,7 @@ fn an_environment_is_production_unless_it_says_otherwise() {
     assert!(file.environments["prod"].production);
     let drill = &file.environments["drill"];
     assert!(!drill.production);
-    assert_eq!(drill.gates.medium, Some(GatePolicy::Pass));
+    assert_eq!(drill.gates.medium, Some(GateRule::Pass));
     assert_eq!(drill.gates.irreversible, None);
     assert_eq!(drill.env_value().get_attr("size").unwrap().as_i64(), Some(5));
     assert_eq!(drill.inputs["url"].as_str(), Some("http://localhost"));
@@ -60,7 +60,7 @@ fn every_problem_of_the_file_is_told_at_once() {
     let problem =
         read("library: a\ndefault_environment: prdo\nenvironments:\n  Prod: {}\n  prod: { gates: { high: maybe } }\n")
             .unwrap_err();
-    assert!(problem.contains("`maybe` is not a gate policy"), "{problem}");
+    assert!(problem.contains("`maybe` is not a gate rule"), "{problem}");
     let problem = read("library: a\ndefault_environment: prdo\nenvironments:\n  Prod: {}\n  prod: {}\n").unwrap_err();
     assert!(problem.contains("environment-name") && problem.contains("`Prod`"), "{problem}");
     assert!(problem.contains("unknown-environment") && problem.contains("did you mean `prod`?"), "{problem}");

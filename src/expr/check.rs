@@ -1,0 +1,1 @@
+//! The checker of expressions (see `shape`).
