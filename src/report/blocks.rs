@@ -233,7 +233,7 @@ pub(crate) fn suspended(style: &Style, run: &str, reason: &str) -> Vec<String> {
 }
 
 /// The closing facts of a run.
-pub(crate) struct End<'a> {
+pub(crate) struct Closing<'a> {
     pub(crate) run: &'a str,
     pub(crate) result: RunResult,
     pub(crate) elapsed_ms: u64,
@@ -247,7 +247,7 @@ pub(crate) struct End<'a> {
     pub(crate) deviations: &'a [String],
 }
 
-impl End<'_> {
+impl Closing<'_> {
     pub(crate) fn lines(&self, style: &Style) -> Vec<String> {
         let (word, tone) = words::result(self.result);
         let mut out = vec![format!("{}  {}", style.paint(tone, word), self.time())];

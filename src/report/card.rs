@@ -38,7 +38,7 @@ pub fn card(frame: &CardFrame<'_>, style: &Style) -> Vec<String> {
     let risk = (format!("risk {}", style.text(&card.risk)), risk_tone(&card.risk));
     let step = StepInfo { depth: 0, ..frame.step.clone() };
     let mut out = headline(style, &step, &card.title, &[risk]);
-    let mut body = Frame::open(style, heading(card));
+    let mut body = Frame::open(style, &heading(card));
     body.moved(card);
     body.exact(&card.act.text);
     body.facts(card);
@@ -50,7 +50,7 @@ pub fn card(frame: &CardFrame<'_>, style: &Style) -> Vec<String> {
 /// The evidence of a card in full: every value, every item, the whole preview, the expressions.
 #[must_use]
 pub fn evidence(card: &CardView, style: &Style) -> Vec<String> {
-    let mut body = Frame::open(style, "evidence".to_owned());
+    let mut body = Frame::open(style, "evidence");
     for value in &card.because {
         body.value(value);
     }
@@ -74,7 +74,7 @@ pub fn evidence(card: &CardView, style: &Style) -> Vec<String> {
 /// Values in full, as the evidence of a decision.
 #[must_use]
 pub(crate) fn evidence_values(values: &[UsedView], style: &Style) -> Vec<String> {
-    let mut body = Frame::open(style, "evidence".to_owned());
+    let mut body = Frame::open(style, "evidence");
     for value in values {
         body.value(value);
     }
@@ -123,7 +123,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn open(style: &'a Style, heading: String) -> Self {
+    fn open(style: &'a Style, heading: &str) -> Self {
         let glyphs = style.glyphs();
         let start = format!("  {} {heading} ", glyphs.top);
         let rest = style.columns().saturating_sub(columns_of(&start) + 1);

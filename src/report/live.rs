@@ -1,6 +1,6 @@
 //! The screen of a run: a fold over its records that gives the lines to print, in the order things happen.
 
-use super::blocks::{End, Head, StepEnd, marked, parked, suspended, target};
+use super::blocks::{Closing, Head, StepEnd, marked, parked, suspended, target};
 use super::card::{CardFrame, card};
 use super::layout::{INDENT, headline, labelled, prose, table};
 use super::output::Output;
@@ -584,7 +584,7 @@ impl LiveScreen {
         else {
             return Vec::new();
         };
-        let end = End {
+        let end = Closing {
             run: &self.run,
             result: *result,
             elapsed_ms: record.elapsed_ms,

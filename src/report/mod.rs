@@ -30,3 +30,6 @@ pub use show::{Recorded, show_json, show_json_value, show_text};
 pub use steps::{StepInfo, StepTable};
 pub use style::Style;
 pub use words::span;
+
+#[cfg(test)]
+mod tests;

@@ -75,9 +75,9 @@ pub fn output_line(text: &str) -> String {
             continue;
         }
         if character == '\t' {
-            out.push_str("    ")
+            out.push_str("    ");
         } else {
-            push_visible(&mut out, character)
+            push_visible(&mut out, character);
         }
         rest = &rest[character.len_utf8()..];
     }
@@ -193,7 +193,7 @@ pub fn shell_quote<S: AsRef<str>>(argv: &[S]) -> String {
 fn quote_word(out: &mut String, word: &str, first: bool) {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(&byte);
     // A first word with `=` would be an assignment; a leading `=` is a path look-up in zsh.
-    let bare = !word.is_empty() && word.bytes().all(plain) && !word.starts_with('=') && !(first && word.contains('='));
+    let bare = !word.is_empty() && word.bytes().all(plain) && !(word.starts_with('=') || first && word.contains('='));
     if bare {
         out.push_str(word);
     } else if word.chars().any(is_treacherous) {
