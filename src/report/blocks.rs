@@ -1,6 +1,7 @@
 //! The blocks of a run's text: its head, its steps, its end. Each is a function from facts to lines.
 
-use super::layout::{INDENT, headline, labelled, prose, table};
+use super::layout::{INDENT, headline, labelled, prose};
+use super::prompt::value_table;
 use super::steps::StepInfo;
 use super::style::{Style, Tone, columns_of, pad};
 use super::value::{short, used};
@@ -141,11 +142,9 @@ impl StepEnd<'_> {
     }
 
     fn values(&self, style: &Style) -> Vec<String> {
-        let room = style.columns().saturating_sub(INDENT + 20).max(20);
-        let mut rows: Vec<(String, String)> =
-            self.captures.iter().map(|(name, value)| (style.text(name), short(style, value, room))).collect();
-        rows.extend(self.shown.iter().map(|used| (style.text(&used.name), short(style, &used.value, room))));
-        table(style, INDENT, &rows)
+        let captures = self.captures.iter().map(|(name, value)| (name.as_str(), value));
+        let shown = self.shown.iter().map(|used| (used.name.as_str(), &used.value));
+        value_table(style, captures.chain(shown))
     }
 
     fn trouble(&self, style: &Style) -> Vec<String> {
@@ -175,7 +174,7 @@ fn excerpt(style: &Style, kept: &EvidenceRef) -> Vec<String> {
     let side = style.glyphs().side;
     let mut out = Vec::new();
     let left_out = if from > 0 || !kept.inline { ", in part" } else { "" };
-    out.push(format!("{}{} ({} bytes{left_out})", " ".repeat(INDENT), style.text(&kept.stream), kept.size));
+    out.extend(prose(style, INDENT, &format!("{} ({} bytes{left_out})", style.text(&kept.stream), kept.size)));
     for line in &lines[from..] {
         let text = super::sanitize::output_line(line);
         let text = if style.unicode { text } else { style.text(&text) };
@@ -205,11 +204,19 @@ fn check_lines(style: &Style, check: &CheckView) -> Vec<String> {
     out
 }
 
+/// A state of the run, and what it means.
+fn loud(style: &Style, word: &str, text: &str) -> Vec<String> {
+    let mut out = labelled(style, 0, word, "  ", text);
+    if let Some(first) = out.first_mut() {
+        *first = first.replacen(word, &style.paint(Tone::Attention, word), 1);
+    }
+    out
+}
+
 /// What a parked run waits for, with the commands that settle it.
 pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting]) -> Vec<String> {
     let count = if waiting.len() == 1 { "1 answer is".to_owned() } else { format!("{} answers are", waiting.len()) };
-    let mut out =
-        vec![format!("{}  the run waits in the store; {count} needed", style.paint(Tone::Attention, "PARKED"))];
+    let mut out = loud(style, "PARKED", &format!("the run waits in the store; {count} needed"));
     for wait in waiting {
         let step = style.text(&wait.step.0);
         out.extend(labelled(style, 2, &style.text(&wait.what), " ", &format!("{step}: {}", style.text(&wait.text))));
@@ -225,8 +232,7 @@ pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting]) -> Vec<Strin
 
 /// A run that was left by its operator.
 pub(crate) fn suspended(style: &Style, run: &str, reason: &str) -> Vec<String> {
-    let word = style.paint(Tone::Attention, "SUSPENDED");
-    let mut out = vec![format!("{word}  nothing is undone and nothing is closed; the run can go on")];
+    let mut out = loud(style, "SUSPENDED", "nothing is undone and nothing is closed; the run can go on");
     out.extend(labelled(style, 2, "because ", " ", &style.text(reason)));
     out.extend([format!("  go on    runwright resume {run}"), format!("  record   runwright show {run}")]);
     out
@@ -250,17 +256,20 @@ pub(crate) struct Closing<'a> {
 impl Closing<'_> {
     pub(crate) fn lines(&self, style: &Style) -> Vec<String> {
         let (word, tone) = words::result(self.result);
-        let mut out = vec![format!("{}  {}", style.paint(tone, word), self.time())];
+        let mut out = labelled(style, 0, word, "  ", &self.time());
+        if let Some(first) = out.first_mut() {
+            *first = first.replacen(word, &style.paint(tone, word), 1);
+        }
         for reason in self.reasons {
-            out.extend(fact(style, "because", &style.text(reason)));
+            out.extend(labelled(style, 2, &pad("because", 16), " ", &style.text(reason)));
         }
         let ran = if self.ran_to_end { "yes" } else { "no" };
-        out.extend(fact(style, "ran to the end", ran));
-        out.extend(fact(style, "goal met", &self.goal()));
-        out.extend(fact(style, "changes made", &self.changes.to_string()));
+        out.extend(fact(style, "ran to the end", ran, ""));
+        out.extend(self.goal(style));
+        out.extend(fact(style, "changes made", &self.changes.to_string(), ""));
         out.extend(self.clean(style));
         out.extend(self.deviating(style));
-        out.extend(fact(style, "record", &format!("runwright show {}", self.run)));
+        out.extend(command("record", &format!("runwright show {}", self.run)));
         out
     }
 
@@ -273,50 +282,57 @@ impl Closing<'_> {
         format!("in {all} (machine {machine}, waiting for people {})", words::span(self.waited_ms))
     }
 
-    fn goal(&self) -> String {
+    fn goal(&self, style: &Style) -> Vec<String> {
         let proof = format!("{} of {} validations hold", self.holds, self.validations);
-        match (self.result, self.validations) {
-            (RunResult::Resolved, _) => format!("yes    {proof}"),
-            (RunResult::NoAction, 0) => "yes    nothing needed doing".to_owned(),
-            (RunResult::NoAction, _) => format!("yes    nothing needed doing; {proof}"),
-            (RunResult::Completed, _) => "not asked    this runbook validates nothing and changed nothing".to_owned(),
-            (_, 0) => "not proven    nothing was validated".to_owned(),
-            _ => format!("no     {proof}"),
-        }
+        let (word, text) = match (self.result, self.validations) {
+            (RunResult::Resolved, _) => ("yes", proof),
+            (RunResult::NoAction, 0) => ("yes", "nothing needed doing".to_owned()),
+            (RunResult::NoAction, _) => ("yes", format!("nothing needed doing; {proof}")),
+            (RunResult::Completed, _) => ("none", "this runbook validates nothing, and it changed nothing".to_owned()),
+            (_, 0) => ("no", "not proven: nothing was validated".to_owned()),
+            _ => ("no", proof),
+        };
+        fact(style, "goal met", word, &text)
     }
 
     fn clean(&self, style: &Style) -> Vec<String> {
         let Some((first, rest)) = self.open_changes.split_first() else {
-            return fact(style, "cleaned up", "yes");
+            return fact(style, "cleaned up", "yes", "");
         };
         let count = match self.open_changes.len() {
             1 => "1 open change".to_owned(),
             count => format!("{count} open changes"),
         };
-        let mut out = fact(style, "cleaned up", &format!("no     {count}: {}", style.text(first)));
+        let mut out = fact(style, "cleaned up", "no", &format!("{count}: {}", style.text(first)));
         for change in rest {
-            out.extend(fact(style, "", &format!("and {}", style.text(change))));
+            out.extend(fact(style, "", "", &format!("and {}", style.text(change))));
         }
-        out.extend(fact(style, "", &format!("undo with: runwright undo {}", self.run)));
+        out.extend(command(&pad("", 24), &format!("undo with: runwright undo {}", self.run)));
         out
     }
 
     fn deviating(&self, style: &Style) -> Vec<String> {
-        if self.deviations.is_empty() {
-            return fact(style, "deviations", "none");
+        let count = self.deviations.len();
+        if count == 0 {
+            return fact(style, "deviations", "none", "");
         }
+        let mut label = "deviations";
+        let mut word = count.to_string();
         let mut out = Vec::new();
-        let mut label =
-            format!("{} deviation{}", self.deviations.len(), if self.deviations.len() == 1 { "" } else { "s" });
         for deviation in self.deviations {
-            out.extend(fact(style, &std::mem::take(&mut label), &style.text(deviation)));
+            out.extend(fact(style, std::mem::take(&mut label), &std::mem::take(&mut word), &style.text(deviation)));
         }
         out
     }
 }
 
-fn fact(style: &Style, label: &str, text: &str) -> Vec<String> {
-    // The gaps inside ("yes    5 of 5") are ours; breaking between words would close them.
-    let line = format!("  {}{text}", pad(label, 17));
-    if columns_of(&line) <= style.columns() { vec![line] } else { labelled(style, 2, &pad(label, 16), " ", text) }
+/// One closing fact: what, in a word, and more about it.
+fn fact(style: &Style, label: &str, word: &str, text: &str) -> Vec<String> {
+    let lead = pad(label, 17) + &pad(word, 6);
+    labelled(style, 2, &lead, " ", text)
+}
+
+/// A closing fact that can be pasted, on one line.
+fn command(label: &str, text: &str) -> Vec<String> {
+    vec![format!("  {}{text}", pad(label, 17))]
 }

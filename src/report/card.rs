@@ -35,7 +35,7 @@ pub struct CardFrame<'a> {
 #[must_use]
 pub fn card(frame: &CardFrame<'_>, style: &Style) -> Vec<String> {
     let card = frame.card;
-    let risk = (format!("risk {}", style.text(&card.risk)), risk_tone(&card.risk));
+    let risk = (format!("risk {}", style.cut(&style.text(&card.risk), 12)), risk_tone(&card.risk));
     let step = StepInfo { depth: 0, ..frame.step.clone() };
     let mut out = headline(style, &step, &card.title, &[risk]);
     let mut body = Frame::open(style, &heading(card));
@@ -85,13 +85,13 @@ pub(crate) fn evidence_values(values: &[UsedView], style: &Style) -> Vec<String>
     body.lines
 }
 
-/// The act alone, without a box, so that it can be copied; each item's act for a list.
-#[must_use]
+/// The act alone, without a box, so that it can be copied; each item's act for a list. The first and the last line say
+/// what stands between them.
 pub(crate) fn act_to_copy(card: &CardView) -> Vec<String> {
-    let mut out: Vec<String> = super::sanitize::visible_block(&card.act.text).lines().map(str::to_owned).collect();
-    for item in card.items.iter().skip(1) {
-        out.push(super::sanitize::visible(&item.text));
-    }
+    let mut out = vec!["--- the act, to copy ---".to_owned()];
+    out.extend(super::sanitize::visible_block(&card.act.text).lines().map(str::to_owned));
+    out.extend(card.items.iter().skip(1).map(|item| super::sanitize::visible(&item.text)));
+    out.push("--- end of the act ---".to_owned());
     out
 }
 
@@ -125,7 +125,7 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn open(style: &'a Style, heading: &str) -> Self {
         let glyphs = style.glyphs();
-        let start = format!("  {} {heading} ", glyphs.top);
+        let start = style.cut(&format!("  {} {heading} ", glyphs.top), style.columns());
         let rest = style.columns().saturating_sub(columns_of(&start) + 1);
         let lines = vec![format!("{start}{}", glyphs.rule.repeat(rest)).trim_end().to_owned()];
         Self { style, lines }
@@ -149,8 +149,19 @@ impl<'a> Frame<'a> {
     /// `label     text`; each line of the text is broken between words and hangs under its beginning.
     fn fact(&mut self, label: &str, text: &str) {
         let label = self.style.text(label);
-        let indent = columns_of(&label).max(LABEL) + 1;
+        let mut indent = columns_of(&label).max(LABEL) + 1;
         let mut lead = pad(&label, indent);
+        if indent * 2 > self.room() {
+            // A label that leaves no room stands on lines of its own.
+            let side = self.style.glyphs().side;
+            let pieces = break_exact(&label, self.room());
+            self.lines.extend(pieces.into_iter().map(|piece| format!("  {side} {piece}")));
+            indent = LABEL + 1;
+            lead = " ".repeat(indent);
+            if text.is_empty() {
+                return;
+            }
+        }
         let lines = self.style.lines(text);
         for line in if lines.is_empty() { vec![String::new()] } else { lines } {
             for piece in break_words(&line, self.room().saturating_sub(indent).max(16)) {
@@ -261,7 +272,8 @@ impl<'a> Frame<'a> {
             parts.push(format!("the act above has {lines} lines"));
         }
         parts.push(format!("an answer is good for {}", whole_span(frame.good_for_ms)));
-        parts.push(format!("digest {}", frame.digest.chars().take(8).collect::<String>()));
+        let short: String = frame.digest.chars().take(8).collect();
+        parts.push(format!("digest {}", self.style.text(&short)));
         let text = parts.join(&format!(" {dot} "));
         for piece in break_words(&text, self.room()) {
             self.lines.push(format!("  {} {piece}", self.style.glyphs().side));
@@ -282,8 +294,12 @@ impl<'a> Frame<'a> {
             GateRequirement::Confirm => "[y]es to go on, or:".to_owned(),
             GateRequirement::Type { what, .. } => format!("type {} to go on, or:", self.style.text(what)),
         };
-        let text = format!("{go} [n]o {skip}[e]vidence no[t]e [l]ater [a]bort [?]");
-        let pieces = break_words(&text, self.room());
+        let letters = format!("[n]o {skip}[e]vidence no[t]e [l]ater [a]bort [?]");
+        let pieces = if columns_of(&go) + 1 + columns_of(&letters) <= self.room() {
+            vec![format!("{go} {letters}")]
+        } else {
+            [break_words(&go, self.room()), break_words(&letters, self.room())].concat()
+        };
         let last = pieces.len().saturating_sub(1);
         for (index, piece) in pieces.into_iter().enumerate() {
             let glyphs = self.style.glyphs();

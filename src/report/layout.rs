@@ -1,7 +1,7 @@
 //! The few shapes that all texts are made of: a headline, a table of names and values, a labelled fact.
 
 use super::steps::StepInfo;
-use super::style::{Style, Tone, break_words, columns_of, pad};
+use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 
 /// The blanks before everything that belongs to a headline.
 pub(crate) const INDENT: usize = 12;
@@ -22,6 +22,11 @@ pub(crate) fn headline(style: &Style, step: &StepInfo, title: &str, right: &[(St
     let title = style.text(title);
     let mut below = Vec::new();
     let mut first = lead.trim_end().to_owned();
+    let mut above = Vec::new();
+    if columns_of(&first) > style.columns() {
+        above = break_exact(&first, style.columns());
+        first = above.pop().unwrap_or_default();
+    }
     if !title.is_empty() {
         if beside >= LEAST {
             let mut pieces = break_words(&title, beside).into_iter();
@@ -34,7 +39,7 @@ pub(crate) fn headline(style: &Style, step: &StepInfo, title: &str, right: &[(St
         }
     }
     let painted = first.replacen(&kind, &style.paint(Tone::Kind, &kind), 1);
-    let mut out = Vec::with_capacity(1 + below.len());
+    let mut out = above;
     let tail: Vec<String> = right.iter().map(|(text, tone)| style.paint(*tone, text)).collect();
     if end == 0 {
         out.push(painted);
@@ -62,6 +67,12 @@ pub(crate) fn table(style: &Style, indent: usize, rows: &[(String, String)]) -> 
 /// A label and its text: the text is broken between words and hangs under its beginning.
 pub(crate) fn labelled(style: &Style, indent: usize, label: &str, gap: &str, text: &str) -> Vec<String> {
     let lead = format!("{}{label}{gap}", " ".repeat(indent));
+    if columns_of(&lead) + LEAST > style.columns() {
+        // A label that leaves no room stands on lines of its own.
+        let mut out = break_exact(lead.trim_end(), style.columns());
+        out.extend(prose(style, indent + 4, text));
+        return out;
+    }
     let hang = columns_of(&lead).min(style.columns() / 2);
     let mut pieces = break_words(text, style.columns().saturating_sub(columns_of(&lead)).max(LEAST)).into_iter();
     let mut out = vec![format!("{lead}{}", pieces.next().unwrap_or_default()).trim_end().to_owned()];

@@ -5,7 +5,7 @@ use super::card::{CardFrame, card};
 use super::layout::{INDENT, headline, labelled, prose, table};
 use super::output::Output;
 use super::problem::{Problem, problem};
-use super::prompt::{option_table, option_title, shown_table};
+use super::prompt::{boxed, option_table, option_title, shown_table, value_table};
 use super::steps::{StepInfo, StepTable, is_item};
 use super::style::{Style, Tone};
 use super::value::short;
@@ -21,6 +21,9 @@ use std::collections::HashMap;
 
 /// Items of a loop that get a line each when they succeed; beyond, only trouble is shown.
 const ITEM_LINES: usize = 20;
+
+/// Below so many columns the time of day stands on a line of its own.
+const NARROW: usize = 60;
 
 /// What a screen shows beside the lines of the run.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +70,11 @@ pub struct LiveScreen {
     run: String,
     running: IndexMap<StepPath, Running>,
     targets: HashMap<String, (String, Option<String>)>,
+    /// Steps left out since the last line, with the reason.
     skipped: Vec<(String, String)>,
+    skipped_at: Option<Timestamp>,
+    /// Whether something stands below the head.
+    begun: bool,
     deviations: Vec<String>,
     output: Output,
     places: HashMap<StepPath, String>,
@@ -85,6 +92,8 @@ impl LiveScreen {
             running: IndexMap::new(),
             targets: HashMap::new(),
             skipped: Vec::new(),
+            skipped_at: None,
+            begun: false,
             deviations: Vec::new(),
             output: Output::default(),
             places: HashMap::new(),
@@ -105,9 +114,16 @@ impl LiveScreen {
         if lines.is_empty() {
             return lines;
         }
-        let mut out = self.take_skipped(&inner);
-        out.extend(lines);
-        self.timed(record.time, out)
+        let mut out = Vec::new();
+        if record.step.is_some() && !std::mem::replace(&mut self.begun, true) {
+            out.push(String::new());
+        }
+        if let Some(time) = self.skipped_at.take() {
+            let skipped = self.take_skipped(&inner);
+            out.extend(self.timed(time, skipped));
+        }
+        out.extend(self.timed(record.time, lines));
+        out
     }
 
     /// The last line of a run that was sealed: the head of its record.
@@ -118,7 +134,8 @@ impl LiveScreen {
             (Some(first), Some(last)) if head.len() > 20 => format!("{first}{}{last}", self.style.glyphs().cut),
             _ => head,
         };
-        vec![format!("  {:<17}{short}", "head")]
+        let inset = self.style.columns() - self.inner_style().columns();
+        labelled(&self.style, inset + 2, "head            ", " ", &short)
     }
 
     /// Takes a piece of output of a running step.
@@ -167,7 +184,7 @@ impl LiveScreen {
     }
 
     fn inner_style(&self) -> Style {
-        let taken = if self.options.clock { 10 } else { 0 };
+        let taken = if self.options.clock && self.style.columns() >= NARROW { 10 } else { 0 };
         Style { width: self.style.columns().saturating_sub(taken), ..self.style }
     }
 
@@ -175,6 +192,11 @@ impl LiveScreen {
     fn timed(&self, time: Timestamp, lines: Vec<String>) -> Vec<String> {
         if !self.options.clock {
             return lines;
+        }
+        if self.style.columns() < NARROW {
+            let mut out = lines;
+            out.insert(usize::from(out.first().is_some_and(String::is_empty)), words::clock(time));
+            return out;
         }
         let mut stamp = Some(words::clock(time));
         let put = |line: String| match (line.is_empty(), stamp.take_if(|_| !line.is_empty())) {
@@ -221,8 +243,14 @@ impl LiveScreen {
             }
             (Event::Escalated { to, text }, _) => {
                 let to = to.as_deref().map(|to| format!(" to {}", style.text(to))).unwrap_or_default();
-                let mut out = vec![String::new(), format!("{}{to}", style.paint(Tone::Attention, "ESCALATED"))];
-                out.extend(style.lines(text).iter().flat_map(|line| prose(style, 2, line)));
+                let head = style.paint(Tone::Attention, "ESCALATED");
+                let mut out = vec![String::new()];
+                out.extend(
+                    labelled(style, 0, "ESCALATED", "", &to)
+                        .into_iter()
+                        .map(|line| line.replacen("ESCALATED", &head, 1)),
+                );
+                out.extend(boxed(style, text));
                 out
             }
             (Event::RunParked { waiting }, _) => spaced(parked(style, &self.run, waiting)),
@@ -235,7 +263,10 @@ impl LiveScreen {
 
     fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
         match &record.event {
-            Event::StepSkipped { reason, deviation } => self.step_skipped(path, reason, *deviation),
+            Event::StepSkipped { reason, deviation } => {
+                self.skipped_at.get_or_insert(record.time);
+                self.step_skipped(path, reason, *deviation)
+            }
             Event::Decided { .. } => self.decided(record, path, style),
             Event::ItemsListed { items } => {
                 let step = self.steps.find(path);
@@ -257,10 +288,9 @@ impl LiveScreen {
             Event::Answered { values, door } => {
                 self.entry(path).waiting = None;
                 let step = self.steps.find(path);
-                let rows: Vec<_> =
-                    values.iter().map(|(name, value)| (style.text(name), short(style, value, 50))).collect();
+                let values = value_table(style, values.iter().map(|(name, value)| (name.as_str(), value)));
                 let mut out = self.opening(&step, path, style, "answered");
-                out.extend(table(style, INDENT, &rows));
+                out.extend(values);
                 let who = style.text(&words::actor(&record.actor));
                 out.extend(prose(style, INDENT, &format!("by {who} {}", words::door(*door))));
                 out
@@ -368,7 +398,7 @@ impl LiveScreen {
             grouped.entry(reason).or_default().push(style.text(&step));
         }
         let line = |(reason, steps): (String, Vec<String>)| {
-            marked(style, Tone::Attention, "skipped", &format!(" {}: {}", steps.join(", "), style.text(&reason)))
+            marked(style, Tone::Attention, "skipped", &format!("{}: {}", steps.join(", "), style.text(&reason)))
         };
         grouped.into_iter().flat_map(line).collect()
     }
@@ -412,8 +442,8 @@ impl LiveScreen {
         let titles: Vec<String> = chosen.iter().map(title).collect();
         let titles = if titles.is_empty() { "no option".to_owned() } else { style.text(&titles.join(", ")) };
         out.extend(labelled(style, INDENT - 2, "->", " ", &format!("{titles} {by}")));
-        let rows: Vec<_> = values.iter().map(|(name, value)| (style.text(name), short(style, value, 50))).collect();
-        out.extend(table(style, INDENT, &rows));
+        let values = value_table(style, values.iter().map(|(name, value)| (name.as_str(), value)));
+        out.extend(values);
         out
     }
 
@@ -450,6 +480,7 @@ impl LiveScreen {
         let (word, _) = words::answer(answer.answer);
         let who = match (&record.actor, answer.answer) {
             (Actor::Runwright, AnswerKind::Expired | AnswerKind::Voided) => String::new(),
+            (Actor::Runwright, _) => format!(" {}", words::door(answer.door)),
             (who, _) => format!(" by {} {}", words::actor(who), words::door(answer.door)),
         };
         let why = answer.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -544,7 +575,8 @@ impl LiveScreen {
             shown,
             reason: reason.as_deref(),
             handled: *handled,
-            error: running.error.as_deref(),
+            // A change has told each of its attempts as it ended.
+            error: running.error.as_deref().filter(|_| !running.change),
             evidence: &running.evidence,
             location: self.places.get(path).map(String::as_str),
         };

@@ -3,12 +3,15 @@
 use super::card::{CardFrame, act_to_copy, card, evidence, evidence_values};
 use super::layout::{INDENT, headline, labelled, prose, table};
 use super::steps::{StepInfo, StepTable};
-use super::style::{Style, Tone, break_exact, columns_of, pad};
+use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::short;
 use super::words;
 use crate::engine::{Prompt, PromptKind, QuestionView};
-use crate::event::{OptionVerdict, OptionView, UsedView};
+use crate::event::{OptionVerdict, OptionView, StoredValue, UsedView};
 use jiff::Timestamp;
+
+/// The column of the author's guess: `  45 %  `.
+const GUESS: usize = 8;
 
 /// The text of a prompt, without the line to type on.
 #[must_use]
@@ -83,40 +86,51 @@ pub fn prompt_act(prompt: &Prompt) -> Vec<String> {
 
 /// The evidence table of a decision.
 pub(crate) fn shown_table(style: &Style, shown: &[UsedView]) -> Vec<String> {
-    let room = style.columns().saturating_sub(INDENT + 20);
-    let rows: Vec<_> =
-        shown.iter().map(|used| (style.text(&used.name), short(style, &used.value, room.max(20)))).collect();
+    value_table(style, shown.iter().map(|used| (used.name.as_str(), &used.value)))
+}
+
+/// Names and values under each other, each value short enough for its line.
+pub(crate) fn value_table<'a>(style: &Style, values: impl Iterator<Item = (&'a str, &'a StoredValue)>) -> Vec<String> {
+    let values: Vec<_> = values.map(|(name, value)| (style.text(name), value)).collect();
+    let widest = values.iter().map(|(name, _)| columns_of(name)).max().unwrap_or(0).min(style.columns() / 3);
+    let room = style.columns().saturating_sub(INDENT + widest + 2).max(16);
+    let rows: Vec<_> = values.into_iter().map(|(name, value)| (name, short(style, value, room))).collect();
     table(style, INDENT, &rows)
 }
 
-/// Options with the author's guess and the machine's view: `title   45 %   holds   top_share 0.95 > 0.5`.
+/// Options with the author's guess and the machine's view: `title   45 %   holds   top_share > 0.5  (top_share 0.95)`.
 pub(crate) fn option_table(style: &Style, options: &[OptionView], numbered: bool) -> Vec<String> {
     let titles: Vec<String> = options.iter().map(|option| style.text(option_title(option))).collect();
-    let widest = titles.iter().map(|title| columns_of(title)).max().unwrap_or(0).min(style.columns() * 2 / 5);
+    let guesses = if options.iter().any(|option| option.likelihood.is_some()) { GUESS } else { 0 };
     let views = options.iter().map(|option| words::option(option.verdict).len()).max().unwrap_or(0);
-    let guesses = options.iter().any(|option| option.likelihood.is_some());
+    let room = style.columns().saturating_sub(INDENT + 2 + guesses + views).max(12);
+    let beside = INDENT + 2 + guesses + views + 12 <= style.columns();
+    let longest = titles.iter().map(|title| columns_of(title)).max().unwrap_or(0);
+    let widest = if beside { longest.min(room) } else { style.columns().saturating_sub(INDENT) };
     let mut out = Vec::new();
     for (index, (option, title)) in options.iter().zip(&titles).enumerate() {
-        let number = if numbered { format!("{:>8}  ", index + 1) } else { " ".repeat(INDENT) };
-        let guess = match option.likelihood {
-            Some(percent) => format!("{percent:>4} %  "),
-            None if guesses => "        ".to_owned(),
-            None => String::new(),
-        };
+        let mut start = if numbered { format!("{:>10}  ", index + 1) } else { " ".repeat(INDENT) };
+        let mut pieces = break_words(title, widest.max(1));
+        // What belongs to the option stands beside the last line of its title.
+        let last = pieces.pop().unwrap_or_default();
+        for piece in pieces {
+            out.push(format!("{start}{piece}"));
+            start = " ".repeat(INDENT);
+        }
+        let guess = option.likelihood.map(|percent| format!("{percent:>4} %  ")).unwrap_or_default();
         let view = words::option(option.verdict);
-        let because = because(style, option);
-        let lead = format!("{number}{}  {guess}", pad(title, widest));
-        let tone = match option.verdict {
-            OptionVerdict::Holds => Tone::Good,
-            OptionVerdict::Unknown => Tone::Attention,
-            _ => Tone::Quiet,
+        let lead = if beside {
+            format!("{start}{}  {}", pad(&last, widest), pad(&guess, guesses))
+        } else {
+            out.push(format!("{start}{last}"));
+            format!("{}{}", " ".repeat(INDENT), guess.trim_start())
         };
-        let room = style.columns().saturating_sub(columns_of(&lead) + views + 2);
-        let word = style.paint(tone, view);
+        let because = because(style, option);
+        let word = style.paint(option_tone(option.verdict), view);
+        let gap = " ".repeat(views - view.len() + 2);
         if because.is_empty() {
             out.push(format!("{lead}{word}"));
-        } else if columns_of(&because) <= room {
-            let gap = " ".repeat(views - view.len() + 2);
+        } else if columns_of(&lead) + views + 2 + columns_of(&because) <= style.columns() {
             out.push(format!("{lead}{word}{gap}{because}"));
         } else {
             out.push(format!("{lead}{word}"));
@@ -124,6 +138,14 @@ pub(crate) fn option_table(style: &Style, options: &[OptionView], numbered: bool
         }
     }
     out
+}
+
+fn option_tone(verdict: OptionVerdict) -> Tone {
+    match verdict {
+        OptionVerdict::Holds => Tone::Good,
+        OptionVerdict::Unknown => Tone::Attention,
+        OptionVerdict::DoesNotHold | OptionVerdict::PersonsChoice => Tone::Quiet,
+    }
 }
 
 pub(crate) fn option_title(option: &OptionView) -> &str {
@@ -153,8 +175,8 @@ fn question_list(style: &Style, questions: &[QuestionView]) -> Vec<String> {
     prose(style, 2, &format!("{count}{many}; or: !note TEXT, !later, !abort, !help"))
 }
 
-/// Text of several lines that is not ours, behind a side mark.
-fn boxed(style: &Style, text: &str) -> Vec<String> {
+/// Text of several lines that is not ours, behind a side mark: it cannot pass for a frame of ours.
+pub(crate) fn boxed(style: &Style, text: &str) -> Vec<String> {
     let glyphs = style.glyphs();
     let mut out = Vec::new();
     for line in style.lines(text) {

@@ -37,10 +37,10 @@ pub fn show_text(run: &Recorded<'_>, style: &Style) -> Vec<String> {
         out.extend([format!("  go on    runwright resume {run}"), format!("  undo     runwright undo {run}")]);
     }
     if let Some(head) = run.head {
-        out.extend(screen.sealed(head).into_iter().map(|line| format!("{:10}{line}", "")));
+        out.extend(screen.sealed(head));
     }
     for finding in run.findings {
-        out.extend(super::layout::labelled(style, 2, "finding", "  ", &style.text(finding)));
+        out.extend(super::layout::labelled(style, 12, "finding", "  ", &style.text(finding)));
     }
     out
 }

@@ -137,7 +137,8 @@ pub(crate) fn pad(text: &str, columns: usize) -> String {
     out
 }
 
-/// Breaks a line without losing a character: after a blank where there is one in the last third, else anywhere.
+/// Breaks a line without losing a character: after a blank where there is one in the last third, else anywhere. Gives at
+/// least one line.
 pub(crate) fn break_exact(line: &str, columns: usize) -> Vec<String> {
     let mut out = Vec::new();
     let mut rest = line;

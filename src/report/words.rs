@@ -54,7 +54,7 @@ pub(crate) fn identity(kind: IdentityKind) -> &'static str {
 
 pub(crate) fn door(door: Door) -> &'static str {
     match door {
-        Door::Terminal => "at this terminal",
+        Door::Terminal => "at the terminal",
         Door::Inbox => "from another terminal",
         Door::Flag => "by flag",
         Door::Policy => "by the environment's policy",

@@ -7,12 +7,13 @@ use std::sync::{Mutex, PoisonError};
 /// Goes to the beginning of the line and erases it.
 const ERASE: &str = "\r\x1b[K";
 /// Said once when something happens while a person types.
-const NEWS: &str = "  (more has happened: it is shown after Enter alone, or when this is answered)";
+const NEWS: &str = "  (more has happened; Enter alone shows it; what you have typed still counts)";
 
 /// The one writer to the terminal: lines of the run, the line about what runs now, and the prompt of a person.
 ///
 /// While a prompt is open, lines of the run are held back and printed as soon as it is closed, or when the person asks
-/// for them with Enter alone. So the facts that an answer rests on stay right above it.
+/// for them with Enter alone. So the facts that an answer rests on stay right above it. One line says so the first time;
+/// half a word that was typed is then no longer seen, but it is still there.
 ///
 /// A write that fails is dropped: a run must not die because nobody can see it.
 pub struct Paper {

@@ -106,5 +106,6 @@ fn the_act_can_be_copied() {
     let mut view = sample::card();
     view.act.text = "#!/bin/sh\n\techo \u{1b}[2J".into();
     let gate = PromptKind::Gate { card: Box::new(view), digest: DIGEST.into(), expires: start(), may_skip: false };
-    assert_eq!(prompt_act(&asking(gate, "ban_agent", "x")), ["#!/bin/sh", "\techo \\u{1b}[2J"]);
+    let lines = prompt_act(&asking(gate, "ban_agent", "x"));
+    assert_eq!(lines[1..lines.len() - 1], ["#!/bin/sh", "\techo \\u{1b}[2J"]);
 }
