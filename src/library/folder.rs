@@ -142,9 +142,7 @@ impl Library {
                 None
             }
         };
-        let mut runbooks = Vec::new();
-        collect(&root, &root, 0, &mut runbooks)?;
-        runbooks.sort_by(|a, b| a.relative.cmp(&b.relative));
+        let runbooks = runbook_files(&root)?;
         Ok(Self { root, file, problems, runbooks })
     }
 
@@ -193,6 +191,20 @@ impl Library {
     pub fn list(&self) -> Vec<Listed> {
         self.runbooks.iter().map(listed).collect()
     }
+}
+
+/// The runbook files below a folder, whether it is a library or not, sorted by path: every `.yaml` but `runwright.yaml`,
+/// without hidden ones.
+///
+/// # Errors
+/// The folder, or one in it, cannot be read.
+pub fn runbook_files(folder: &Path) -> Result<Vec<RunbookFile>, LibraryError> {
+    let failed = |source| LibraryError::Io { path: folder.to_owned(), source };
+    let root = folder.canonicalize().map_err(failed)?;
+    let mut found = Vec::new();
+    collect(&root, &root, 0, &mut found)?;
+    found.sort_by(|a, b| a.relative.cmp(&b.relative));
+    Ok(found)
 }
 
 /// Gathers the runbook files below a folder. Links to folders are not followed, and a link to a file only when the file
