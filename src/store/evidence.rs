@@ -7,7 +7,7 @@ use crate::engine::{Evidence, EvidenceWriter, StoreError};
 use crate::event::EvidenceRef;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -170,7 +170,7 @@ impl DirEvidenceWriter {
         let Some((name, file)) = &mut self.file else { return Ok(()) };
         while !bytes.is_empty() {
             match file.write(bytes) {
-                Ok(0) => return Err(failed("write", &self.kept.folder.path_of(name), std::io::ErrorKind::WriteZero)),
+                Ok(0) => return Err(failed("write", &self.kept.folder.path_of(name), ErrorKind::WriteZero)),
                 Ok(length) => {
                     // Byte for byte, so that the hash fits the file even when the disk is full in the middle.
                     let (done, rest) = bytes.split_at(length.min(bytes.len()));
@@ -178,7 +178,7 @@ impl DirEvidenceWriter {
                     self.written += done.len() as u64;
                     bytes = rest;
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed("write", &self.kept.folder.path_of(name), error)),
             }
         }
@@ -188,8 +188,7 @@ impl DirEvidenceWriter {
     /// A full disk cuts the stream and leaves the record usable; anything else does not.
     fn failed(&mut self, error: StoreError) -> StoreError {
         let StoreError::Io { source, .. } = &error else { return error };
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        if !matches!(source.kind(), StorageFull | QuotaExceeded) {
+        if !matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
             self.broken = true;
             return error;
         }

@@ -49,13 +49,13 @@ pub(super) fn enter(root: &Folder, closed: Closed) -> Result<LedgerEntry, StoreE
     let mut file = root.create_or_append(LEDGER)?;
     lock_briefly_held(&file, root, LEDGER)?;
     let path = root.path_of(LEDGER);
-    let bytes = read_whole(&mut file).map_err(|error| failed("read", &path, error))?;
+    let (start, bytes) = read_end(&mut file).map_err(|error| failed("read", &path, error))?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let (seq, prev) = follow(root, &bytes[..whole], start == 0)?;
     if whole < bytes.len() {
         // A line that was cut by a crash was never acknowledged: its run is still marked open and entered again.
-        file.set_len(whole as u64).map_err(|error| failed("write", &path, error))?;
+        file.set_len(start + whole as u64).map_err(|error| failed("write", &path, error))?;
     }
-    let (seq, prev) = follow(root, &bytes[..whole])?;
     let Closed { run, head, lines, time, pruned } = closed;
     let entry = LedgerEntry { seq, run, head, lines, time, pruned, prev };
     let mut line = serde_json::to_vec(&entry).map_err(|error| failed("write", &path, error))?;
@@ -68,17 +68,18 @@ pub(super) fn enter(root: &Folder, closed: Closed) -> Result<LedgerEntry, StoreE
     Ok(entry)
 }
 
-/// The number and the hash that the next line must hold.
-fn follow(root: &Folder, whole: &[u8]) -> Result<(u64, String), StoreError> {
-    let Some(last) = whole.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()) else {
-        return Ok((1, NO_LINE_BEFORE.to_owned()));
+/// The number and the hash that the next line must hold, from the end of the ledger.
+fn follow(root: &Folder, end: &[u8], is_all: bool) -> Result<(u64, String), StoreError> {
+    let damaged = |reason: String| {
+        let line = bytes(root).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count() as u64 - 1);
+        StoreError::Damaged { path: root.path_of(LEDGER), line, reason }
     };
-    let entry: LedgerEntry = serde_json::from_slice(last).map_err(|error| StoreError::Damaged {
-        path: root.path_of(LEDGER),
-        line: whole.iter().filter(|byte| **byte == b'\n').count() as u64,
-        reason: error.to_string(),
-    })?;
-    Ok((entry.seq + 1, sha256(last)))
+    let Some(last) = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|byte| *byte == b'\n').next()) else {
+        let nothing = Ok((1, NO_LINE_BEFORE.to_owned()));
+        return if is_all { nothing } else { Err(damaged("its last line is too long".to_owned())) };
+    };
+    let entry: LedgerEntry = serde_json::from_slice(last).map_err(|error| damaged(error.to_string()))?;
+    Ok((entry.seq.saturating_add(1), sha256(last)))
 }
 
 /// The bytes of the ledger; nothing when there is none yet.
@@ -94,6 +95,16 @@ pub(super) fn bytes(root: &Folder) -> Result<Vec<u8>, StoreError> {
 pub(super) fn entries(root: &Folder) -> Result<Vec<LedgerEntry>, StoreError> {
     let bytes = bytes(root)?;
     Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+/// The end of the ledger, and where it begins. No line is nearly as long as what is read.
+fn read_end(file: &mut File) -> std::io::Result<(u64, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let size = file.seek(SeekFrom::End(0))?;
+    let start = size.saturating_sub(16 * 1024);
+    file.seek(SeekFrom::Start(start))?;
+    file.read_to_end(&mut bytes)?;
+    Ok((start, bytes))
 }
 
 fn read_whole(file: &mut File) -> std::io::Result<Vec<u8>> {

@@ -113,14 +113,14 @@ impl Store {
     /// # Errors
     /// It cannot be made.
     pub fn create_new(&self, owner: &Owner) -> Result<DirRun, StoreError> {
-        let mut last = None;
-        for _ in 0..TRIES {
-            match self.make(&new_run_id(owner.since)?, owner) {
-                Err(error) if is_taken(&error) => last = Some(error),
-                made => return made,
+        let mut made = self.make(&new_run_id(owner.since)?, owner);
+        for _ in 1..TRIES {
+            match &made {
+                Err(error) if is_taken(error) => made = self.make(&new_run_id(owner.since)?, owner),
+                _ => break,
             }
         }
-        Err(last.unwrap_or_else(|| StoreError::NoRun("no free name for a run".to_owned())))
+        made
     }
 
     /// Takes up a run that has not ended: takes its lock, drops a torn last line from its transcript (the transcript

@@ -68,7 +68,6 @@ pub struct DirRun {
     path: PathBuf,
     /// Lines that are not written yet.
     buffer: Vec<u8>,
-    /// Whether something was written since the last sync.
     lines: u64,
     head: String,
     last_time: Timestamp,
@@ -161,6 +160,7 @@ impl DirRun {
     }
 
     /// Keeps for good what an earlier, killed owner of this run had written of its output; in the order it was begun.
+    /// To be called after [`Store::resume`] and before anything new is kept.
     ///
     /// # Errors
     /// A file cannot be read or kept.

@@ -172,7 +172,7 @@ fn last_record(file: &mut File, folder: &Folder) -> Result<Option<Record>, Store
     loop {
         let (bytes, is_all) = tail(file, reach).map_err(|error| failed("read", &folder.path_of(TRANSCRIPT), error))?;
         // Without the whole file in hand, the first line may be cut.
-        let skip = if is_all { 0 } else { 1 };
+        let skip = usize::from(!is_all);
         let lines: Vec<&[u8]> = Parts::of(&bytes).lines().skip(skip).collect();
         let found = lines.into_iter().rev().find_map(known);
         if found.is_some() || is_all {

@@ -232,8 +232,8 @@ impl<'s> RunCheck<'s> {
         self.check_rest(parts.rest, links.len() as u64, ends);
         let end = self.check_end(&links, ends, against);
         let head = links.last().map_or_else(|| NO_LINE_BEFORE.to_owned(), |link| link.hash.clone());
-        let lines = links.len() as u64;
-        Ok(VerifyReport { run: self.run.clone(), lines, head, end, findings: self.findings, notes: self.notes })
+        let count = links.len() as u64;
+        Ok(VerifyReport { run: self.run.clone(), lines: count, head, end, findings: self.findings, notes: self.notes })
     }
 
     fn file(&self) -> String {
@@ -337,17 +337,17 @@ impl<'s> RunCheck<'s> {
     }
 
     fn fits_ledger(&mut self, links: &[Link], entry: &LedgerEntry) -> bool {
-        let lines = links.len() as u64;
-        if links.last().is_some_and(|link| link.hash == entry.head) && lines == entry.lines {
+        let count = links.len() as u64;
+        if links.last().is_some_and(|link| link.hash == entry.head) && count == entry.lines {
             return true;
         }
         let closed_in = links.iter().position(|link| link.hash == entry.head).map(|place| place as u64 + 1);
         let sentence = match closed_in {
-            Some(line) if line < lines => {
-                format!("the run was closed with line {line}, and {} lines came after it", lines - line)
+            Some(line) if line < count => {
+                format!("the run was closed with line {line}, and {} lines came after it", count - line)
             }
-            _ if lines < entry.lines => format!(
-                "the end was cut: the ledger counted {} lines when the run was closed, and {lines} are left",
+            _ if count < entry.lines => format!(
+                "the end was cut: the ledger counted {} lines when the run was closed, and {count} are left",
                 entry.lines
             ),
             Some(line) => format!("the ledger counted {} lines up to what is now line {line}", entry.lines),
@@ -356,7 +356,7 @@ impl<'s> RunCheck<'s> {
                 .to_owned(),
             None => "the last line is not the one that the ledger holds".to_owned(),
         };
-        self.wrong(lines, sentence);
+        self.wrong(count, sentence);
         false
     }
 

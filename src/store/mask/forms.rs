@@ -142,7 +142,8 @@ fn ascii_json(json: &str, upper: bool, also: &str) -> String {
             continue;
         }
         for unit in character.encode_utf16(&mut [0; 2]) {
-            out.push_str(&if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
+            let digits = if upper { format!("{unit:04X}") } else { format!("{unit:04x}") };
+            out.extend(["\\u", &digits]);
         }
     }
     out

@@ -31,7 +31,7 @@ fn short_text_stands_in_the_event_and_has_no_file() {
     let run = place.begin("a-run");
     let (reference, shown) = keep(run.evidence().begin("stdout").unwrap(), &[b"one\n", "zw\u{f6}lf".as_bytes()]);
     assert_eq!(reference.excerpt, "one\nzw\u{f6}lf");
-    assert_eq!((reference.inline, reference.cut, reference.size), (true, false, 9));
+    assert_eq!((reference.inline, reference.cut, reference.size), (true, false, 10));
     assert_eq!(reference.sha256, sha256("one\nzw\u{f6}lf".as_bytes()));
     assert_eq!(shown, "one\nzw\u{f6}lf".as_bytes());
     let (empty, _) = keep(run.evidence().begin("stderr").unwrap(), &[]);

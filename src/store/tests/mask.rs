@@ -52,7 +52,7 @@ fn every_form_is_found() {
         form,
         percent_of(CANARY, "-._~"),
         percent_of(CANARY, "-._~!*'()"),
-        percent_of(CANARY, "-._~").replace("%2F", "%2f").replace("%C3%A4", "%c3%a4"),
+        lower_percent(&percent_of(CANARY, "-._~")),
         hex.to_uppercase(),
         hex,
         serde_json::to_string(CANARY).unwrap(),
@@ -73,6 +73,12 @@ fn every_form_is_found() {
         assert!(left.chars().count() <= 3, "{form:?} became {masked:?}");
         assert!(masked.contains("‹secret n0›"), "{form:?} became {masked:?}");
     }
+}
+
+fn lower_percent(text: &str) -> String {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| format!("{out}%{}{}", part[..2].to_lowercase(), &part[2..]))
 }
 
 /// Percent-encoding with a set of characters that stay.

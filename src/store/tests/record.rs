@@ -294,7 +294,7 @@ fn secrets_are_masked_in_the_record_and_the_line_stays_json() {
     run.append(&mut records).unwrap();
     run.close().unwrap();
     let text = fs::read_to_string(place.transcript("a-run")).unwrap();
-    for secret in ["nabc", "12345678", "12_345_678", "hush it"] {
+    for secret in ["tnabc", "12345678", "hush it"] {
         assert!(!text.contains(secret), "{text}");
     }
     assert!(text.contains("‹secret token›") && text.contains("\"‹secret number›\""), "{text}");
