@@ -5,6 +5,8 @@
 
 mod environment;
 mod file;
+#[cfg(test)]
+mod fixture;
 mod hands;
 mod http;
 mod outcome;

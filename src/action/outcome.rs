@@ -86,7 +86,7 @@ pub(super) fn one_line(text: &str) -> String {
             '\r' => line.push_str("\\r"),
             hidden if is_hidden(hidden) => {
                 // Writing to a String cannot fail.
-                let _ignored = write!(line, "\\u{{{:x}}}", u32::from(hidden));
+                write!(line, "\\u{{{:x}}}", u32::from(hidden)).ok();
             }
             shown => line.push(shown),
         }

@@ -23,7 +23,7 @@ pub(super) struct Member {
 impl Member {
     /// Sends a signal; a process that has just gone is no error.
     pub(super) fn signal(&self, signal: Signal) {
-        drop(rustix::process::pidfd_send_signal(&self.handle, signal));
+        rustix::process::pidfd_send_signal(&self.handle, signal).ok();
     }
 
     /// Its name for people: `sleep (123)`.
@@ -49,7 +49,7 @@ impl Family {
 
     /// Sends a signal to the group; an empty group is no error.
     pub(super) fn signal_group(&self, signal: Signal) {
-        drop(rustix::process::kill_process_group(self.leader, signal));
+        rustix::process::kill_process_group(self.leader, signal).ok();
     }
 
     /// Whether a member is reached by [`Family::signal_group`].

@@ -158,7 +158,7 @@ pub fn exec_mode(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let error = become_program(arguments);
     let said = format!("{FAILED} {} {}\n", nonce.to_string_lossy(), error.raw_os_error().unwrap_or(0));
     // There is nobody else to tell.
-    drop(rustix::io::write(rustix::stdio::stderr(), said.as_bytes()));
+    rustix::io::write(rustix::stdio::stderr(), said.as_bytes()).ok();
     ExitCode::from(FAILED_EXIT)
 }
 

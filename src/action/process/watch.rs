@@ -41,7 +41,7 @@ impl Bell {
 
     pub(super) fn ring(&self) {
         // It can only fail when it has been rung 2^64 - 2 times.
-        drop(rustix::io::write(&self.0, &1_u64.to_ne_bytes()));
+        rustix::io::write(&self.0, &1_u64.to_ne_bytes()).ok();
     }
 }
 
@@ -125,7 +125,7 @@ impl Watch {
         let (pid, child) = open(&launched.handle)?;
         if let Some(started) = context.started.take() {
             // Nobody may want to know.
-            drop(started.send(pid.as_raw_nonzero().get().unsigned_abs()));
+            started.send(pid.as_raw_nonzero().get().unsigned_abs()).ok();
         }
         Ok(Self {
             handle: launched.handle,
@@ -193,7 +193,7 @@ impl Watch {
 
     /// Signals the group, the child (which may not have left our group yet), and those that left its group.
     fn signal_all(&self, signal: Signal) {
-        drop(rustix::process::pidfd_send_signal(&self.child, signal));
+        rustix::process::pidfd_send_signal(&self.child, signal).ok();
         self.family.signal_group(signal);
         for member in self.family.members() {
             if signal == Signal::KILL || !self.family.in_group(&member) {
