@@ -13,12 +13,17 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// What the launcher says on stderr when it could not become the program: this, a nonce, and an error number.
 const FAILED: &str = "runwright-exec-failed";
 
 /// The exit code of a launcher that could not become the program.
 const FAILED_EXIT: u8 = 127;
+
+/// How often a program that is open for writing is tried again, and how long after.
+const BUSY_TRIES: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// How children are kept apart from us.
 #[derive(Clone, Debug)]
@@ -89,8 +94,20 @@ pub(super) fn launch(prepared: &Prepared, ends: ChildEnds, isolation: &Isolation
     if let Some(folder) = &prepared.folder {
         command = command.dir(folder);
     }
-    let handle = command.start().map_err(|error| not_started(&prepared.program, &error))?;
+    let handle = start(&command).map_err(|error| not_started(&prepared.program, &error))?;
     Ok(Launched { handle, nonce })
+}
+
+/// Starts it. A program that was written a moment ago can still be open for writing in a child that another thread is
+/// just starting; that passes by itself.
+fn start(command: &duct::Expression) -> io::Result<duct::Handle> {
+    for _ in 0..BUSY_TRIES {
+        match command.start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::sleep(BUSY_PAUSE),
+            other => return other,
+        }
+    }
+    command.start()
 }
 
 fn command_line(

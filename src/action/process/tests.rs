@@ -428,12 +428,13 @@ async fn json_is_unknown_with_a_reason() {
 }
 
 /// Not a test of its own: the launcher that the tests below start. It becomes another program.
+#[expect(clippy::exit, reason = "it stands for `main`")]
 #[test]
 fn launcher_entry() {
     let mut arguments = std::env::args_os().skip_while(|argument| argument != "__exec");
     if arguments.next().is_some() {
-        let _code = exec_mode(arguments);
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        assert_eq!(exec_mode(arguments), std::process::ExitCode::from(127));
+        std::process::exit(127);
     }
 }
 
@@ -471,6 +472,23 @@ async fn in_a_session_too_everything_is_ended() {
     let performed = in_session().perform(Act::Command(act), trial.context).await;
     assert_eq!(performed.outcome, Outcome::TimedOut, "{performed:?}");
     assert_no_orphan(&marker);
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_start_in_a_session_was_not_started() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("no-interpreter");
+    std::fs::write(&file, "#!/no/such/interpreter\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let act = command(&[file.to_str().unwrap()]);
+    let performed = in_session().perform(Act::Command(act), Trial::new().change().context).await;
+    assert_eq!(
+        (performed.outcome, performed.error.clone()),
+        (Outcome::Failed, Some(ErrorClass::NotFound)),
+        "{performed:?}"
+    );
+    assert!(message(&performed).contains("interpreter"), "{performed:?}");
 }
 
 #[test]
