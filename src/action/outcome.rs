@@ -111,7 +111,7 @@ pub(super) fn bytes(count: u64) -> String {
     for (size, name) in UNITS {
         if count >= size {
             let tenths = count.saturating_mul(10) / size;
-            return if tenths % 10 == 0 || tenths >= 1000 {
+            return if tenths.is_multiple_of(10) || tenths >= 1000 {
                 format!("{} {name}", tenths / 10)
             } else {
                 format!("{}.{} {name}", tenths / 10, tenths % 10)

@@ -57,7 +57,7 @@ impl Class {
         } else if address.is_unicast_link_local() {
             Self::LinkLocal
         } else if matches!(address.segments(), [0x2000..=0x3fff, ..])
-            && !matches!(address.segments(), [0x2001, 0xdb8, ..] | [0x2001, 0, ..] | [0x3fff, 0..=0xfff, ..])
+            && !matches!(address.segments(), [0x2001, 0xdb8 | 0, ..] | [0x3fff, 0..=0xfff, ..])
         {
             Self::Public
         } else {

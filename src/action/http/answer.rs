@@ -88,13 +88,13 @@ impl Answer {
     }
 
     /// The report.
-    pub(super) fn judge(mut self, end: End, act: &HttpAct, context: &AttemptContext, took: Duration) -> Performed {
+    pub(super) fn judge(mut self, end: &End, act: &HttpAct, context: &AttemptContext, took: Duration) -> Performed {
         let evidence = self.finish();
-        let Judged { outcome, error, message } = self.outcome(&end, act, context);
+        let Judged { outcome, error, message } = self.outcome(end, act, context);
         let kept = self.trouble.as_ref().map(|trouble| format!("its body was not kept: {trouble}"));
         let message: Vec<String> = message.into_iter().chain(kept).collect();
         let message = (!message.is_empty()).then(|| one_line(&context.evidence.mask(&message.join("; "))));
-        let fields = self.fields(&end, took);
+        let fields = self.fields(end, took);
         Performed { outcome, error, message, fields, evidence: evidence.into_iter().collect(), left: Vec::new() }
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn perform(act: HttpAct, context: AttemptContext, connector: Ar
             Err(_) => End::TimedOut,
         },
     };
-    answer.judge(end, &act, &context, began.elapsed())
+    answer.judge(&end, &act, &context, began.elapsed())
 }
 
 /// Sends the request and takes the whole answer.

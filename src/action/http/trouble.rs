@@ -79,10 +79,10 @@ impl Reading {
         if self.class.is_none() {
             self.class = class_of(error);
         }
-        self.deepest = match error.downcast_ref::<NotResolved>() {
-            Some(_) => error.to_string(),
-            None if self.class == Some(ErrorClass::Dns) => format!("{}: {error}", NotResolved::TEXT),
-            None => error.to_string(),
+        self.deepest = if self.class == Some(ErrorClass::Dns) && !error.is::<NotResolved>() {
+            format!("{}: {error}", NotResolved::TEXT)
+        } else {
+            error.to_string()
         };
     }
 }

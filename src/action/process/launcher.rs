@@ -131,7 +131,7 @@ fn nonce() -> Result<String, Refusal> {
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random)
         .map_err(|error| Refusal::new(ErrorClass::System, format!("there is no randomness: {error}")))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_ne_bytes(random)))
 }
 
 /// Why a program could not be started.

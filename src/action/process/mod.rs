@@ -69,7 +69,7 @@ fn attempt(act: &CommandAct, context: AttemptContext, workshop: &Workshop, bell:
     let facts = Facts::new(act, &context);
     let ended = command::Prepared::new(act, &context.marker, workshop)
         .and_then(|prepared| watch::Watch::start(prepared, context, workshop))
-        .map(|watch| watch.to_the_end(bell));
+        .map(|watch| watch.follow(bell));
     match ended {
         Ok(ended) => facts.judge(ended, &*evidence),
         Err(refusal) => refusal.report(&*evidence),

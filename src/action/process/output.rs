@@ -64,9 +64,8 @@ impl Stream {
 
     fn keep(&mut self, piece: &[u8]) {
         self.keeper.keep(self.name, piece);
-        let fits = self.size as usize + piece.len() <= SEEN;
         self.size += piece.len() as u64;
-        if fits {
+        if self.size <= SEEN as u64 {
             self.seen.extend_from_slice(piece);
         } else {
             self.seen = Vec::new();

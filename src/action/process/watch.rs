@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 const DRAIN: Duration = Duration::from_millis(200);
 
 /// How long a killed process may take to go.
-const KILLED: Duration = Duration::from_millis(1000);
+const KILLED: Duration = Duration::from_secs(1);
 
 /// How often we look again for processes that were made while we were ending others.
 const SWEEPS: usize = 5;
@@ -144,7 +144,7 @@ impl Watch {
     }
 
     /// Watches until the child and all it started are gone, or until nothing more can be done about them.
-    pub(super) fn to_the_end(mut self, bell: &Bell) -> Ended {
+    pub(super) fn follow(mut self, bell: &Bell) -> Ended {
         let stopping = self.until_ended(bell);
         self.feed = None;
         let status = self.reap(stopping.as_ref());
@@ -385,7 +385,7 @@ fn no_blocking(end: impl AsFd) -> io::Result<()> {
 /// Some time from now; a time that cannot be expressed is a year.
 fn after(time: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_add(time).or_else(|| now.checked_add(Duration::from_secs(31_536_000))).unwrap_or(now)
+    now.checked_add(time).or_else(|| now.checked_add(Duration::from_hours(8760))).unwrap_or(now)
 }
 
 /// The signal that ended a process, if one did.
