@@ -61,7 +61,8 @@ impl FileChange {
             masks.collect_old(act, &read(&file, before, act.format)?);
             edit(&file, before, act.format, &changes(act, true)?)?
         };
-        let diff = diff(&file, Some(before), before == after, &masks.apply(before), &masks.apply(&shown), after.as_bytes());
+        let diff =
+            diff(&file, Some(before), before == after, &masks.apply(before), &masks.apply(&shown), after.as_bytes());
         let rights = Rights::default();
         Ok(Self { place, rights, file, after: after.into_bytes(), diff })
     }
@@ -109,7 +110,8 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 
 fn known(text: &Rendered, what: &str) -> Result<String, Problem> {
     text.reveal().ok_or_else(|| {
-        let reasons: Vec<_> = text.holes().iter().map(|(expression, reason)| format!("`{expression}`: {reason}")).collect();
+        let reasons: Vec<_> =
+            text.holes().iter().map(|(expression, reason)| format!("`{expression}`: {reason}")).collect();
         Problem::bad_value(format!("{what} is not known: {}", reasons.join("; ")))
     })
 }
@@ -138,8 +140,10 @@ impl Masks {
 
     fn add(&mut self, text: &str, shown: &str) {
         let json = quoted(text);
-        let shell: String =
-            text.chars().flat_map(|char| matches!(char, '"' | '\\' | '`' | '$').then_some('\\').into_iter().chain([char])).collect();
+        let shell: String = text
+            .chars()
+            .flat_map(|char| matches!(char, '"' | '\\' | '`' | '$').then_some('\\').into_iter().chain([char]))
+            .collect();
         let forms = [
             text.to_owned(),
             json[1..json.len() - 1].to_owned(),
@@ -176,7 +180,10 @@ impl Masks {
     /// The text that a secret replaces was one too.
     fn collect_old(&mut self, act: &EditAct, data: &Datum) {
         for setting in &act.settings {
-            let Some(secret) = setting.value.as_ref().and_then(|value| value.downcast_object_ref::<SecretText>()) else { continue };
+            let Some(secret) = setting.value.as_ref().and_then(|value| value.downcast_object_ref::<SecretText>())
+            else {
+                continue;
+            };
             if let Found::Here(old) = data.find(&setting.path)
                 && let Some(text) = old.scalar_text()
                 && text != secret.reveal()

@@ -4,7 +4,6 @@ use super::problem::Problem;
 use crate::expr::{SecretText, Value, unknown_of};
 use indexmap::IndexMap;
 use minijinja::value::ValueKind;
-use std::fmt::Write as _;
 
 /// Deeper data is refused.
 pub(super) const DEPTH: usize = 128;
@@ -163,8 +162,7 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             // Line breaks of YAML 1.1, byte-order marks and control characters are unsafe in one reader or another.
             '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(char));
+                out.push_str(&format!("\\u{:04x}", u32::from(char)));
             }
             _ => out.push(char),
         }
@@ -180,7 +178,8 @@ pub(super) fn json_text(datum: &Datum) -> String {
         Datum::Text(text) => quoted(text),
         Datum::List(items) => format!("[{}]", items.iter().map(json_text).collect::<Vec<_>>().join(", ")),
         Datum::Map(map) => {
-            let pairs: Vec<_> = map.iter().map(|(key, value)| format!("{}: {}", quoted(key), json_text(value))).collect();
+            let pairs: Vec<_> =
+                map.iter().map(|(key, value)| format!("{}: {}", quoted(key), json_text(value))).collect();
             format!("{{{}}}", pairs.join(", "))
         }
         Datum::Other(raw) => raw.clone(),

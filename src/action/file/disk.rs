@@ -75,10 +75,13 @@ impl Place {
 
     /// Puts new bytes in the place of the file. On an error the file is as it was.
     pub(super) fn replace(&self, bytes: &[u8], rights: Rights) -> Result<Kept, Problem> {
-        let sync = rustix::fs::openat(&self.folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| Problem::from_os("open the folder of", &self.path, error))?;
+        let sync =
+            rustix::fs::openat(&self.folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(|error| Problem::from_os("open the folder of", &self.path, error))?;
         let mut draft = Draft::new(self)?;
-        let write = |error: std::io::Error| Problem::new(ErrorClass::System, format!("cannot write beside {}: {error}", self.path.display()));
+        let write = |error: std::io::Error| {
+            Problem::new(ErrorClass::System, format!("cannot write beside {}: {error}", self.path.display()))
+        };
         draft.file.write_all(bytes).map_err(write)?;
         match &self.old {
             Some(old) => self.keep_rights(&draft.file, old)?,
@@ -89,7 +92,9 @@ impl Place {
         let flags = if self.old.is_some() { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
         let renamed = match rustix::fs::renameat_with(&self.folder, &draft.name, &self.folder, &self.name, flags) {
             // A file system without that flag: the check above has just been made.
-            Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(&self.folder, &draft.name, &self.folder, &self.name),
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                rustix::fs::renameat(&self.folder, &draft.name, &self.folder, &self.name)
+            }
             other => other,
         };
         match renamed {
@@ -105,7 +110,8 @@ impl Place {
         if (new.st_uid, new.st_gid) != (old.stat.st_uid, old.stat.st_gid) {
             self.own(draft, Some(old.stat.st_uid), Some(old.stat.st_gid), "keep the owner of")?;
         }
-        copy_attributes(&old.file, draft).map_err(|error| Problem::from_os("keep the extended attributes of", &self.path, error))?;
+        copy_attributes(&old.file, draft)
+            .map_err(|error| Problem::from_os("keep the extended attributes of", &self.path, error))?;
         rustix::fs::fchmod(draft, Mode::from_raw_mode(old.stat.st_mode & 0o7777))
             .map_err(|error| Problem::from_os("keep the mode of", &self.path, error))
     }
@@ -130,7 +136,8 @@ impl Place {
             (None, Err(Errno::NOENT)) => true,
             (Some(old), Ok(now)) => {
                 let old = &old.stat;
-                (old.st_dev, old.st_ino, old.st_size, old.st_nlink) == (now.st_dev, now.st_ino, now.st_size, now.st_nlink)
+                (old.st_dev, old.st_ino, old.st_size, old.st_nlink)
+                    == (now.st_dev, now.st_ino, now.st_size, now.st_nlink)
                     && (old.st_mtime, old.st_mtime_nsec) == (now.st_mtime, now.st_mtime_nsec)
                     && (old.st_ctime, old.st_ctime_nsec) == (now.st_ctime, now.st_ctime_nsec)
             }
@@ -157,7 +164,8 @@ impl<'a> Draft<'a> {
         let mut last = Errno::EXIST;
         for _ in 0..8 {
             let mut random = [0_u8; 8];
-            getrandom::fill(&mut random).map_err(|error| Problem::new(ErrorClass::System, format!("no random bytes: {error}")))?;
+            getrandom::fill(&mut random)
+                .map_err(|error| Problem::new(ErrorClass::System, format!("no random bytes: {error}")))?;
             let name = OsString::from(format!(".runwright-{:016x}.tmp", u64::from_le_bytes(random)));
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::openat(&place.folder, &name, flags, Mode::from_raw_mode(0o600)) {
@@ -225,9 +233,12 @@ fn open_folder(components: &[Component<'_>]) -> Result<OwnedFd, Problem> {
 }
 
 fn not_entered(folder: &OwnedFd, name: &OsStr, at: &Path, error: Errno) -> Problem {
-    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode))
+    {
         Ok(FileType::Symlink) => symlink(at),
-        Err(Errno::NOENT) => Problem::new(ErrorClass::NotFound, format!("the folder {} is not there; make it first", at.display())),
+        Err(Errno::NOENT) => {
+            Problem::new(ErrorClass::NotFound, format!("the folder {} is not there; make it first", at.display()))
+        }
         Ok(FileType::Directory) | Err(_) => Problem::from_os("enter", at, error),
         Ok(_) => Problem::new(ErrorClass::NotFound, format!("{} is not a folder", at.display())),
     }
@@ -290,7 +301,7 @@ fn copy_attributes(old: &File, new: &File) -> Result<(), Errno> {
 }
 
 fn attribute_names(file: &File) -> Result<Vec<OsString>, Errno> {
-    let size = match rustix::fs::flistxattr(file, &mut [0_u8; 0][..]) {
+    let size = match rustix::fs::flistxattr_query(file) {
         Ok(size) => size,
         Err(Errno::NOTSUP) => 0,
         Err(error) => return Err(error),
@@ -301,11 +312,15 @@ fn attribute_names(file: &File) -> Result<Vec<OsString>, Errno> {
     let mut names = vec![0_u8; size + 1024];
     let length = rustix::fs::flistxattr(file, &mut names[..])?;
     names.truncate(length);
-    Ok(names.split(|&byte| byte == 0).filter(|name| !name.is_empty()).map(|name| OsStr::from_bytes(name).to_owned()).collect())
+    Ok(names
+        .split(|&byte| byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| OsStr::from_bytes(name).to_owned())
+        .collect())
 }
 
 fn attribute(file: &File, name: &OsStr) -> Result<Vec<u8>, Errno> {
-    let size = rustix::fs::fgetxattr(file, name, &mut [0_u8; 0][..])?;
+    let size = rustix::fs::fgetxattr_query(file, name)?;
     let mut value = vec![0_u8; size + 256];
     let length = rustix::fs::fgetxattr(file, name, &mut value[..])?;
     value.truncate(length);

@@ -70,11 +70,15 @@ pub(super) fn edit(file: &str, text: &str, format: EditFormat, changes: &[Change
     let syntax = syntax(format);
     for change in changes {
         let mut steps = Vec::new();
-        plan(syntax, &data, &change.path, change.value.as_ref(), &mut steps)
-            .map_err(|reason| Problem::bad_value(format!("cannot change `{}` in {file}: {reason}", change.path.join("."))))?;
+        plan(syntax, &data, &change.path, change.value.as_ref(), &mut steps).map_err(|reason| {
+            Problem::bad_value(format!("cannot change `{}` in {file}: {reason}", change.path.join(".")))
+        })?;
         for step in steps {
             let refuse = |reason: String| {
-                Problem::new(ErrorClass::BadValue, format!("cannot change `{}` in {file}: {reason}", step.path.join(".")))
+                Problem::new(
+                    ErrorClass::BadValue,
+                    format!("cannot change `{}` in {file}: {reason}", step.path.join(".")),
+                )
             };
             let edited = match &step.value {
                 Some(value) => syntax.set(&body, &step.path, value),
@@ -130,7 +134,9 @@ fn plan(
         (Some(Datum::Map(new)), old) if !new.is_empty() => {
             match old {
                 Some(Datum::Map(old)) => {
-                    steps.extend(old.keys().filter(|&key| !new.contains_key(key)).map(|key| step(&below(path, key), None)));
+                    steps.extend(
+                        old.keys().filter(|&key| !new.contains_key(key)).map(|key| step(&below(path, key), None)),
+                    );
                 }
                 Some(_) => steps.push(step(path, None)),
                 None => {}

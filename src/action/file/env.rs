@@ -27,7 +27,9 @@ impl Syntax for Env {
     }
 
     fn set(&self, text: &str, path: &[String], value: &Datum) -> Result<String, String> {
-        let (Some(key), Datum::Text(value)) = (path.first(), value) else { return Err("it is not a plain value".to_owned()) };
+        let (Some(key), Datum::Text(value)) = (path.first(), value) else {
+            return Err("it is not a plain value".to_owned());
+        };
         let pairs = pairs(text).map_err(|broken| broken.reason)?;
         let lost = || "the place of the key was not found again".to_owned();
         if let Some(pair) = pairs.iter().rfind(|pair| pair.key == *key) {
@@ -91,7 +93,13 @@ fn pair(body: &str, start: usize) -> Result<Pair, &'static str> {
     let raw = raw.trim_end();
     let read = read_value(raw)?;
     let value = from..from + read.length;
-    Ok(Pair { key: key.to_owned(), value, meaning: read.meaning, export: plain.is_some(), commented: read.length < raw.len() })
+    Ok(Pair {
+        key: key.to_owned(),
+        value,
+        meaning: read.meaning,
+        export: plain.is_some(),
+        commented: read.length < raw.len(),
+    })
 }
 
 struct Read {

@@ -67,6 +67,9 @@ impl Syntax for Ini {
         let Datum::Text(value) = value else { return Err("only plain values can stand in an ini file".to_owned()) };
         let (section, key) = address(path)?;
         if let Some(line) = file.last(section, key) {
+            if line.key != key {
+                return Err(format!("the file spells it `{}`; name it so", line.key));
+            }
             if line.continued {
                 return Err("its value goes over several lines; edit it by hand".to_owned());
             }
@@ -76,7 +79,8 @@ impl Syntax for Ini {
         }
         let new = file.spell(value, None)?;
         let neighbour = file.pairs.iter().rfind(|line| line.section.as_deref() == section).or(file.pairs.last());
-        let separator = neighbour.filter(|line| line.separated).map_or(" = ", |line| &text[line.name.end..line.value.start]);
+        let separator =
+            neighbour.filter(|line| line.separated).map_or(" = ", |line| &text[line.name.end..line.value.start]);
         let separator = if separator.trim() == "=" && !separator.contains('\n') { separator } else { " = " };
         let indent = neighbour
             .filter(|line| line.section.as_deref() == section)
@@ -111,7 +115,10 @@ impl Syntax for Ini {
         if gone.iter().any(|line| line.continued) {
             return Err("its value goes over several lines; edit it by hand".to_owned());
         }
-        done(text, gone.iter().map(|line| (whole_lines(text, &(line.name.start..line.value.end)), String::new())).collect())
+        done(
+            text,
+            gone.iter().map(|line| (whole_lines(text, &(line.name.start..line.value.end)), String::new())).collect(),
+        )
     }
 }
 
@@ -129,7 +136,8 @@ fn address(path: &[String]) -> Result<(Option<&str>, &str), String> {
 
 /// A boolean in the words this file already uses for the key.
 fn flag_like(flag: bool, old: &str) -> String {
-    let pairs = [("on", "off"), ("yes", "no"), ("1", "0"), ("On", "Off"), ("Yes", "No"), ("True", "False"), ("TRUE", "FALSE")];
+    let pairs =
+        [("on", "off"), ("yes", "no"), ("On", "Off"), ("Yes", "No"), ("True", "False"), ("TRUE", "FALSE")];
     let word = pairs.iter().find(|(yes, no)| old == *yes || old == *no).unwrap_or(&("true", "false"));
     if flag { word.0.to_owned() } else { word.1.to_owned() }
 }
@@ -188,9 +196,10 @@ impl Lines {
         for index in 0..file.sections.len() {
             file.sections[index].end = file.sections.get(index + 1).map_or(text.len(), |next| next.start);
         }
-        let shared = file.pairs.iter().find(|pair| {
-            pair.section.is_none() && file.sections.iter().any(|section| section.name == pair.key)
-        });
+        let shared = file
+            .pairs
+            .iter()
+            .find(|pair| pair.section.is_none() && file.sections.iter().any(|section| section.name == pair.key));
         if let Some(pair) = shared {
             let line = super::lines::line_number(text, pair.name.start);
             return Err(Broken { line, reason: format!("`{}` is a key and a section", pair.key) });
@@ -265,7 +274,9 @@ impl Lines {
         }
         if old.len() > 1 && old.starts_with('"') && old.ends_with('"') {
             if value.contains(['"', '\\']) {
-                return Err("the value holds a quote or backslash and stands in quotes here; edit it by hand".to_owned());
+                return Err(
+                    "the value holds a quote or backslash and stands in quotes here; edit it by hand".to_owned()
+                );
             }
             return Ok(format!("\"{value}\""));
         }
@@ -283,12 +294,14 @@ impl Lines {
     fn room(&self, text: &str, section: Option<&str>, key: &str) -> Room {
         let is_default = |range: &Range<usize>| {
             let body = text[range.clone()].trim().trim_start_matches(['#', ';']).trim_start();
-            let same = body.get(..key.len()).is_some_and(|name| {
-                if self.postgres { name.eq_ignore_ascii_case(key) } else { name == key }
-            });
+            let same = body
+                .get(..key.len())
+                .is_some_and(|name| if self.postgres { name.eq_ignore_ascii_case(key) } else { name == key });
             same && body[key.len()..].trim_start().starts_with('=')
         };
-        if let Some((_, range)) = self.comments.iter().rfind(|(own, range)| own.as_deref() == section && is_default(range)) {
+        if let Some((_, range)) =
+            self.comments.iter().rfind(|(own, range)| own.as_deref() == section && is_default(range))
+        {
             return Room::After(range.start);
         }
         if let Some(line) = self.pairs.iter().rfind(|line| line.section.as_deref() == section) {
@@ -327,16 +340,19 @@ fn pair(text: &str, range: Range<usize>, section: Option<String>) -> Pair {
 
 /// How much of the rest of a line is the value: up to a comment sign that is outside quotes.
 fn value_length(rest: &str, any_hash: bool) -> usize {
-    let mut quote = None;
+    let quote = rest.chars().next().filter(|first| matches!(first, '\'' | '"'));
+    let mut inside = false;
     let mut before = ' ';
-    for (at, char) in rest.char_indices() {
-        match (quote, char) {
-            (None, '\'' | '"') if at == 0 => quote = Some(char),
-            (Some(open), _) if char == open => quote = None,
-            (None, '#' | ';') if before == ' ' || before == '\t' || (char == '#' && any_hash) => {
-                return rest[..at].trim_end().len();
-            }
-            _ => {}
+    let mut chars = rest.char_indices();
+    while let Some((at, char)) = chars.next() {
+        if Some(char) == quote {
+            // A doubled quote closes and opens again.
+            inside = !inside;
+        } else if inside && char == '\\' {
+            chars.next();
+        } else if !inside && matches!(char, '#' | ';') && (before == ' ' || before == '\t' || (char == '#' && any_hash))
+        {
+            return rest[..at].trim_end().len();
         }
         before = char;
     }

@@ -56,7 +56,8 @@ fn run(act: &Act, evidence: &dyn Evidence, cancel: &Cancel) -> Performed {
     let kept = match keep(evidence, &change) {
         Ok(kept) => kept,
         Err(error) => {
-            let message = format!("{} was not touched, because its old content could not be kept: {error}", change.file);
+            let message =
+                format!("{} was not touched, because its old content could not be kept: {error}", change.file);
             return failed(evidence, &Problem::new(ErrorClass::System, message), Vec::new());
         }
     };
@@ -68,7 +69,11 @@ fn run(act: &Act, evidence: &dyn Evidence, cancel: &Cancel) -> Performed {
         Ok(Kept::Durable) => finished(Outcome::Succeeded, &change, kept),
         Ok(Kept::Unproven) => {
             let message = format!("{} was replaced, but its folder could not be synced", change.file);
-            Performed { error: Some(ErrorClass::System), message: Some(message), ..finished(Outcome::Unknown, &change, kept) }
+            Performed {
+                error: Some(ErrorClass::System),
+                message: Some(message),
+                ..finished(Outcome::Unknown, &change, kept)
+            }
         }
         Err(problem) => failed(evidence, &problem, kept),
     }
@@ -109,5 +114,12 @@ fn failed(evidence: &dyn Evidence, problem: &Problem, kept: Vec<EvidenceRef>) ->
 }
 
 fn ended(outcome: Outcome, error: ErrorClass, message: String) -> Performed {
-    Performed { outcome, error: Some(error), message: Some(message), fields: IndexMap::new(), evidence: Vec::new(), left: Vec::new() }
+    Performed {
+        outcome,
+        error: Some(error),
+        message: Some(message),
+        fields: IndexMap::new(),
+        evidence: Vec::new(),
+        left: Vec::new(),
+    }
 }

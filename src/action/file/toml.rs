@@ -25,6 +25,10 @@ impl Syntax for Toml {
             Place::Value(span) => splice(text, vec![(span, render(value))]).ok_or_else(lost),
             Place::Table => insert(&remove(text, path)?, path, value),
             Place::Nothing { parent: Parent::Section, depth } => Ok(new_section(text, &path[..depth], path, value)),
+            // Comments alone would come after the key otherwise.
+            Place::Nothing { .. } if document.as_table().is_empty() => {
+                Ok(append_lines(text, &[format!("{} = {}", key_text(&path[0]), render(value))]))
+            }
             Place::Nothing { parent: Parent::Open, .. } => insert(text, path, value),
         }
     }
@@ -33,7 +37,9 @@ impl Syntax for Toml {
         let document = Document::parse(text).map_err(|error| error.message().to_owned())?;
         match (locate(document.as_table(), path), in_lines(document.as_table(), path)) {
             // A comment above the key stays: it may be about the neighbours.
-            (Place::Value(span), true) => splice(text, vec![(whole_lines(text, &span), String::new())]).ok_or_else(lost),
+            (Place::Value(span), true) => {
+                splice(text, vec![(whole_lines(text, &span), String::new())]).ok_or_else(lost)
+            }
             (Place::Nothing { .. }, _) => Ok(text.to_owned()),
             _ => remove(text, path),
         }
@@ -120,20 +126,35 @@ fn insert(text: &str, path: &[String], value: &Datum) -> Result<String, String> 
     let mut value: Value = render(value).parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
     rewritten(text, |document| {
         let mut table: &mut dyn TableLike = document.as_table_mut();
+        let mut in_braces = false;
         for key in parents {
             if !table.contains_key(key) {
                 table.insert(key, Item::Value(Value::InlineTable(toml_edit::InlineTable::new())));
             }
-            table = table.get_mut(key).and_then(Item::as_table_like_mut).ok_or_else(lost)?;
+            let item = table.get_mut(key).ok_or_else(lost)?;
+            in_braces |= item.is_value();
+            table = item.as_table_like_mut().ok_or_else(lost)?;
         }
         let indent = last_indent(table);
         value.decor_mut().clear();
+        if in_braces {
+            give_ending(table, &mut value);
+        }
         table.insert(leaf, Item::Value(value));
         if let (Some(indent), Some(mut key)) = (indent, table.key_mut(leaf)) {
             key.leaf_decor_mut().set_prefix(indent);
         }
         Ok(())
     })
+}
+
+/// Hands the blank before the closing brace from the last value to a new one.
+fn give_ending(table: &mut dyn TableLike, new: &mut Value) {
+    let Some(last) = table.iter_mut().last().and_then(|(_, item)| item.as_value_mut()) else { return };
+    let ending = last.decor().suffix().and_then(|suffix| suffix.as_str()).unwrap_or_default().to_owned();
+    last.decor_mut().set_suffix("");
+    new.decor_mut().set_prefix(" ");
+    new.decor_mut().set_suffix(ending);
 }
 
 /// The blanks before the last key of a table, when there are some; inline tables have their own ways.
@@ -198,7 +219,8 @@ fn render(datum: &Datum) -> String {
         Datum::List(items) => format!("[{}]", items.iter().map(render).collect::<Vec<_>>().join(", ")),
         Datum::Map(map) if map.is_empty() => "{}".to_owned(),
         Datum::Map(map) => {
-            let pairs: Vec<_> = map.iter().map(|(key, value)| format!("{} = {}", key_text(key), render(value))).collect();
+            let pairs: Vec<_> =
+                map.iter().map(|(key, value)| format!("{} = {}", key_text(key), render(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         other => other.scalar_text().unwrap_or_default(),
@@ -221,7 +243,9 @@ fn fits(value: &Datum) -> Result<(), String> {
 }
 
 fn of_table(table: &dyn TableLike) -> Datum {
-    Datum::Map(table.iter().filter(|(_, item)| !item.is_none()).map(|(key, item)| (key.to_owned(), of_item(item))).collect())
+    Datum::Map(
+        table.iter().filter(|(_, item)| !item.is_none()).map(|(key, item)| (key.to_owned(), of_item(item))).collect(),
+    )
 }
 
 fn of_item(item: &Item) -> Datum {

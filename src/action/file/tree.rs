@@ -95,7 +95,9 @@ impl FlowStyle {
         let inner = format!("{base}{unit}");
         let lines: Vec<_> = map
             .iter()
-            .map(|(key, value)| format!("{inner}{}: {}", (self.key)(key), self.render(value, Some((&inner, unit)), newline)))
+            .map(|(key, value)| {
+                format!("{inner}{}: {}", (self.key)(key), self.render(value, Some((&inner, unit)), newline))
+            })
             .collect();
         format!("{{{newline}{}{newline}{base}}}", lines.join(&format!(",{newline}")))
     }

@@ -31,7 +31,9 @@ impl Syntax for Yaml {
             (Data::Map { flow: true, .. }, Some(key)) => {
                 insert_flow(text, at.node, key, &nested(&path[at.depth + 1..], value), &STYLE)
             }
-            (Data::Map { entries, .. }, Some(_)) => insert_block(text, entries, &nested(&path[at.depth..], value), &unit),
+            (Data::Map { entries, .. }, Some(_)) => {
+                insert_block(text, entries, &nested(&path[at.depth..], value), &unit)
+            }
             (_, None) => replace(text, &at, value),
             (_, Some(_)) if at.entry.is_none() => {
                 return Ok(append_lines(text, &block_lines(&nested(path, value), "", &unit)));
@@ -92,13 +94,19 @@ fn replace(text: &str, at: &Walk<'_>, value: &Datum) -> Vec<Splice> {
     let Some(entry) = at.entry else { return Vec::new() };
     let node = at.node;
     let new = match (value, &node.data) {
-        (Datum::Text(new), Data::Scalar(_, Spelling::Single)) if one_line(new) => format!("'{}'", new.replace('\'', "''")),
+        (Datum::Text(new), Data::Scalar(_, Spelling::Single)) if one_line(new) => {
+            format!("'{}'", new.replace('\'', "''"))
+        }
         (Datum::Text(new), Data::Scalar(_, Spelling::Double)) => quoted(new),
         _ => inline(value),
     };
     let colon = after_colon(text, entry);
     match &node.data {
-        Data::Scalar(_, Spelling::Block) => vec![(node.span.start..end_of(text, node), new)],
+        // The parser's range of a block text begins after its `|` or `>`.
+        Data::Scalar(_, Spelling::Block) => {
+            let sign = text[colon..].find(['|', '>']).map_or(node.span.start, |at| colon + at);
+            vec![(sign..end_of(text, node).max(line_end(text, sign)), new)]
+        }
         Data::List { flow: false, .. } | Data::Map { flow: false, .. } => {
             let content = node.span.start..end_of(text, node);
             let first = line_start(text, content.start);
@@ -138,8 +146,7 @@ fn insert_block(text: &str, entries: &[Entry], map: &Datum, unit: &str) -> Vec<S
     let lines = block_lines(map, &indent, unit).join(newline);
     // After a block text that keeps its last line ends, the end is the start of a line.
     if end > 0 && text.as_bytes().get(end - 1) == Some(&b'\n') {
-        let stop = if end == text.len() { "" } else { newline };
-        return vec![(end..end, format!("{lines}{stop}"))];
+        return vec![(end..end, format!("{lines}{newline}"))];
     }
     let stop = line_end(text, end);
     vec![(stop..stop, format!("{newline}{lines}"))]
@@ -172,7 +179,9 @@ fn end_of(text: &str, node: &Node) -> usize {
             node.span.start + text.get(node.span.clone()).map_or(0, |raw| raw.trim_end().len())
         }
         Data::Scalar(..) if node.span.is_empty() => 0,
-        Data::List { items, flow: false } => items.last().map_or(node.span.start, |item| end_of(text, item).max(item.span.start)),
+        Data::List { items, flow: false } => {
+            items.last().map_or(node.span.start, |item| end_of(text, item).max(item.span.start))
+        }
         Data::Map { entries, flow: false } => entries.last().map_or(node.span.start, |entry| entry_end(text, entry)),
         _ => node.span.end,
     }
@@ -218,7 +227,8 @@ fn inline(datum: &Datum) -> String {
         Datum::Text(text) => plain_or_quoted(text),
         Datum::List(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Datum::Map(map) if !map.is_empty() => {
-            let pairs: Vec<_> = map.iter().map(|(key, value)| format!("{}: {}", plain_or_quoted(key), inline(value))).collect();
+            let pairs: Vec<_> =
+                map.iter().map(|(key, value)| format!("{}: {}", plain_or_quoted(key), inline(value))).collect();
             format!("{{{}}}", pairs.join(", "))
         }
         other => json_text(other),
@@ -226,7 +236,9 @@ fn inline(datum: &Datum) -> String {
 }
 
 fn one_line(text: &str) -> bool {
-    !text.chars().any(|char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'))
+    !text
+        .chars()
+        .any(|char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 /// Without quotes only where no reader of YAML takes it for anything but this text.

@@ -27,8 +27,20 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, Broken> {
 }
 
 enum Open {
-    List { start: usize, items: Vec<Node>, flow: bool, fixed: Option<&'static str> },
-    Map { start: usize, entries: Vec<Entry>, key: Option<(String, Range<usize>)>, seen: HashSet<String>, flow: bool, fixed: Option<&'static str> },
+    List {
+        start: usize,
+        items: Vec<Node>,
+        flow: bool,
+        fixed: Option<&'static str>,
+    },
+    Map {
+        start: usize,
+        entries: Vec<Entry>,
+        key: Option<(String, Range<usize>)>,
+        seen: HashSet<String>,
+        flow: bool,
+        fixed: Option<&'static str>,
+    },
 }
 
 #[derive(Default)]

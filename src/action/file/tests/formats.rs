@@ -57,7 +57,12 @@ fn toml_shapes() {
     becomes(Toml, "a = 1", &[set("b", 2)], "a = 1\nb = 2");
     becomes(Toml, "a = 1", &[set("t.b", 2)], "a = 1\n\n[t]\nb = 2");
     becomes(Toml, "a = 1\nb = 2", &[unset("b")], "a = 1");
-    becomes(Toml, "a = 1\r\n[t]\r\nb = 2 # c\r\n", &[set("t.c", "x"), set("a", 3)], "a = 3\r\n[t]\r\nb = 2 # c\r\nc = \"x\"\r\n");
+    becomes(
+        Toml,
+        "a = 1\r\n[t]\r\nb = 2 # c\r\n",
+        &[set("t.c", "x"), set("a", 3)],
+        "a = 3\r\n[t]\r\nb = 2 # c\r\nc = \"x\"\r\n",
+    );
     becomes(Toml, "t = { a = 1 }\n", &[set("t.a", 2), set("t.b", true)], "t = { a = 2, b = true }\n");
     becomes(Toml, "t = { a = 1, b = 2 }\n", &[unset("t.a")], "t = { b = 2 }\n");
     becomes(Toml, "t.a = 1\nu = 2\n", &[set("t.a", 5)], "t.a = 5\nu = 2\n");
@@ -167,7 +172,12 @@ fn yaml_shapes() {
     becomes(Yaml, "a: one\n  two\nb: 1\n", &[set("a", 2)], "a: 2\nb: 1\n");
     becomes(Yaml, "a:\n- 1\n- 2\nb: 1\n", &[set("a", 2)], "a: 2\nb: 1\n");
     becomes(Yaml, "a:\n    b: 1\n", &[set("c.d", 2)], "a:\n    b: 1\nc:\n    d: 2\n");
-    becomes(Yaml, "base: &b\n  x: 1\nuse:\n  <<: *b\n  y: 2\n", &[set("use.y", 3)], "base: &b\n  x: 1\nuse:\n  <<: *b\n  y: 3\n");
+    becomes(
+        Yaml,
+        "base: &b\n  x: 1\nuse:\n  <<: *b\n  y: 2\n",
+        &[set("use.y", 3)],
+        "base: &b\n  x: 1\nuse:\n  <<: *b\n  y: 3\n",
+    );
     becomes(Yaml, "k: !Ref x\na: 1\n", &[set("a", 2)], "k: !Ref x\na: 2\n");
     becomes(Yaml, "a: null\n", &[set("a.b", 2)], "a: {b: 2}\n");
     becomes(Yaml, "a:   # why\nb: 1\n", &[set("a.c", 2)], "a:   # why\n  c: 2\nb: 1\n");
@@ -196,10 +206,12 @@ fn json_shapes() {
     becomes(Json, pretty, &[set("a", 2)], &pretty.replace("\"a\": 1,", "\"a\": 2,"));
     becomes(Json, pretty, &[set("b.e", "x")], &pretty.replace("1.50\n", "1.50,\n    \"e\": \"x\"\n"));
     becomes(Json, pretty, &[set("f", 1)], &pretty.replace("  }\n}", "  },\n  \"f\": 1\n}"));
-    becomes(Json, pretty, &[set("f.g.h", 1)], &pretty.replace(
-        "  }\n}",
-        "  },\n  \"f\": {\n    \"g\": {\n      \"h\": 1\n    }\n  }\n}",
-    ));
+    becomes(
+        Json,
+        pretty,
+        &[set("f.g.h", 1)],
+        &pretty.replace("  }\n}", "  },\n  \"f\": {\n    \"g\": {\n      \"h\": 1\n    }\n  }\n}"),
+    );
     becomes(Json, pretty, &[unset("a")], &pretty.replace("  \"a\": 1,\n", ""));
     becomes(Json, pretty, &[unset("b.d")], &pretty.replace(",\n    \"d\": 1.50\n", "\n"));
     becomes(Json, pretty, &[unset("b")], "{\n  \"a\": 1\n}\n");
@@ -213,7 +225,12 @@ fn json_shapes() {
     becomes(Json, "{\"\\ud83d\\ude00\": \"\\/\", \"a\": 1}", &[set("a", 2)], "{\"\\ud83d\\ude00\": \"\\/\", \"a\": 2}");
     becomes(Json, "{\"a\": 5}", &[set("a", Datum::Null)], "{\"a\": null}");
     becomes(Json, "{\n  \"a\": {}\n}", &[set("a.b", 1)], "{\n  \"a\": {\"b\": 1}\n}");
-    becomes(Json, "{\"a\": 123456789012345678901234567890}", &[set("b", 1)], "{\"a\": 123456789012345678901234567890, \"b\": 1}");
+    becomes(
+        Json,
+        "{\"a\": 123456789012345678901234567890}",
+        &[set("b", 1)],
+        "{\"a\": 123456789012345678901234567890, \"b\": 1}",
+    );
 }
 
 #[test]
@@ -258,12 +275,14 @@ fn postgresql_conf() {
     becomes(Ini, POSTGRES, &[set("empty", "")], &format!("{POSTGRES}empty = ''\n"));
     becomes(Ini, POSTGRES, &[set("wal_level", "logical")], &changed("wal_level replica", "wal_level logical"));
     becomes(Ini, POSTGRES, &[set("ssl", true)], &changed("ssl = off", "ssl = on"));
-    becomes(Ini, POSTGRES, &[set("Port", 5433)], &changed("5432\t", "5433\t"));
+    refuses(Ini, POSTGRES, &[set("Port", 5433)], "the file spells it `port`");
     becomes(
         Ini,
         POSTGRES,
         &[unset("max_connections")],
-        &POSTGRES.replace("max_connections = 100\t\t\t# (change requires restart)\n", "").replace("max_connections = 50\n", ""),
+        &POSTGRES
+            .replace("max_connections = 100\t\t\t# (change requires restart)\n", "")
+            .replace("max_connections = 50\n", ""),
     );
     becomes(Ini, "port = 1", &[set("b", 2)], "port = 1\nb = 2");
     becomes(Ini, "port = 1 # c\r\n", &[set("port", 2), set("b", 2)], "port = 2 # c\r\nb = 2\r\n");
@@ -275,7 +294,12 @@ fn sections() {
     let unit = "; unit\n[Unit]\nDescription=x y\n\n[Service]\nExecStart=/bin/x -a \\\n  -b\n#LimitNOFILE=1024\nRestart=no  ; never\n";
     becomes(Ini, unit, &[set("Service.Restart", "always")], &unit.replace("=no ", "=always "));
     becomes(Ini, unit, &[set("Service.LimitNOFILE", 65536)], &unit.replace("1024\n", "1024\nLimitNOFILE=65536\n"));
-    becomes(Ini, unit, &[set("Unit.After", "a.target b.target")], &unit.replace("x y\n", "x y\nAfter=a.target b.target\n"));
+    becomes(
+        Ini,
+        unit,
+        &[set("Unit.After", "a.target b.target")],
+        &unit.replace("x y\n", "x y\nAfter=a.target b.target\n"),
+    );
     becomes(Ini, unit, &[set("Install.WantedBy", "x")], &format!("{unit}\n[Install]\nWantedBy=x\n"));
     becomes(Ini, unit, &[unset("Unit")], &unit.replace("[Unit]\nDescription=x y\n\n", ""));
     becomes(Ini, unit, &[unset("Unit.Description")], &unit.replace("Description=x y\n", ""));
