@@ -45,7 +45,7 @@ impl FileChange {
             return Err(Problem::new(ErrorClass::NotFound, message));
         };
         let before = std::str::from_utf8(bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
             Problem::bad_file(format!("{file}, line {line}, is not UTF-8 text"))
         })?;
         let after = edit(&file, before, act.format, &changes(act, false)?)?;
@@ -105,7 +105,9 @@ impl FileChange {
 
 /// The digest that the record keeps.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value & 0xf)]);
+    Sha256::digest(bytes).iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
 }
 
 fn known(text: &Rendered, what: &str) -> Result<String, Problem> {

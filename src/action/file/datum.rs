@@ -162,7 +162,9 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             // Line breaks of YAML 1.1, byte-order marks and control characters are unsafe in one reader or another.
             '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(char)));
+                out.push_str("\\u");
+                let code = u32::from(char);
+                out.extend([12, 8, 4, 0].map(|shift| char::from_digit((code >> shift) & 0xf, 16).unwrap_or('0')));
             }
             _ => out.push(char),
         }

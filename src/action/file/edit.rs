@@ -119,9 +119,8 @@ fn plan(
     }
     let old = match data.find(path) {
         Found::Here(old) => Some(old),
-        Found::Missing => None,
-        // An empty YAML value may become a map; the syntaxes without null never come here.
-        Found::Blocked(_, Datum::Null) => None,
+        // An empty value may become a map.
+        Found::Missing | Found::Blocked(_, Datum::Null) => None,
         Found::Blocked(depth, other) => {
             let at = if depth == 0 { "the file".to_owned() } else { format!("`{}`", path[..depth].join(".")) };
             return Err(format!("{at} is {}, not a table of keys", other.what()));

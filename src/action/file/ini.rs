@@ -136,8 +136,7 @@ fn address(path: &[String]) -> Result<(Option<&str>, &str), String> {
 
 /// A boolean in the words this file already uses for the key.
 fn flag_like(flag: bool, old: &str) -> String {
-    let pairs =
-        [("on", "off"), ("yes", "no"), ("On", "Off"), ("Yes", "No"), ("True", "False"), ("TRUE", "FALSE")];
+    let pairs = [("on", "off"), ("yes", "no"), ("On", "Off"), ("Yes", "No"), ("True", "False"), ("TRUE", "FALSE")];
     let word = pairs.iter().find(|(yes, no)| old == *yes || old == *no).unwrap_or(&("true", "false"));
     if flag { word.0.to_owned() } else { word.1.to_owned() }
 }

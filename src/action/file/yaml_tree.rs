@@ -116,16 +116,17 @@ impl Builder {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, seen, .. }) => match key.take() {
-                Some((key, span)) => entries.push(Entry { key, span, value: node }),
-                None => {
-                    let text = text.ok_or("a key is not a plain text")?;
-                    if !seen.insert(text.clone()) {
-                        return Err(format!("the key `{text}` is there twice"));
-                    }
-                    *key = Some((text, node.span));
+            Some(Open::Map { entries, key, seen, .. }) => {
+                if let Some((key, span)) = key.take() {
+                    entries.push(Entry { key, span, value: node });
+                    return Ok(());
                 }
-            },
+                let text = text.ok_or("a key is not a plain text")?;
+                if !seen.insert(text.clone()) {
+                    return Err(format!("the key `{text}` is there twice"));
+                }
+                *key = Some((text, node.span));
+            }
         }
         Ok(())
     }
