@@ -153,7 +153,10 @@ impl Masks {
             text.replace('\\', "\\\\").replace('\'', "''"),
             shell,
         ];
-        for form in forms {
+        // A text over several lines may stand indented in the file.
+        let lines =
+            text.lines().map(str::trim).filter(|line| line.len() >= 8 && line.len() < text.len()).map(str::to_owned);
+        for form in forms.into_iter().chain(lines) {
             if !form.is_empty() && !self.list.iter().any(|(known, _)| *known == form) {
                 self.list.push((form, shown.to_owned()));
             }
@@ -186,11 +189,11 @@ impl Masks {
             else {
                 continue;
             };
-            if let Found::Here(old) = data.find(&setting.path)
-                && let Some(text) = old.scalar_text()
-                && text != secret.reveal()
-            {
-                self.add(&text, &format!("‹secret {}, old›", secret.name));
+            let Found::Here(old) = data.find(&setting.path) else { continue };
+            let mut texts = Vec::new();
+            old_texts(old, &mut texts);
+            for text in texts.iter().filter(|text| *text != secret.reveal()) {
+                self.add(text, &format!("‹secret {}, old›", secret.name));
             }
         }
     }
@@ -206,6 +209,17 @@ impl Masks {
             Ok(search) => search.replace_all(text, &shown),
             Err(_) => forms.iter().zip(&shown).fold(text.to_owned(), |text, (form, shown)| text.replace(form, shown)),
         }
+    }
+}
+
+/// The texts in a value. Short numbers and booleans are left out: hiding each `1` would hide the whole diff.
+fn old_texts(datum: &Datum, texts: &mut Vec<String>) {
+    match datum {
+        Datum::Text(text) => texts.push(text.clone()),
+        Datum::Other(raw) => texts.push(raw.trim_matches(['"', '\'']).to_owned()),
+        Datum::List(items) => items.iter().for_each(|item| old_texts(item, texts)),
+        Datum::Map(map) => map.values().for_each(|item| old_texts(item, texts)),
+        other => texts.extend(other.scalar_text().filter(|text| text.len() >= 6)),
     }
 }
 

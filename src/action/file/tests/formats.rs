@@ -88,6 +88,7 @@ fn list(items: &[&str]) -> Datum {
 
 #[test]
 fn toml_refusals() {
+    refuses(Toml, "a.x = 1\nb = 2\na.y = 3\n", &[set("c", 1)], "edit it by hand");
     refuses(Toml, "[a]\nx = 1\n[a]\ny = 2\n", &[set("a.x", 1)], "line 3, is not valid TOML");
     refuses(Toml, "a = 1\n", &[set("a.b", 1)], "`a` is a number, not a table");
     refuses(Toml, "a = 1\n", &[unset("a.b")], "`a` is a number, not a table");
@@ -178,6 +179,10 @@ fn yaml_shapes() {
         &[set("use.y", 3)],
         "base: &b\n  x: 1\nuse:\n  <<: *b\n  y: 3\n",
     );
+    becomes(Yaml, "? a\n: 1\n", &[set("a", 2)], "? a\n: 2\n");
+    becomes(Yaml, "\"a:b\": 1\nc:\t2\n", &[set("c", 3), set("a:b", 3)], "\"a:b\": 3\nc:\t3\n");
+    becomes(Yaml, "%YAML 1.2\n---\na: 1\n...\n", &[set("b", 2)], "%YAML 1.2\n---\na: 1\nb: 2\n...\n");
+    becomes(Yaml, "é:\n  ü: 1 # ö\n", &[set("é.ß", "ä")], "é:\n  ü: 1 # ö\n  \"ß\": \"ä\"\n");
     becomes(Yaml, "k: !Ref x\na: 1\n", &[set("a", 2)], "k: !Ref x\na: 2\n");
     becomes(Yaml, "a: null\n", &[set("a.b", 2)], "a: {b: 2}\n");
     becomes(Yaml, "a:   # why\nb: 1\n", &[set("a.c", 2)], "a:   # why\n  c: 2\nb: 1\n");

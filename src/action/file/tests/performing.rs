@@ -190,6 +190,23 @@ async fn secrets_reach_the_file_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn an_old_secret_over_several_lines_is_not_shown() {
+    let (_temp, root) = folder();
+    let file = root.join("conf.yaml");
+    std::fs::write(&file, "tls:\n  key: |\n    first-line-of-the-key\n    second-line-of-it\n  port: 1\n").unwrap();
+    let setting = Setting {
+        path: super::path("tls.key"),
+        value: Some(secret(SecretText::new("key", "new-first-line\nnew-second-line\n".to_owned()))),
+    };
+    let file = Rendered::text(file.to_str().unwrap());
+    let act = Act::Edit(EditAct { file, format: EditFormat::Yaml, settings: vec![setting], follow: false });
+    let diff = preview(&act).unwrap().unwrap();
+    assert!(!diff.contains("line"), "{diff}");
+    assert!(diff.contains("+  key: \"‹secret key›\""), "{diff}");
+    assert_eq!(done(act).await.0.outcome, Outcome::Succeeded);
+}
+
+#[tokio::test]
 async fn refusals_change_nothing_and_say_why() {
     let (_temp, root) = folder();
     let file = root.join("conf.toml");
