@@ -5,6 +5,7 @@ use super::datum::Datum;
 use super::edit::{Broken, Syntax};
 use super::lines::{Splice, append_lines, line_end, newline_of, next_line, splice, whole_lines};
 use indexmap::IndexMap;
+use std::collections::HashSet;
 use std::ops::Range;
 
 pub(super) struct Ini;
@@ -195,10 +196,8 @@ impl Lines {
         for index in 0..file.sections.len() {
             file.sections[index].end = file.sections.get(index + 1).map_or(text.len(), |next| next.start);
         }
-        let shared = file
-            .pairs
-            .iter()
-            .find(|pair| pair.section.is_none() && file.sections.iter().any(|section| section.name == pair.key));
+        let names: HashSet<_> = file.sections.iter().map(|section| section.name.as_str()).collect();
+        let shared = file.pairs.iter().find(|pair| pair.section.is_none() && names.contains(pair.key.as_str()));
         if let Some(pair) = shared {
             let line = super::lines::line_number(text, pair.name.start);
             return Err(Broken { line, reason: format!("`{}` is a key and a section", pair.key) });

@@ -9,17 +9,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Streams by name, in order.
+type Kept = Vec<(String, Vec<u8>)>;
+
 /// Keeps streams in memory.
 #[derive(Default)]
 struct Memory {
-    kept: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    kept: Arc<Mutex<Kept>>,
     full: bool,
 }
 
 struct Stream {
     name: String,
     bytes: Vec<u8>,
-    kept: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl Evidence for Memory {
