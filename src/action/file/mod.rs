@@ -1,22 +1,25 @@
-//! Files: `edit` and `write`.
+//! `edit` and `write`: files changed in place of `sed`, `cat >` and `tee`.
+//!
+//! Part of the hands (rank 8). It uses `source`, `expr`, `event`, `plan` and the ports; it starts no program. The path of a
+//! change is: reach the file without following links (`disk`), work the new text out (`edit` and one module per format),
+//! read it back, keep the old bytes and the diff as evidence, replace the file at once (`disk`).
 
-use crate::action::outcome::failed;
-use crate::engine::{AttemptContext, Performed};
-use crate::event::ErrorClass;
-use crate::plan::Act;
+mod change;
+mod datum;
+mod disk;
+mod edit;
+mod env;
+mod ini;
+mod json;
+mod lines;
+mod perform;
+mod problem;
+mod toml;
+mod tree;
+mod yaml;
+mod yaml_tree;
 
-/// Refuses: nothing here changes files.
-#[expect(clippy::unused_async, reason = "the signature is the one of the part that changes files")]
-pub(crate) async fn perform(act: Act, context: AttemptContext) -> Performed {
-    drop((act, context));
-    failed(ErrorClass::System, "this build cannot change files")
-}
+#[cfg(test)]
+mod tests;
 
-/// Refuses: nothing here changes files.
-///
-/// # Errors
-/// Always.
-pub(crate) fn preview(act: &Act) -> Result<Option<String>, String> {
-    let _ = act;
-    Err("this build cannot change files".to_owned())
-}
+pub(crate) use perform::{perform, preview};
