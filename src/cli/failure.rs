@@ -2,9 +2,11 @@
 
 use super::console::Console;
 use super::exit::Exit;
+use crate::engine::StoreError;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
 use crate::report::{Problem, problem};
 use crate::source::{DiagnosticFormat, Diagnostics, render};
+use crate::store::FindError;
 use std::io;
 use std::path::PathBuf;
 
@@ -55,6 +57,12 @@ pub(super) enum CommandError {
         /// How to mend it.
         hint: Option<String>,
     },
+    /// The record cannot be written or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run was not found.
+    #[error(transparent)]
+    Find(#[from] FindError),
     /// Nothing can be printed.
     #[error("cannot print")]
     Output(#[source] io::Error),
@@ -84,6 +92,10 @@ impl CommandError {
             Self::Invalid(_) => (Exit::Invalid, "invalid"),
             Self::Write { .. } => (Exit::Usage, "cannot-write"),
             Self::Usage { .. } => (Exit::Usage, "usage"),
+            Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
+                (Exit::Usage, "unknown-run")
+            }
+            Self::Store(error) | Self::Find(FindError::Store(error)) => (Exit::Record, store_code(error)),
             Self::Output(_) => (Exit::Internal, "cannot-print"),
             Self::NotYet => (Exit::Internal, "not-there-yet"),
         }
@@ -105,6 +117,8 @@ impl CommandError {
             Self::Environment(EnvironmentError::Unknown { name, known }) => Some(unknown_environment(name, known)),
             Self::Environment(EnvironmentError::Broken) => Some("`runwright check` tells what is wrong".to_owned()),
             Self::Usage { hint, .. } => hint.clone(),
+            Self::Find(FindError::None(_)) => Some("`runwright list` names the runs".to_owned()),
+            Self::Find(FindError::Several { .. }) => Some("give more of its name".to_owned()),
             _ => None,
         }
     }
@@ -121,6 +135,16 @@ impl CommandError {
             Problem { code: code.to_owned(), message: with_causes(self), hint: self.hint(), ..Problem::default() };
         console.say_lines(&problem(&told, &style));
         exit
+    }
+}
+
+fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Io { .. } => "record-io",
+        StoreError::Full { .. } => "disk-full",
+        StoreError::Refused { .. } => "store-refused",
+        StoreError::NoRun(_) => "unknown-run",
+        StoreError::Damaged { .. } => "record-damaged",
     }
 }
 

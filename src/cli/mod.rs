@@ -6,12 +6,18 @@
 mod arguments;
 mod check;
 mod console;
+mod decide;
 mod exit;
 mod failure;
 mod files;
+mod list;
 mod new;
 mod pages;
+mod person;
+mod recorded;
 mod session;
+mod show;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +37,10 @@ use std::process::ExitCode;
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Our own children start through this mode; nothing else of the program may run before it.
+    if arguments.get(1).is_some_and(|first| first == "__exec") {
+        return crate::action::exec_mode(arguments.into_iter().skip(2));
+    }
     match arguments::parse(arguments) {
         Ok(arguments) => perform(arguments).into(),
         Err(error) => {
@@ -54,6 +64,11 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
     match command {
         Command::Check(arguments) => check::check(session, &arguments),
         Command::New(arguments) => new::new_runbook(session, &arguments),
+        Command::List(arguments) => list::list(session, &arguments),
+        Command::Show(arguments) => show::show(session, &arguments),
+        Command::Verify(arguments) => verify::verify(session, &arguments),
+        Command::Approve(arguments) => decide::approve(session, &arguments),
+        Command::Answer(arguments) => decide::answer(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),
         Command::Man(arguments) => pages::man(session, &arguments),

@@ -4,6 +4,8 @@ use super::arguments::Global;
 use super::console::Console;
 use super::failure::CommandError;
 use crate::library::Library;
+use crate::report::sanitize::visible;
+use crate::store::Store;
 use etcetera::BaseStrategy as _;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +48,15 @@ impl Session {
             Some(folder) => Ok(folder.join("runwright")),
             None => Err(CommandError::usage("there is no home folder to keep records in", "name one with --store DIR")),
         }
+    }
+
+    /// The store; its own warnings are told.
+    pub(super) fn store(&self) -> Result<Store, CommandError> {
+        let store = Store::open(&self.store_folder()?, self.global.store_unsafe)?;
+        for warning in store.warnings() {
+            self.console.say(&format!("warning: {}\n", visible(warning)));
+        }
+        Ok(store)
     }
 
     /// A path as messages show it: relative to the working folder when it is below.

@@ -1,0 +1,234 @@
+//! `approve` and `answer`: decisions left for the process that has a run.
+
+use super::arguments::{AnswerArguments, ApproveArguments};
+use super::console::Console;
+use super::exit::Exit;
+use super::failure::CommandError;
+use super::person::{operator, typed_line};
+use super::recorded::Read;
+use super::session::Session;
+use crate::engine::InboxDecision;
+use crate::event::{AnswerKind, CardView, Event, GateRequirement, Record, StepPath};
+use crate::report::{CardFrame, card};
+use crate::runbook::{Action, Kind, StepBody};
+use crate::store::{RunState, Store};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+/// A gate that is open.
+struct OpenGate<'r> {
+    digest: &'r str,
+    expires: Timestamp,
+    card: &'r CardView,
+}
+
+/// Answers a gate, after showing its card.
+pub(super) fn approve(session: &Session, arguments: &ApproveArguments) -> Result<Exit, CommandError> {
+    let store = session.store()?;
+    let read = Read::run(&store, &arguments.run)?;
+    let step = StepPath(arguments.step.clone());
+    refuse_ended(&store, &read)?;
+    let gates = open_gates(&read.transcript.records);
+    let Some(gate) = gates.get(&step) else { return Err(no_gate(&read, &step, gates.keys())) };
+    let info = read.steps.find(&step);
+    let left = gate.expires.duration_since(Timestamp::now()).as_millis();
+    let may_skip = !is_required(&read, &step);
+    let frame = CardFrame {
+        step: &info,
+        card: gate.card,
+        digest: gate.digest,
+        good_for_ms: u64::try_from(left).unwrap_or(0),
+        may_skip,
+        answers: false,
+    };
+    session.console.say_lines(&card(&frame, &session.console.error_style()));
+    let answer = if arguments.deny {
+        AnswerKind::Declined
+    } else if arguments.skip {
+        if !may_skip {
+            return Err(CommandError::usage(format!("step `{step}` is required and cannot be left out"), "say --deny"));
+        }
+        AnswerKind::Skipped
+    } else if agrees(session, arguments, gate)? {
+        AnswerKind::Approved
+    } else {
+        session.console.say("nothing was answered: the gate is still open\n");
+        return Ok(Exit::Declined);
+    };
+    let decision = InboxDecision {
+        step,
+        digest: gate.digest.to_owned(),
+        answer: Some(answer),
+        chosen: None,
+        values: IndexMap::new(),
+        reason: arguments.reason.clone(),
+        by: operator(arguments.as_name.as_deref()),
+        at: Timestamp::now(),
+    };
+    leave(session, &store, &read, &decision)
+}
+
+/// Whether the person says yes to exactly this card: by its digest, or at the terminal.
+fn agrees(session: &Session, arguments: &ApproveArguments, gate: &OpenGate<'_>) -> Result<bool, CommandError> {
+    if let Some(digest) = &arguments.digest {
+        if gate.digest.starts_with(digest.as_str()) {
+            return Ok(true);
+        }
+        let message = format!("the digest on the card is {}, not {digest}", short(gate.digest));
+        return Err(CommandError::usage(
+            message,
+            "the facts have moved, or it is another step: look at the card above",
+        ));
+    }
+    if !Console::has_person() {
+        return Err(CommandError::usage(
+            "there is no terminal to answer at",
+            format!("name the digest on the card: --digest {}", short(gate.digest)),
+        ));
+    }
+    Ok(match &gate.card.requires {
+        GateRequirement::Confirm => {
+            session.console.say("answer yes? [y/N] ");
+            typed_line().is_some_and(|line| matches!(line.trim(), "y" | "yes"))
+        }
+        GateRequirement::Type { text, what } => {
+            let what = crate::report::sanitize::visible(what);
+            session.console.say(&format!("type {what} to say yes: "));
+            typed_line().is_some_and(|line| line.trim() == text.trim())
+        }
+    })
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..8).unwrap_or(digest)
+}
+
+/// The gates that were opened and not answered, by step, the latest opening of each.
+fn open_gates(records: &[Record]) -> IndexMap<StepPath, OpenGate<'_>> {
+    let mut open = IndexMap::new();
+    for record in records {
+        let Some(step) = &record.step else { continue };
+        match &record.event {
+            Event::GateOpened { digest, expires, card, .. } => {
+                open.insert(step.clone(), OpenGate { digest, expires: *expires, card });
+            }
+            Event::GateAnswered { .. } | Event::StepEnded { .. } | Event::StepSkipped { .. } => {
+                open.shift_remove(step);
+            }
+            _ => {}
+        }
+    }
+    open
+}
+
+fn is_required(read: &Read, step: &StepPath) -> bool {
+    let graph = read.graph.as_ref();
+    graph.and_then(|graph| Some(graph.node(graph.find(&step.0)?))).is_some_and(|node| node.step.required)
+}
+
+fn refuse_ended(store: &Store, read: &Read) -> Result<(), CommandError> {
+    match store.summary(&read.id)?.state {
+        RunState::Ended(result) => {
+            let word = super::list::result_word(result);
+            Err(CommandError::usage(format!("run `{}` has ended: {word}", read.id), "an end is final"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_gate<'r>(read: &Read, step: &StepPath, open: impl Iterator<Item = &'r StepPath>) -> CommandError {
+    let open: Vec<String> = open.map(ToString::to_string).collect();
+    let hint = match open.as_slice() {
+        [] => "no gate is open in this run".to_owned(),
+        steps => format!("gates are open at {}", steps.join(", ")),
+    };
+    CommandError::usage(format!("no gate of step `{step}` is open in run `{}`", read.id), hint)
+}
+
+/// Answers a question or a decision.
+pub(super) fn answer(session: &Session, arguments: &AnswerArguments) -> Result<Exit, CommandError> {
+    let store = session.store()?;
+    let read = Read::run(&store, &arguments.run)?;
+    refuse_ended(&store, &read)?;
+    check_answer(&read, arguments)?;
+    let values = arguments.values.iter().map(|(name, text)| (name.clone(), serde_json::Value::from(text.clone())));
+    let decision = InboxDecision {
+        step: StepPath(arguments.step.clone()),
+        digest: String::new(),
+        answer: None,
+        chosen: arguments.choose.clone(),
+        values: values.collect(),
+        reason: arguments.reason.clone(),
+        by: operator(arguments.as_name.as_deref()),
+        at: Timestamp::now(),
+    };
+    leave(session, &store, &read, &decision)
+}
+
+/// Whether the step is there, still open, and asks for what is answered. The type of an answer is the run's business.
+fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandError> {
+    let step = &arguments.step;
+    let Some(graph) = &read.graph else { return Ok(()) };
+    let Some(node) = graph.find(step).map(|id| graph.node(id)) else {
+        let asking = graph.nodes().iter().filter(|node| is_asking(&node.step)).map(|node| node.id.to_string());
+        let asking: Vec<String> = asking.collect();
+        return Err(CommandError::usage(
+            format!("run `{}` has no step `{step}`", read.id),
+            format!("steps that a person answers: {}", asking.join(", ")),
+        ));
+    };
+    let path = StepPath(step.clone());
+    let is_over = read.transcript.records.iter().any(|record| {
+        record.step.as_ref() == Some(&path)
+            && matches!(record.event, Event::StepEnded { .. } | Event::StepSkipped { .. } | Event::Decided { .. })
+    });
+    if is_over {
+        return Err(CommandError::usage(format!("step `{step}` is settled already"), "an answer comes once"));
+    }
+    match (&node.step.body, &arguments.choose) {
+        (StepBody::Decide(decide), Some(option)) => {
+            one_of("option", option, decide.options.keys().map(|name| name.value.as_str()))
+        }
+        (StepBody::Decide(_), None) => {
+            Err(CommandError::usage(format!("step `{step}` is a decision"), "say --choose OPTION"))
+        }
+        (StepBody::Action(Action::Ask(ask)), None) => arguments
+            .values
+            .iter()
+            .try_for_each(|(name, _)| one_of("question", name, ask.questions.keys().map(|name| name.value.as_str()))),
+        _ => Err(CommandError::usage(
+            format!("step `{step}` does not ask that"),
+            "questions take NAME=VALUE, decisions --choose OPTION, gates `runwright approve`",
+        )),
+    }
+}
+
+fn is_asking(step: &crate::runbook::Step) -> bool {
+    step.kind == Kind::Decide || matches!(step.body, StepBody::Action(Action::Ask(_)))
+}
+
+fn one_of<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Result<(), CommandError> {
+    let known: Vec<&str> = known.collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("there is no {what} `{name}`"), format!("there are {}", known.join(", "))))
+}
+
+fn leave(session: &Session, store: &Store, read: &Read, decision: &InboxDecision) -> Result<Exit, CommandError> {
+    store.leave(&read.id, decision)?;
+    let word = match decision.answer {
+        Some(AnswerKind::Declined) => "declined",
+        Some(AnswerKind::Skipped) => "skipped",
+        Some(_) => "approved",
+        None => "answered",
+    };
+    let who = crate::report::sanitize::visible(&decision.by.name);
+    let next = if store.is_live(&read.id) {
+        "its process takes it up now"
+    } else {
+        "no process has this run now; the answer waits in its inbox"
+    };
+    session.console.say(&format!("{word} by {who}: `{}` of {}; {next}\n", decision.step, read.id));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,134 @@
+//! `list`: the runs of the store, or the runbooks of the library.
+
+use super::arguments::ListArguments;
+use super::exit::Exit;
+use super::failure::CommandError;
+use super::session::Session;
+use crate::event::{Mode, RunResult};
+use crate::library::{Library, built_in};
+use crate::report::sanitize::{json_text, visible};
+use crate::report::{RunLine, list_json, list_text};
+use crate::store::{RunState, RunSummary};
+
+/// Prints a list.
+pub(super) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit, CommandError> {
+    if arguments.runbooks {
+        return runbooks(session, arguments.json);
+    }
+    let store = session.store()?;
+    let runs: Vec<RunLine> = store.runs()?.iter().map(line).collect();
+    if arguments.json {
+        session.console.data(&ended(list_json(&runs)))?;
+    } else if runs.is_empty() {
+        session.console.say(&format!("no runs in {}\n", visible(&session.shown(store.path()))));
+    } else {
+        session.console.data_lines(&list_text(&runs, &session.console.out_style()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn line(run: &RunSummary) -> RunLine {
+    let waits = |waiting: &crate::event::Waiting| format!("{} {}", waiting.what, waiting.step);
+    RunLine {
+        run: run.id.to_string(),
+        runbook: run.runbook.clone(),
+        started: run.started,
+        operator: run.operator.name.clone(),
+        environment: run.environment.clone(),
+        state: state(run),
+        elapsed_ms: u64::try_from(run.last.duration_since(run.started).as_millis()).unwrap_or(0),
+        open: match &run.state {
+            RunState::Parked(waiting) => Some(waiting.iter().map(waits).collect::<Vec<_>>().join(", ")),
+            _ => None,
+        },
+    }
+}
+
+fn state(run: &RunSummary) -> String {
+    let word = match &run.state {
+        RunState::Running => "running",
+        RunState::Parked(_) => "parked",
+        RunState::Suspended => "suspended",
+        RunState::Interrupted => "incomplete",
+        RunState::Ended(result) => result_word(*result),
+    };
+    match run.mode {
+        Mode::Run => word.to_owned(),
+        Mode::Probe => format!("probe: {word}"),
+        Mode::Plan => format!("plan: {word}"),
+    }
+}
+
+/// The word for a result, as events write it.
+pub(super) fn result_word(result: RunResult) -> &'static str {
+    match result {
+        RunResult::Resolved => "resolved",
+        RunResult::Completed => "completed",
+        RunResult::NotResolved => "not_resolved",
+        RunResult::NoAction => "no_action",
+        RunResult::Escalated => "escalated",
+        RunResult::Declined => "declined",
+        RunResult::Failed => "failed",
+        RunResult::Undecided => "undecided",
+        RunResult::Aborted => "aborted",
+        RunResult::Interrupted => "interrupted",
+    }
+}
+
+/// One runbook of the listing.
+struct Row {
+    id: String,
+    title: String,
+    place: String,
+    is_broken: bool,
+}
+
+fn runbooks(session: &Session, json: bool) -> Result<Exit, CommandError> {
+    let library = session.library()?;
+    let mut rows: Vec<Row> = library
+        .iter()
+        .flat_map(Library::list)
+        .map(|line| Row {
+            title: line.title.unwrap_or_default(),
+            place: session.shown(&line.file.path),
+            id: line.file.id,
+            is_broken: line.is_broken,
+        })
+        .collect();
+    for runbook in built_in() {
+        if rows.iter().all(|row| row.id != runbook.id) {
+            let title = crate::runbook::parse_runbook(&runbook.source(), &mut crate::source::Diagnostics::new())
+                .map(|parsed| parsed.title.value.clone());
+            let place = runbook.name.to_owned();
+            rows.push(Row { id: runbook.id.to_owned(), title: title.unwrap_or_default(), place, is_broken: false });
+        }
+    }
+    if json {
+        let list: Vec<_> = rows
+            .iter()
+            .map(|row| serde_json::json!({ "id": row.id, "title": row.title, "file": row.place, "broken": row.is_broken }))
+            .collect();
+        session.console.data(&ended(json_text(&serde_json::Value::Array(list))))?;
+    } else {
+        session.console.data(&table(&rows))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.id.chars().count()).max().unwrap_or(0);
+    let line = |row: &Row| {
+        let broken = if row.is_broken { "  BROKEN: runwright check" } else { "" };
+        let id = visible(&row.id);
+        format!("{id:<width$}  {}{broken}\n{:width$}  {}\n", visible(&row.title), "", visible(&row.place))
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A text with a newline at its end.
+pub(super) fn ended(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,71 @@
+//! `verify`: whether records are whole, told line by line.
+
+use super::arguments::VerifyArguments;
+use super::exit::Exit;
+use super::failure::CommandError;
+use super::session::Session;
+use crate::report::sanitize::visible;
+use crate::store::{END_OPEN, End, Finding, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
+
+/// Verifies one run or the whole store.
+pub(super) fn verify(session: &Session, arguments: &VerifyArguments) -> Result<Exit, CommandError> {
+    let store = session.store()?;
+    let (lines, is_sound) = match &arguments.run {
+        Some(name) => {
+            let report = store.verify(&store.find(name)?, arguments.against.as_deref())?;
+            (run_lines(&report), report.is_sound())
+        }
+        None => {
+            let report = store.verify_all()?;
+            let mut lines: Vec<String> = report.runs.iter().flat_map(run_lines).collect();
+            let word = if report.findings.is_empty() { "WHOLE" } else { "DAMAGED" };
+            lines.push(format!("{word:<8} ledger  {} entries", report.entries));
+            lines.extend(findings(&report.findings, &report.notes));
+            (lines, report.is_sound())
+        }
+    };
+    session.console.data_lines(&lines)?;
+    session.console.say_lines(&folded(WHAT_A_CHAIN_DOES_NOT_PROVE, session.console.error_style().width));
+    Ok(if is_sound { Exit::Done } else { Exit::NotResolved })
+}
+
+fn run_lines(report: &VerifyReport) -> Vec<String> {
+    let word = if report.is_sound() { "WHOLE" } else { "DAMAGED" };
+    let end = match report.end {
+        End::Ledger => "end: in the ledger",
+        End::Given => "end: as given",
+        End::Closing => "end: closed, not in the ledger",
+        End::Open => END_OPEN,
+    };
+    let mut lines = vec![
+        format!("{word:<8} {}  {} lines  {end}", report.run, report.lines),
+        format!("         head {}", visible(&report.head)),
+    ];
+    lines.extend(findings(&report.findings, &report.notes));
+    lines
+}
+
+fn findings(wrong: &[Finding], notes: &[Finding]) -> Vec<String> {
+    let place = |finding: &Finding| match finding.line {
+        Some(line) => format!("{}:{line}", visible(&finding.file)),
+        None => visible(&finding.file),
+    };
+    let wrong = wrong.iter().map(|finding| format!("  WRONG  {}  {}", place(finding), visible(&finding.sentence)));
+    let notes = notes.iter().map(|finding| format!("  note   {}  {}", place(finding), visible(&finding.sentence)));
+    wrong.chain(notes).collect()
+}
+
+/// A paragraph in lines of at most `width` columns.
+pub(super) fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
