@@ -65,7 +65,8 @@ fn one(problem: &Diagnostic, renderer: &Renderer) -> String {
         let window = Window::around(source, &[label.span]);
         let shown = window.shown(source, label.span);
         moved.push((window.first, window.column(shown.start), source.position(label.span.start).1));
-        group = group.element(self::snippet(&window, &name).annotation(mark(AnnotationKind::Context, shown, &label.text)));
+        group =
+            group.element(self::snippet(&window, &name).annotation(mark(AnnotationKind::Context, shown, &label.text)));
     }
     let mut groups = vec![group];
     if let Some(hint) = &problem.hint {

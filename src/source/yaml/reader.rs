@@ -34,6 +34,8 @@ pub fn parse_yaml(source: &Source, problems: &mut Diagnostics) -> Option<Node> {
             None
         }
         Err(stop) => {
+            // What ended the reading says more than what was said about the same word before.
+            found.drop_at(stop.label.span.start);
             found.push(*stop);
             None
         }
@@ -103,9 +105,14 @@ impl Reader<'_> {
         if self.documents < 2 {
             return Ok(());
         }
-        Err(Diagnostic::error(self.source, "many-documents", span, "a second document starts here; one file is one document")
-            .hint("remove this `---`, or move what follows it into a file of its own")
-            .into())
+        Err(Diagnostic::error(
+            self.source,
+            "many-documents",
+            span,
+            "a second document starts here; one file is one document",
+        )
+        .hint("remove this `---`, or move what follows it into a file of its own")
+        .into())
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) -> Result<(), Stop> {

@@ -83,8 +83,10 @@ impl<'a> Place<'a> {
             }
             None => return None,
         };
-        let problem = self.error("yaml-tab", Span::new(tab, tab + 1), "a tab stands in the indentation; YAML wants blanks");
-        let above = (1..self.line.number).rev().map(|number| Line::read(self.source, number)).find(|line| !line.is_blank());
+        let problem =
+            self.error("yaml-tab", Span::new(tab, tab + 1), "a tab stands in the indentation; YAML wants blanks");
+        let above =
+            (1..self.line.number).rev().map(|number| Line::read(self.source, number)).find(|line| !line.is_blank());
         Some(problem.label("this tab").hint(match above {
             Some(above) => {
                 format!("indent with blanks; the line above starts at column {}", above.indent() + 1)
@@ -126,7 +128,11 @@ impl<'a> Place<'a> {
                 let from = self.at;
                 let slash = self.source.text()[from..self.line.span.end].find('\\').map_or(from, |at| from + at);
                 let end = self.source.boundary((slash + 2).min(self.line.span.end));
-                let problem = self.error("yaml-syntax", Span::new(slash, end), "double quotes hold an escape that YAML does not know");
+                let problem = self.error(
+                    "yaml-syntax",
+                    Span::new(slash, end),
+                    "double quotes hold an escape that YAML does not know",
+                );
                 Some(problem.hint("write `\\\\` for a backslash, or use single quotes, where nothing is escaped"))
             }
             Fault::Directive => {
@@ -141,13 +147,21 @@ impl<'a> Place<'a> {
                 let span = Span::new(self.at, self.at + alias.len());
                 let message = format!("`{alias}` repeats an anchor that is not above it");
                 let name = alias.trim_start_matches('*');
-                let hint = format!("mark what is repeated with `&{name}` further up; a text that starts with `*` needs quotes");
+                let hint = format!(
+                    "mark what is repeated with `&{name}` further up; a text that starts with `*` needs quotes"
+                );
                 Some(self.error("yaml-alias", span, message).hint(hint))
             }
             Fault::Tag => Some(line::tag(self.source, self.here())),
             Fault::CommentInText => {
-                let problem = self.error("yaml-syntax", self.here(), "a comment starts here, in the middle of a text of several lines");
-                Some(problem.hint("put the whole text in quotes if `#` belongs to it, or move the comment to a line above the text"))
+                let problem = self.error(
+                    "yaml-syntax",
+                    self.here(),
+                    "a comment starts here, in the middle of a text of several lines",
+                );
+                Some(problem.hint(
+                    "put the whole text in quotes if `#` belongs to it, or move the comment to a line above the text",
+                ))
             }
             _ => None,
         }
@@ -173,9 +187,15 @@ impl<'a> Place<'a> {
             if above.indent() == indent || !above.value_text().starts_with(['|', '>']) {
                 return None;
             }
-            let message = format!("this line starts at column {}, but the block text above it at column {}", indent + 1, column + 1);
+            let message = format!(
+                "this line starts at column {}, but the block text above it at column {}",
+                indent + 1,
+                column + 1
+            );
             let span = self.line.place(indent..self.line.text.trim_end().len());
-            let problem = self.error("yaml-indent", span, message).also(above.place(above.value.clone()), "the block text starts here");
+            let problem = self
+                .error("yaml-indent", span, message)
+                .also(above.place(above.value.clone()), "the block text starts here");
             return Some(problem.hint(format!("indent it to column {} if it belongs to the text", column + 1)));
         }
         None
@@ -207,7 +227,11 @@ impl<'a> Place<'a> {
             .error("yaml-indent", span, message)
             .also(neighbour.span, format!("column {wanted}"))
             .hint(format!("indent it like `{}` on line {}", line::shorten(&neighbour.name, 40), neighbour.line));
-        Some(if self.line.indent() == column { problem.suggest(indentation, " ".repeat(neighbour.column)) } else { problem })
+        Some(if self.line.indent() == column {
+            problem.suggest(indentation, " ".repeat(neighbour.column))
+        } else {
+            problem
+        })
     }
 
     /// A value without quotes that YAML takes for something else.
@@ -224,7 +248,11 @@ impl<'a> Place<'a> {
                 }
                 let rest = mark(close, value.len() - close);
                 let span = Span::new(rest.start + usize::from(value[close..].starts_with(' ')), rest.end);
-                (span, format!("the quoted text ends before the end of this line; YAML wants nothing after its `{first}`"), "too much")
+                (
+                    span,
+                    format!("the quoted text ends before the end of this line; YAML wants nothing after its `{first}`"),
+                    "too much",
+                )
             }
             '[' | '{' => {
                 let (open, close) = if first == '[' { ('[', ']') } else { ('{', '}') };
@@ -234,17 +262,28 @@ impl<'a> Place<'a> {
                     return None;
                 }
                 let kind = if first == '[' { "list" } else { "map" };
-                (mark(0, end), format!("a text that starts with `{first}` needs quotes"), if kind == "list" { "YAML reads this as a list" } else { "YAML reads this as a map" })
+                (
+                    mark(0, end),
+                    format!("a text that starts with `{first}` needs quotes"),
+                    if kind == "list" { "YAML reads this as a list" } else { "YAML reads this as a map" },
+                )
             }
-            '*' | '&' | '!' | '@' | '`' | '%' | ',' | '?' => {
-                (mark(0, 1), format!("a text that starts with `{first}` needs quotes"), "this character means something else to YAML")
-            }
-            '|' | '>' if self.fault == Fault::BlockHeader => {
-                (mark(0, 1), format!("a text that starts with `{first}` needs quotes"), "YAML reads this as the start of a block text")
-            }
+            '`' => (mark(0, 1), "a text that starts with a backtick needs quotes".to_owned(), "YAML has no use for it"),
+            '*' | '&' | '!' | '@' | '%' | ',' | '?' => (
+                mark(0, 1),
+                format!("a text that starts with `{first}` needs quotes"),
+                "this character means something else to YAML",
+            ),
+            '|' | '>' if self.fault == Fault::BlockHeader => (
+                mark(0, 1),
+                format!("a text that starts with `{first}` needs quotes"),
+                "YAML reads this as the start of a block text",
+            ),
             '-' if value.starts_with("- ") => {
                 let problem = self.error("yaml-syntax", mark(0, 1), "a list cannot start on the line of its key");
-                return Some(problem.hint("write each `- item` on a line of its own below the key, or `[item, item]` here"));
+                return Some(
+                    problem.hint("write each `- item` on a line of its own below the key, or `[item, item]` here"),
+                );
             }
             ']' | '}' => (mark(0, 1), format!("a text that starts with `{first}` needs quotes"), "closes nothing"),
             '#' => return None,
@@ -253,7 +292,11 @@ impl<'a> Place<'a> {
                     return None;
                 }
                 let colon = value.find(": ").or_else(|| value.ends_with(':').then(|| value.len() - 1))?;
-                (mark(colon, 1), "a text with `: ` in it needs quotes".to_owned(), "YAML reads this as the end of a key")
+                (
+                    mark(colon, 1),
+                    "a text with `: ` in it needs quotes".to_owned(),
+                    "YAML reads this as the end of a key",
+                )
             }
         };
         let problem = self.error("yaml-syntax", span, message).label(label);
@@ -263,6 +306,11 @@ impl<'a> Place<'a> {
     fn brackets(&self) -> Option<Diagnostic> {
         if self.fault == Fault::WrongBracket {
             let shown = self.source.slice(self.here());
+            if matches!(shown, "[" | "{") {
+                let problem =
+                    self.error("yaml-syntax", self.here(), format!("this `{shown}` is closed by the wrong bracket"));
+                return Some(problem.label("opened here").hint("`[` goes with `]`, `{` goes with `}`"));
+            }
             let problem = self.error("yaml-syntax", self.here(), format!("this `{shown}` closes nothing"));
             return Some(match self.bracket {
                 Some(open) => {
@@ -281,13 +329,37 @@ impl<'a> Place<'a> {
         let bracket = self.source.text().get(open..=open)?;
         let close = if bracket == "[" { "]" } else { "}" };
         if self.source.line_of(open) == self.line.number && self.at > open && self.at < self.line.span.end {
-            let problem = self.error("yaml-syntax", self.here(), format!("a `,` or the closing `{close}` is missing before this"));
+            let problem = self.error(
+                "yaml-syntax",
+                self.here(),
+                format!("a `,` or the closing `{close}` is missing before this"),
+            );
             let problem = problem.also(Span::new(open, open + 1), "opened here");
-            return Some(problem.hint("inside `{ }` and `[ ]`, a text that holds `: `, `,`, brackets or quotes needs quotes"));
+            if let Some(part) = self.text_in_brackets() {
+                return Some(self.line.quote(problem, part));
+            }
+            return Some(
+                problem.hint("inside `{ }` and `[ ]`, a text that holds `: `, `,`, brackets or quotes needs quotes"),
+            );
         }
         let problem = self.error("yaml-syntax", Span::new(open, open + 1), format!("this `{bracket}` is never closed"));
         let problem = problem.label("opened here");
-        Some(problem.hint(format!("write the `{close}` that belongs to it; a text that starts with `{bracket}` needs quotes")))
+        Some(
+            problem.hint(format!(
+                "write the `{close}` that belongs to it; a text that starts with `{bracket}` needs quotes"
+            )),
+        )
+    }
+
+    /// The text inside brackets whose second `: ` is the place.
+    fn text_in_brackets(&self) -> Option<std::ops::Range<usize>> {
+        let at = self.at - self.line.span.start;
+        let (before, rest) = self.line.text.split_at_checked(at)?;
+        let start = before.rfind([',', '{', '[']).map_or(0, |at| at + 1).max(before.rfind(": ")? + 1);
+        let start = start + before[start..].len() - before[start..].trim_start().len();
+        let end = at + rest.find([',', '}', ']'])?;
+        let end = start + self.line.text[start..end].trim_end().len();
+        (rest.starts_with(':') && start < at).then_some(start..end)
     }
 
     /// Keys, items and loose text side by side.

@@ -138,8 +138,13 @@ impl<'a> Tree<'a> {
         let Some(&(_, cost)) = self.anchors.get(&anchor) else {
             let name = self.source.slice(span).to_owned();
             self.report(
-                Diagnostic::error(self.source, "yaml-alias", span, format!("`{name}` stands inside the node it repeats"))
-                    .hint("a node cannot hold itself; write out what is meant"),
+                Diagnostic::error(
+                    self.source,
+                    "yaml-alias",
+                    span,
+                    format!("`{name}` stands inside the node it repeats"),
+                )
+                .hint("a node cannot hold itself; write out what is meant"),
             );
             return self.scalar("", Style::Plain, span, 0);
         };
@@ -245,7 +250,9 @@ impl<'a> Tree<'a> {
         }
         if let Some(first) = map.position(&scalar.text) {
             let first = map.entries[first].key.span;
-            self.report(duplicate(self.source, &scalar.text, span, first));
+            if self.problems.len() < PROBLEM_LIMIT {
+                self.report(duplicate(self.source, &scalar.text, span, first));
+            }
             return Slot::Dropped;
         }
         Slot::Value(Sp::new(scalar.text, span))
@@ -283,9 +290,14 @@ impl<'a> Tree<'a> {
                 added.extend(entries.into_iter().filter(|entry| known.insert(entry.key.value.clone())));
             } else {
                 self.report(
-                    Diagnostic::error(self.source, "merge-value", merge.key, format!("`<<` merges maps, but found {what}"))
-                        .also(map.span, "this is not a map")
-                        .hint("write `<<: *name`, or `<<: [*first, *second]`, where each name is an anchored map"),
+                    Diagnostic::error(
+                        self.source,
+                        "merge-value",
+                        merge.key,
+                        format!("`<<` merges maps, but found {what}"),
+                    )
+                    .also(map.span, "this is not a map")
+                    .hint("write `<<: *name`, or `<<: [*first, *second]`, where each name is an anchored map"),
                 );
             }
         }

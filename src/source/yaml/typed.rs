@@ -100,7 +100,8 @@ impl Scalar {
         let text = self.text.as_str();
         if self.is_quoted() {
             let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            let trap = Trap { why: "text in quotes is never a number".to_owned(), meant: bare.then(|| text.to_owned()) };
+            let trap =
+                Trap { why: "text in quotes is never a number".to_owned(), meant: bare.then(|| text.to_owned()) };
             return Err(self.not_a(wanted, Some(trap)));
         }
         match trap(text) {
@@ -128,7 +129,8 @@ impl Scalar {
         if self.is_empty() {
             return "nothing".to_owned();
         }
-        let mut start: String = self.text.chars().take(40).map(|char| if char.is_control() { ' ' } else { char }).collect();
+        let mut start: String =
+            self.text.chars().take(40).map(|char| if char.is_control() { ' ' } else { char }).collect();
         if start.len() < self.text.len() {
             start.push('…');
         }
@@ -179,13 +181,87 @@ fn leading_zero(sign: &str, digits: &str) -> Option<Trap> {
     }
     let plain = digits.trim_start_matches('0');
     let why = "some YAML readers take a leading zero for octal".to_owned();
-    let decimal = if plain.starts_with(|char: char| char.is_ascii_digit()) { plain.to_owned() } else { format!("0{plain}") };
+    let decimal =
+        if plain.starts_with(|char: char| char.is_ascii_digit()) { plain.to_owned() } else { format!("0{plain}") };
     let is_whole = decimal.bytes().all(|byte| byte.is_ascii_digit());
     Some(Trap { why, meant: is_whole.then(|| format!("{sign}{decimal}")) })
 }
 
 fn grouped(sign: &str, digits: &str) -> Option<Trap> {
     let joined: String = digits.chars().filter(|char| !matches!(char, '_' | ',' | ' ')).collect();
-    let is_grouped = joined.len() < digits.len() && !joined.is_empty() && joined.bytes().all(|byte| byte.is_ascii_digit());
+    let is_grouped =
+        joined.len() < digits.len() && !joined.is_empty() && joined.bytes().all(|byte| byte.is_ascii_digit());
     is_grouped.then(|| Trap { why: "digits are not grouped".to_owned(), meant: Some(format!("{sign}{joined}")) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::node::{Node, Style};
+    use super::*;
+
+    fn plain(text: &str) -> Scalar {
+        Node::scalar(text, Style::Plain, Span::default()).as_scalar().expect("text").clone()
+    }
+
+    fn quoted(text: &str) -> Scalar {
+        Node::scalar(text, Style::Double, Span::default()).as_scalar().expect("text").clone()
+    }
+
+    #[test]
+    fn only_true_and_false_are_booleans() {
+        assert_eq!(plain("true").boolean(), Ok(true));
+        assert_eq!(plain("false").boolean(), Ok(false));
+        for (text, meant) in [("yes", "true"), ("on", "true"), ("True", "true"), ("NO", "false"), ("off", "false")] {
+            assert_eq!(plain(text).boolean().expect_err(text).hint, format!("write `{meant}`"));
+        }
+        assert_eq!(quoted("true").boolean().expect_err("quoted").hint, "write `true`, without quotes");
+        assert_eq!(plain("maybe").boolean().expect_err("no").replacement, None);
+        assert!(plain("").boolean().expect_err("no").message.starts_with("nothing is not"));
+    }
+
+    #[test]
+    fn whole_numbers_are_decimal() {
+        assert_eq!(plain("0").integer(), Ok(0));
+        assert_eq!(plain("-12").integer(), Ok(-12));
+        assert_eq!(plain("9223372036854775807").integer(), Ok(i64::MAX));
+        let traps = [
+            ("010", Some("10")),
+            ("0o17", Some("15")),
+            ("-0x1F", Some("-31")),
+            ("0b101", Some("5")),
+            ("1_000", Some("1000")),
+            ("1,000", Some("1000")),
+            ("1:30", None),
+            ("+5", Some("5")),
+            ("1.0", None),
+            ("", None),
+            ("-", None),
+            ("１", None),
+            ("9223372036854775808", None),
+            ("1e3", None),
+            ("00", Some("0")),
+            ("--1", None),
+        ];
+        for (text, meant) in traps {
+            let problem = plain(text).integer().expect_err(text);
+            assert_eq!((problem.code, problem.replacement.as_deref()), ("not-an-integer", meant), "{text}");
+        }
+        assert_eq!(
+            quoted("5").integer().expect_err("quoted").message,
+            "`\"5\"` is not a whole number: text in quotes is never a number"
+        );
+    }
+
+    #[test]
+    fn numbers_are_finite_and_decimal() {
+        for (text, number) in [("1", 1.0), ("-0.5", -0.5), ("1e3", 1000.0), ("0", 0.0), ("2.50", 2.5)] {
+            assert_eq!(plain(text).number().map(f64::to_bits), Ok(f64::to_bits(number)), "{text}");
+        }
+        for text in
+            ["nan", "inf", ".inf", "-inf", "1e999", ".5", "5.", "01.5", "1_0.0", "1:30", "", "infinity", "0x1p3"]
+        {
+            assert_eq!(plain(text).number().expect_err(text).code, "not-a-number");
+        }
+        assert!(quoted("1.5").number().is_err());
+    }
 }
