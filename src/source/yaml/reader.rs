@@ -162,7 +162,7 @@ impl Reader<'_> {
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             return self.tree.too_deep(span);
         }
-        syntax::explain(self.source, at, self.end, self.tree.open_bracket(), &fault(error.kind())).into()
+        syntax::explain(self.source, at, self.end, self.tree.open_bracket(), fault(error.kind())).into()
     }
 }
 

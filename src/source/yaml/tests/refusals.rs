@@ -105,18 +105,18 @@ fn typical_mistakes_read_well() {
     3 |      run: [x]
       |      ^^^
       |
-    hint: indent it like `id` on line 2
+    hint: indent it like `id` on line 2; if it belongs under `id`, that key cannot have a value of its own
 
     1 error
     "#);
     insta::assert_snapshot!(shown("a:\n\tb: 1\n"), @r#"
-    error[yaml-tab]: a tab stands in the indentation; YAML wants blanks
+    error[yaml-tab]: a tab stands in the indentation; YAML wants spaces
      --> r.yaml:2:1
       |
     2 |  b: 1
       | ^ this tab
       |
-    hint: indent with blanks; the line above starts at column 1
+    hint: indent with spaces; the line above starts at column 1
 
     1 error
     "#);
@@ -143,11 +143,11 @@ fn typical_mistakes_read_well() {
     1 error
     "#);
     insta::assert_snapshot!(shown("http: { get: /x, expect: a: b }\n"), @r#"
-    error[yaml-syntax]: a `,` or the closing `}` is missing before this
+    error[yaml-syntax]: a text with `: ` in it needs quotes
      --> r.yaml:1:27
       |
     1 | http: { get: /x, expect: a: b }
-      |       - opened here       ^
+      |                           ^ YAML reads this as the end of a key
       |
     hint: put the text in quotes: `http: { get: /x, expect: "a: b" }`
 
@@ -168,7 +168,7 @@ fn typical_mistakes_read_well() {
     1 error
     "#);
     insta::assert_snapshot!(shown("when: 'a' == x # why\n"), @r#"
-    error[yaml-syntax]: the quoted text ends before the end of this line; YAML wants nothing after its `'`
+    error[yaml-syntax]: nothing may follow the closing `'` of a text in quotes
      --> r.yaml:1:11
       |
     1 | when: 'a' == x # why
