@@ -2,6 +2,7 @@
 
 use super::super::diagnostic::Diagnostic;
 use super::super::file::{Source, Span};
+use super::columns::{LINES_ABOVE, open_columns};
 use super::line::{self, Line};
 
 /// What the parser did not like, as far as its own word helps.
@@ -20,9 +21,6 @@ pub(super) enum Fault {
     Tag,
     Other,
 }
-
-/// How far up the neighbours of a line are looked for.
-const LINES_ABOVE: usize = 2_000;
 
 /// Says what is wrong at `at`; `read` is the end of what was understood, `bracket` the innermost one still open.
 pub(super) fn explain(source: &Source, at: usize, read: usize, bracket: Option<usize>, fault: Fault) -> Diagnostic {
@@ -422,43 +420,4 @@ fn closing(value: &str, open: char, close: char) -> Option<usize> {
         }
     }
     None
-}
-
-/// A column at which keys or items of an open map or list stand.
-struct Column {
-    at: usize,
-    is_item: bool,
-    name: String,
-    line: usize,
-    span: Span,
-}
-
-/// The columns that a line may choose from, innermost first.
-fn open_columns(source: &Source, number: usize) -> Vec<Column> {
-    let mut open = Vec::new();
-    let mut limit = usize::MAX;
-    for number in (1..number).rev().take(LINES_ABOVE) {
-        let line = Line::read(source, number);
-        if line.is_blank() {
-            continue;
-        }
-        let dashes = line.dashes.iter().map(|&dash| (dash..dash + 1, true));
-        let marks: Vec<_> = dashes.chain(line.key.clone().map(|key| (key, false))).collect();
-        for (part, is_item) in marks.into_iter().rev() {
-            if part.start < limit {
-                limit = part.start;
-                let name = if is_item { "-" } else { line.key_text().unwrap_or_default() };
-                let span = line.place(part.clone());
-                open.push(Column { at: part.start, is_item, name: name.to_owned(), line: number, span });
-            } else if part.start == limit && !is_item && open.last().is_some_and(|last| last.is_item) {
-                // A list may stand at the column of its key.
-                let name = line.key_text().unwrap_or_default().to_owned();
-                open.push(Column { at: part.start, is_item, name, line: number, span: line.place(part.clone()) });
-            }
-        }
-        if limit == 0 {
-            break;
-        }
-    }
-    open
 }

@@ -34,6 +34,21 @@ fn every_mistake_is_named_at_its_place() {
     assert!(wrong.is_empty(), "these differ:\n{wrong}");
 }
 
+#[test]
+fn a_suggestion_mends_what_it_is_for() {
+    let mut tried = 0;
+    for (text, _) in TABLE {
+        for problem in problems(text).sorted() {
+            let Some(suggestion) = &problem.suggestion else { continue };
+            let mut mended = (*text).to_owned();
+            mended.replace_range(suggestion.span.range(), &suggestion.text);
+            assert!(problems(&mended).is_empty(), "{text:?} became {mended:?}: {}", shown(&mended));
+            tried += 1;
+        }
+    }
+    assert!(tried > 15, "only {tried} suggestions");
+}
+
 const TABLE: &[(&str, &str)] = &[
     ("a: 1\nb: 2\na: 3\n", "duplicate-key 3:1"),
     ("a:\n\tb: 1\n", "yaml-tab 2:1"),
