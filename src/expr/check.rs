@@ -14,6 +14,7 @@ impl Expr {
     pub fn check(&self, names: &dyn Names) -> (Shape, Vec<Problem>) {
         let mut checker = Checker { names, text: self.text(), problems: Vec::new() };
         let shape = checker.node(self.root());
+        checker.problems.sort_by_key(|problem| problem.span.start);
         (shape, checker.problems)
     }
 }
