@@ -1,7 +1,7 @@
 //! Values as the record keeps them.
 
 use crate::event::StoredValue;
-use crate::expr::{SecretText, UnknownSort, Value, from_record, to_json, unknown, unknown_of};
+use crate::expr::{SecretText, UnknownSort, Value, from_record, to_record, unknown, unknown_of};
 
 /// The most of one value that an event holds, in bytes of its JSON; longer values are in the evidence.
 const LIMIT: usize = 64 * 1024;
@@ -18,7 +18,7 @@ pub fn store(value: &Value) -> StoredValue {
     if let Some(secret) = value.downcast_object_ref::<SecretText>() {
         return StoredValue::Secret(secret.name.to_string());
     }
-    StoredValue::Value(to_json(value))
+    StoredValue::Value(to_record(value))
 }
 
 /// The same for result fields: what is long stays in the evidence.
