@@ -1,1 +1,3 @@
 //! The hands: the only place that spawns programs, connects, and changes files. Rank 8.
+
+mod file;
