@@ -69,6 +69,16 @@ impl Paper {
         });
     }
 
+    /// Prints lines that may be missed, such as output of a running step: while a prompt is open they are dropped,
+    /// because a person may take hours and the record has them anyway.
+    pub fn print_passing(&self, lines: &[String]) {
+        self.with(|state| {
+            if state.open.is_none() && !lines.is_empty() {
+                state.write_lines(lines);
+            }
+        });
+    }
+
     /// Sets the line about what runs now; nothing takes it away. Ignored where a line cannot be drawn again.
     pub fn status(&self, line: Option<String>) {
         self.with(|state| {

@@ -372,7 +372,7 @@ fn questions_are_asked_until_they_fit() {
     // The terminal does not show what is typed now.
     let modes = rustix::termios::tcgetattr(terminal(&*room.master)).unwrap().local_modes;
     assert!(!modes.contains(rustix::termios::LocalModes::ECHO));
-    room.type_in("hunter22\n");
+    room.type_in(" hunter22 \n");
     room.printed.wait("colour (choice): ", 1);
     let modes = rustix::termios::tcgetattr(terminal(&*room.master)).unwrap().local_modes;
     assert!(modes.contains(rustix::termios::LocalModes::ECHO));
@@ -381,7 +381,7 @@ fn questions_are_asked_until_they_fit() {
     assert_eq!(room.answer(), (1, Answer::Note("asked bo".into())));
     room.reply("sure (boolean): ", 2, "y");
     let values: IndexMap<String, String> =
-        [("count", "3"), ("token", "hunter22"), ("colour", "green"), ("sure", "true")]
+        [("count", "3"), ("token", " hunter22 "), ("colour", "green"), ("sure", "true")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
     assert_eq!(room.answer(), (1, Answer::Values(values)));
@@ -410,6 +410,7 @@ fn lines_of_the_run_wait_while_a_person_types() {
     room.printed.wait("go on? ", 1);
     room.paper.print(&["queue done".to_owned()]);
     room.paper.print(&["rates done".to_owned()]);
+    room.paper.print_passing(&["output of a step".to_owned()]);
     room.paper.status(Some("… queue 3 s".into()));
     let text = room.printed.text();
     assert!(!text.contains("queue done") && !text.contains("queue 3 s"), "{text:?}");
@@ -421,6 +422,9 @@ fn lines_of_the_run_wait_while_a_person_types() {
     room.reply("more has happened", 2, "y");
     assert_eq!(room.answer(), (1, Answer::Approve));
     room.printed.wait("third done\n", 1);
+    room.paper.print_passing(&["later output".to_owned()]);
+    room.printed.wait("later output\n", 1);
+    assert!(!room.printed.text().contains("output of a step"));
     room.printed.wait("… queue 3 s", 1);
 }
 
