@@ -112,6 +112,7 @@ impl Dialogue<'_> {
                 Typed::End => return Err(Stop::End),
                 Typed::Gone => return Err(Stop::Gone),
                 Typed::Called => {}
+                Typed::Front => self.paper.repeat(),
             }
         }
     }

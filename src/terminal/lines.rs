@@ -25,6 +25,8 @@ pub(crate) enum Typed {
     Gone,
     /// Somebody called through the [`Bell`].
     Called,
+    /// We were in the background and have come to the front; what was typed before is gone.
+    Front,
 }
 
 /// Interrupts a reader that waits.
@@ -67,18 +69,18 @@ impl Lines {
         tcgetpgrp(&self.terminal).map_or(true, |front| front == getpgrp())
     }
 
-    /// Waits until we come to the front, or a call; says whether it was a call.
-    fn wait_in_back(&mut self) -> bool {
-        let mut ears = [PollFd::new(&self.called, PollFlags::IN)];
-        if poll(&mut ears, Some(&LOOK)).is_ok_and(|count| count > 0) {
-            self.quiet();
-            return true;
+    /// Waits in the background for a call or the front.
+    fn wait_in_back(&mut self) -> Typed {
+        while !self.in_front() {
+            let mut ears = [PollFd::new(&self.called, PollFlags::IN)];
+            if poll(&mut ears, Some(&LOOK)).is_ok_and(|count| count > 0) {
+                self.quiet();
+                return Typed::Called;
+            }
         }
-        if self.in_front() {
-            // What was typed meanwhile was for the shell.
-            self.discard();
-        }
-        false
+        // What was typed meanwhile was for the shell.
+        self.discard();
+        Typed::Front
     }
 
     /// Waits for a call only.
@@ -96,10 +98,7 @@ impl Lines {
                 return Typed::Line(line);
             }
             if !self.in_front() {
-                if self.wait_in_back() {
-                    return Typed::Called;
-                }
-                continue;
+                return self.wait_in_back();
             }
             let (called, terminal) = {
                 let mut ears = [PollFd::new(&self.called, PollFlags::IN), PollFd::new(&self.terminal, PollFlags::IN)];

@@ -107,6 +107,16 @@ impl Paper {
         self.with(|state| state.behind = false);
     }
 
+    /// Shows the line to type on again: something else has written to the terminal.
+    pub(crate) fn repeat(&self) {
+        self.with(|state| {
+            if let Some(line) = state.open.clone() {
+                state.write(&format!("\n{line}"));
+                state.behind = true;
+            }
+        });
+    }
+
     /// Shows what was held back so far.
     pub(crate) fn release(&self) {
         self.with(|state| {

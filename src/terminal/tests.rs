@@ -4,7 +4,7 @@ use crate::engine::{Answer, Person as _, Prompt, PromptId, PromptKind, QuestionV
 use crate::event::{CardView, GateRequirement, OptionVerdict, OptionView, StepPath};
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use portable_pty::{MasterPty, PtySize, native_pty_system};
+use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read as _, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -467,6 +467,55 @@ fn the_screen_of_a_real_terminal_stays_in_order() {
     second line
     ... works
     ");
+}
+
+/// Not a test of its own: what the next test runs in a shell.
+#[test]
+#[ignore = "run by `a_job_in_the_background_leaves_the_terminal_alone`"]
+fn asks_at_its_own_terminal() {
+    let (sender, mut answers) = unbounded_channel();
+    let paper = Arc::new(Paper::new(Box::new(std::io::stderr()), true));
+    let mut desk = Desk::at_terminal(paper, face(), sender).unwrap();
+    desk.ask(Prompt { id: PromptId(1), step: StepPath("x".into()), title: "t".into(), kind: confirm() });
+    let answer = format!("<answer {:?}>\n", answers.blocking_recv());
+    std::io::stderr().write_all(answer.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_job_in_the_background_leaves_the_terminal_alone() {
+    let pair = native_pty_system().openpty(PtySize { rows: 24, cols: 200, pixel_width: 0, pixel_height: 0 }).unwrap();
+    let mut shell = CommandBuilder::new("bash");
+    shell.args(["--norc", "--noprofile", "-i"]);
+    shell.env("LC_ALL", "C");
+    let mut shell = pair.slave.spawn_command(shell).unwrap();
+    drop(pair.slave);
+    let seen = Printed::default();
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut copy = seen.clone();
+    let copying = std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            copy.write_all(&buffer[..count]).unwrap();
+        }
+    });
+    let mut typing = pair.master.take_writer().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let name = "terminal::tests::asks_at_its_own_terminal";
+    writeln!(typing, "{} --ignored --nocapture --exact {name} &", program.display()).unwrap();
+    seen.wait("go on? ", 1);
+    // The shell has the terminal: this is a command for it, not an answer.
+    writeln!(typing, "y").unwrap();
+    seen.wait("command not found", 1);
+    writeln!(typing, "jobs").unwrap();
+    seen.wait("Running", 1);
+    writeln!(typing, "fg").unwrap();
+    seen.wait("go on? ", 2);
+    writeln!(typing, "y").unwrap();
+    seen.wait("<answer Some((PromptId(1), Approve))>", 1);
+    writeln!(typing, "exit").unwrap();
+    shell.wait().unwrap();
+    drop((typing, pair.master));
+    copying.join().unwrap();
 }
 
 #[test]
