@@ -4,6 +4,5 @@
 
 mod act;
 
-pub use act::{
-    Act, CommandAct, EditAct, EditFormat, HttpAct, Method, RequestBody, Setting, StatusRule, TargetAct, WriteAct,
-};
+pub use crate::runbook::{EditFormat, Method};
+pub use act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct};

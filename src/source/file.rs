@@ -51,6 +51,20 @@ impl<T> Deref for Sp<T> {
     }
 }
 
+impl<T: Eq> Eq for Sp<T> {}
+
+impl<T: std::hash::Hash> std::hash::Hash for Sp<T> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
+}
+
+impl std::borrow::Borrow<str> for Sp<String> {
+    fn borrow(&self) -> &str {
+        &self.value
+    }
+}
+
 impl<T: PartialEq> PartialEq for Sp<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

@@ -75,3 +75,43 @@ pub fn parse_yaml(source: &Source, problems: &mut Diagnostics) -> Option<Node> {
     problems.push(Diagnostic::error(source, "yaml-syntax", Span::default(), "not read yet"));
     None
 }
+
+/// Why a scalar is not of the wanted type.
+#[derive(Clone, Debug)]
+pub struct ScalarProblem {
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub hint: String,
+}
+
+impl Node {
+    pub fn describe(&self) -> &'static str {
+        ""
+    }
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+    pub fn as_scalar(&self) -> Option<&Scalar> {
+        None
+    }
+    pub fn as_map(&self) -> Option<&[Entry]> {
+        None
+    }
+}
+impl Scalar {
+    pub fn is_quoted(&self) -> bool {
+        false
+    }
+    pub fn boolean(&self) -> Result<bool, ScalarProblem> {
+        Ok(true)
+    }
+    pub fn integer(&self) -> Result<i64, ScalarProblem> {
+        Ok(1)
+    }
+    pub fn number(&self) -> Result<f64, ScalarProblem> {
+        Ok(1.0)
+    }
+}
