@@ -10,10 +10,12 @@ mod functions;
 mod shape;
 mod syntax;
 mod template;
+mod time;
 mod value;
 
 pub use eval::{EvalError, Scope, Used, Verdict};
 pub use shape::{Names, Problem, Shape};
 pub use syntax::{Expr, ParseError, Reference};
 pub use template::{Piece, Place, Rendered, Template};
+pub use time::{Duration, Time};
 pub use value::{SecretText, Unknown, UnknownSort, Value, from_json, is_secret, secret, to_json, unknown, unknown_of};

@@ -139,6 +139,28 @@ pub struct Program {
     pub stdin: Option<Template>,
 }
 
+/// Why a step may not set a variable of its program: it would change what runs (measured: `BASH_ENV` runs code).
+#[must_use]
+pub fn refused_variable(name: &str) -> Option<&'static str> {
+    let changes_the_shell = ["BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "IFS", "PS4", "PROMPT_COMMAND"];
+    if changes_the_shell.contains(&name) || name.starts_with("BASH_FUNC_") {
+        return Some("it changes how shells read every script");
+    }
+    if name.starts_with("LD_") || name.starts_with("DYLD_") {
+        return Some("it loads code into every program");
+    }
+    if name == "PATH" {
+        return Some("programs are found once, before the first step");
+    }
+    if name.starts_with("RUNWRIGHT_") {
+        return Some("the name belongs to this tool");
+    }
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Some("it is not a variable's name");
+    }
+    None
+}
+
 /// `run:`
 #[derive(Clone, Debug)]
 pub struct RunAction {

@@ -21,7 +21,7 @@ mod target;
 
 pub use action::{
     Action, Ask, Body, Choices, Data, EditAction, EditFormat, Escalation, HttpAction, Method, Program, Question,
-    RunAction, Shell, ShellAction, WriteAction, action_names,
+    RunAction, Shell, ShellAction, WriteAction, action_names, refused_variable,
 };
 pub use amount::{DurationSpec, parse_duration};
 pub use decode::{Decode, Decoder};

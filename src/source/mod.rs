@@ -7,6 +7,7 @@ mod file;
 mod render;
 mod yaml;
 
+pub(crate) use diagnostic::nearest;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Suggestion};
 pub use file::{Source, Sp, Span};
 pub use render::{DiagnosticFormat, render};
