@@ -186,9 +186,13 @@ fn dealt(prefixes: &[&str], total_milli: u64, groups: &[(usize, Marks)]) -> Vec<
         let place = n % agents.len();
         agents[place].items.push(*marks);
     }
-    for agent in &mut agents {
+    let mut left = total_milli;
+    for agent in agents.iter_mut().skip(1) {
         agent.milli_per_minute = total_milli * agent.items.len() as u64 / items.len() as u64;
+        left -= agent.milli_per_minute;
     }
+    // The first one sends what rounding left over, so that the total is exact.
+    agents[0].milli_per_minute = left;
     agents
 }
 
