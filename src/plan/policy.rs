@@ -1,9 +1,9 @@
 //! What it takes to pass a gate (`format.md` 8, ruling 14).
 
-use crate::expr::{Place, Scope};
-use crate::runbook::{Change, GateFloor, Risk};
 use super::resolve::Refusal;
 use crate::event::GateRequirement;
+use crate::expr::{Place, Scope};
+use crate::runbook::{Change, GateFloor, Risk};
 
 /// How much a gate asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
