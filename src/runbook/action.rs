@@ -517,7 +517,7 @@ impl Data {
             }
             Self::Map(entries) => {
                 let pairs = entries.iter().map(|(key, item)| Ok((key.clone(), item.value(scope)?)));
-                Value::from_iter(pairs.collect::<Result<Vec<(String, Value)>, EvalError>>()?)
+                Value::from_pairs(pairs.collect::<Result<Vec<(String, Value)>, EvalError>>()?)
             }
         })
     }
