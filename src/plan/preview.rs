@@ -255,7 +255,8 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     }
     if let Some(each) = &step.each {
         row.for_each = Some(list(&each.list, &scope, &mut row.holes));
-        let not_yet = |what: &str| crate::expr::unknown(crate::expr::UnknownSort::NotYet, format!("{what} of the list"));
+        let not_yet =
+            |what: &str| crate::expr::unknown(crate::expr::UnknownSort::NotYet, format!("{what} of the list"));
         scope.extend([(each.name.value.clone(), not_yet("an item")), ("items".to_owned(), not_yet("the items"))]);
     }
     match &step.body {
@@ -347,12 +348,15 @@ fn describe(action: &Action, scope: &StepScope) -> String {
         }
         Action::Manual(text) => format!("by hand: {}", plain(text, scope).lines().next().unwrap_or_default()),
         Action::Set(values) => {
-            let values: Vec<_> = values.iter().map(|(name, expr)| format!("{} = {}", name.value, expr.text().trim())).collect();
+            let values: Vec<_> =
+                values.iter().map(|(name, expr)| format!("{} = {}", name.value, expr.text().trim())).collect();
             format!("set {}", values.join(", "))
         }
         Action::Assert(_) => "check values that are already there".to_owned(),
         Action::Wait(spec) => match super::resolve::duration(spec, scope) {
-            Ok(Some(duration)) => format!("wait {}", crate::expr::Duration(jiff::SignedDuration::try_from(duration).unwrap_or_default())),
+            Ok(Some(duration)) => {
+                format!("wait {}", crate::expr::Duration(jiff::SignedDuration::try_from(duration).unwrap_or_default()))
+            }
             _ => "wait".to_owned(),
         },
         Action::Escalate(escalation) => format!("escalate: {}", plain(&escalation.text, scope)),

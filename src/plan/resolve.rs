@@ -5,7 +5,7 @@ use super::act::{
 };
 use crate::expr::{EvalError, Place, Rendered, Scope, Template, Value, unknown_of};
 use crate::runbook::{
-    Action, Body, Data, DurationSpec, EditAction, HttpAction, Program, Runbook, Shell, Target, TargetPlace, WriteAction,
+    Action, Body, Data, DurationSpec, EditAction, HttpAction, Identity, Program, Runbook, Shell, Target, TargetPlace, WriteAction,
     parse_duration,
 };
 use crate::source::{Sp, Span};
@@ -137,6 +137,25 @@ impl Resolver {
             allow: target.allow.iter().map(|entry| entry.value.clone()).collect(),
             ca: optional(target.ca.as_ref(), scope, Place::Path)?,
         }))
+    }
+
+    /// The request that proves a target's identity.
+    ///
+    /// # Errors
+    /// A value that its place refuses, or a target that is not `http`.
+    pub fn identity(&self, name: &str, identity: &Identity, scope: &dyn Scope) -> Result<HttpAct, Refusal> {
+        let span = identity.span;
+        let target = self.target(name, scope)?;
+        let target = target.ok_or_else(|| Refusal { message: format!("`{name}` is not an `http` target"), span })?;
+        Ok(HttpAct {
+            target,
+            method: crate::runbook::Method::Get,
+            path: identity.get.render(scope, Place::UrlPath)?,
+            query: Vec::new(),
+            headers: IndexMap::new(),
+            body: RequestBody::Empty,
+            status: StatusRule::Success,
+        })
     }
 
     fn http(&self, http: &HttpAction, target: Option<&Sp<String>>, scope: &dyn Scope) -> Result<HttpAct, Refusal> {

@@ -27,8 +27,19 @@ pub struct CardFrame<'a> {
     pub good_for_ms: u64,
     /// Whether the step may be left out.
     pub may_skip: bool,
-    /// Whether somebody answers here: then the answers stand at the bottom.
-    pub answers: bool,
+    /// What stands at the bottom.
+    pub foot: CardFoot,
+}
+
+/// What stands at the bottom of a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardFoot {
+    /// The possible answers: somebody answers here.
+    Answers,
+    /// That a person is waited for, elsewhere.
+    Waits,
+    /// That a person was asked: the card of a recorded run.
+    Asked,
 }
 
 /// The card as lines.
@@ -285,9 +296,16 @@ impl<'a> Frame<'a> {
     }
 
     fn close(mut self, frame: &CardFrame<'_>) -> Vec<String> {
-        if !frame.answers {
-            self.end("waits for a person");
-            return self.lines;
+        match frame.foot {
+            CardFoot::Answers => {}
+            CardFoot::Waits => {
+                self.end("waits for a person");
+                return self.lines;
+            }
+            CardFoot::Asked => {
+                self.end("a person was asked");
+                return self.lines;
+            }
         }
         let skip = if frame.may_skip { "[s]kip " } else { "" };
         let go = match &frame.card.requires {

@@ -6,7 +6,6 @@ use super::steps::StepTable;
 use super::story::{DecisionStory, GateStory, StepStory, Story};
 use super::style::Style;
 use super::value::to_json;
-use super::words;
 use crate::event::{Actor, CheckView, Event, Operator, Record, StepPath, StoredValue, UsedView};
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
@@ -195,5 +194,5 @@ fn actor(actor: &Actor) -> Json {
 }
 
 fn person(operator: &Operator) -> Json {
-    json!({ "name": operator.name, "identity": words::identity(operator.identity), "host": operator.host })
+    json!({ "name": operator.name, "identity": operator.identity, "host": operator.host })
 }

@@ -158,6 +158,11 @@ impl Diagnostics {
         self.list.extend(others.list);
     }
 
+    /// Drops those that point at a place for which there is a better one.
+    pub(crate) fn drop_at(&mut self, start: usize) {
+        self.list.retain(|diagnostic| diagnostic.label.span.start != start);
+    }
+
     /// How many there are of one severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {

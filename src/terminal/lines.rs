@@ -1,14 +1,18 @@
 //! Lines typed by a person, readable only until something else calls.
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr};
 use std::io;
 use std::os::fd::OwnedFd;
 
 /// The longest line that is taken; the rest of it is dropped.
 const LONGEST: usize = 64 * 1024;
+
+/// How often a job in the background looks whether it came to the front.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
 
 /// What came of waiting for a line.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub(crate) enum Typed {
     Gone,
     /// Somebody called through the [`Bell`].
     Called,
+    /// We were in the background and have come to the front; what was typed before is gone.
+    Front,
 }
 
 /// Interrupts a reader that waits.
@@ -49,8 +55,32 @@ impl Lines {
     /// Throws away what was typed before now.
     pub(crate) fn discard(&mut self) {
         self.partial.clear();
+        if !self.in_front() {
+            return;
+        }
         // Fails only where there is no terminal, and then there is nothing to throw away.
         _ = tcflush(&self.terminal, QueueSelector::IFlush);
+    }
+
+    /// Whether the terminal is ours to read. A job in the background of a shell that reads or flushes its terminal is
+    /// stopped as a whole, running steps and all.
+    fn in_front(&self) -> bool {
+        // An error means that it is not the terminal of our session; then there is no front and no back.
+        tcgetpgrp(&self.terminal).map_or(true, |front| front == getpgrp())
+    }
+
+    /// Waits in the background for a call or the front.
+    fn wait_in_back(&mut self) -> Typed {
+        while !self.in_front() {
+            let mut ears = [PollFd::new(&self.called, PollFlags::IN)];
+            if poll(&mut ears, Some(&LOOK)).is_ok_and(|count| count > 0) {
+                self.quiet();
+                return Typed::Called;
+            }
+        }
+        // What was typed meanwhile was for the shell.
+        self.discard();
+        Typed::Front
     }
 
     /// Waits for a call only.
@@ -66,6 +96,9 @@ impl Lines {
         loop {
             if let Some(line) = self.whole_line() {
                 return Typed::Line(line);
+            }
+            if !self.in_front() {
+                return self.wait_in_back();
             }
             let (called, terminal) = {
                 let mut ears = [PollFd::new(&self.called, PollFlags::IN), PollFd::new(&self.terminal, PollFlags::IN)];

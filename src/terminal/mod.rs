@@ -10,6 +10,7 @@
 mod desk;
 mod dialogue;
 mod form;
+mod help;
 mod lines;
 mod paper;
 #[cfg(test)]

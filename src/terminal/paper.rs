@@ -69,6 +69,16 @@ impl Paper {
         });
     }
 
+    /// Prints lines that may be missed, such as output of a running step: while a prompt is open they are dropped,
+    /// because a person may take hours and the record has them anyway.
+    pub fn print_passing(&self, lines: &[String]) {
+        self.with(|state| {
+            if state.open.is_none() && !lines.is_empty() {
+                state.write_lines(lines);
+            }
+        });
+    }
+
     /// Sets the line about what runs now; nothing takes it away. Ignored where a line cannot be drawn again.
     pub fn status(&self, line: Option<String>) {
         self.with(|state| {
@@ -95,6 +105,16 @@ impl Paper {
     /// The person has ended the line with Enter: the cursor stands at the beginning of the next.
     pub(crate) fn entered(&self) {
         self.with(|state| state.behind = false);
+    }
+
+    /// Shows the line to type on again: something else has written to the terminal.
+    pub(crate) fn repeat(&self) {
+        self.with(|state| {
+            if let Some(line) = state.open.clone() {
+                state.write(&format!("\n{line}"));
+                state.behind = true;
+            }
+        });
     }
 
     /// Shows what was held back so far.

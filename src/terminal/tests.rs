@@ -4,7 +4,7 @@ use crate::engine::{Answer, Person as _, Prompt, PromptId, PromptKind, QuestionV
 use crate::event::{CardView, GateRequirement, OptionVerdict, OptionView, StepPath};
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use portable_pty::{MasterPty, PtySize, native_pty_system};
+use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read as _, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -372,7 +372,7 @@ fn questions_are_asked_until_they_fit() {
     // The terminal does not show what is typed now.
     let modes = rustix::termios::tcgetattr(terminal(&*room.master)).unwrap().local_modes;
     assert!(!modes.contains(rustix::termios::LocalModes::ECHO));
-    room.type_in("hunter22\n");
+    room.type_in(" hunter22 \n");
     room.printed.wait("colour (choice): ", 1);
     let modes = rustix::termios::tcgetattr(terminal(&*room.master)).unwrap().local_modes;
     assert!(modes.contains(rustix::termios::LocalModes::ECHO));
@@ -381,7 +381,7 @@ fn questions_are_asked_until_they_fit() {
     assert_eq!(room.answer(), (1, Answer::Note("asked bo".into())));
     room.reply("sure (boolean): ", 2, "y");
     let values: IndexMap<String, String> =
-        [("count", "3"), ("token", "hunter22"), ("colour", "green"), ("sure", "true")]
+        [("count", "3"), ("token", " hunter22 "), ("colour", "green"), ("sure", "true")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
     assert_eq!(room.answer(), (1, Answer::Values(values)));
@@ -410,6 +410,7 @@ fn lines_of_the_run_wait_while_a_person_types() {
     room.printed.wait("go on? ", 1);
     room.paper.print(&["queue done".to_owned()]);
     room.paper.print(&["rates done".to_owned()]);
+    room.paper.print_passing(&["output of a step".to_owned()]);
     room.paper.status(Some("… queue 3 s".into()));
     let text = room.printed.text();
     assert!(!text.contains("queue done") && !text.contains("queue 3 s"), "{text:?}");
@@ -421,6 +422,9 @@ fn lines_of_the_run_wait_while_a_person_types() {
     room.reply("more has happened", 2, "y");
     assert_eq!(room.answer(), (1, Answer::Approve));
     room.printed.wait("third done\n", 1);
+    room.paper.print_passing(&["later output".to_owned()]);
+    room.printed.wait("later output\n", 1);
+    assert!(!room.printed.text().contains("output of a step"));
     room.printed.wait("… queue 3 s", 1);
 }
 
@@ -463,6 +467,55 @@ fn the_screen_of_a_real_terminal_stays_in_order() {
     second line
     ... works
     ");
+}
+
+/// Not a test of its own: what the next test runs in a shell.
+#[test]
+#[ignore = "run by `a_job_in_the_background_leaves_the_terminal_alone`"]
+fn asks_at_its_own_terminal() {
+    let (sender, mut answers) = unbounded_channel();
+    let paper = Arc::new(Paper::new(Box::new(std::io::stderr()), true));
+    let mut desk = Desk::at_terminal(paper, face(), sender).unwrap();
+    desk.ask(Prompt { id: PromptId(1), step: StepPath("x".into()), title: "t".into(), kind: confirm() });
+    let answer = format!("<answer {:?}>\n", answers.blocking_recv());
+    std::io::stderr().write_all(answer.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_job_in_the_background_leaves_the_terminal_alone() {
+    let pair = native_pty_system().openpty(PtySize { rows: 24, cols: 200, pixel_width: 0, pixel_height: 0 }).unwrap();
+    let mut shell = CommandBuilder::new("bash");
+    shell.args(["--norc", "--noprofile", "-i"]);
+    shell.env("LC_ALL", "C");
+    let mut shell = pair.slave.spawn_command(shell).unwrap();
+    drop(pair.slave);
+    let seen = Printed::default();
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut copy = seen.clone();
+    let copying = std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            copy.write_all(&buffer[..count]).unwrap();
+        }
+    });
+    let mut typing = pair.master.take_writer().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let name = "terminal::tests::asks_at_its_own_terminal";
+    writeln!(typing, "{} --ignored --nocapture --exact {name} &", program.display()).unwrap();
+    seen.wait("go on? ", 1);
+    // The shell has the terminal: this is a command for it, not an answer.
+    writeln!(typing, "y").unwrap();
+    seen.wait("command not found", 1);
+    writeln!(typing, "jobs").unwrap();
+    seen.wait("Running", 1);
+    writeln!(typing, "fg").unwrap();
+    seen.wait("go on? ", 2);
+    writeln!(typing, "y").unwrap();
+    seen.wait("<answer Some((PromptId(1), Approve))>", 1);
+    writeln!(typing, "exit").unwrap();
+    shell.wait().unwrap();
+    drop((typing, pair.master));
+    copying.join().unwrap();
 }
 
 #[test]

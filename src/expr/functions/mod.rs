@@ -14,6 +14,8 @@ mod tests_of;
 mod texts;
 
 pub(super) use arguments::{Arguments, Refusal};
+pub(super) use jq::{gives_list as jq_gives_list, problem as jq_problem};
+pub(super) use texts::regex;
 
 use super::kind::{Kind, LONGEST_LIST, described};
 use super::syntax::Form;

@@ -1,5 +1,6 @@
 //! Tests of the expression language, by what an author sees.
 
+mod checking;
 mod evaluating;
 mod laws;
 mod parsing;

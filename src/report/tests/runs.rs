@@ -193,7 +193,7 @@ fn output_is_shown_once_a_step_takes_long_and_only_its_latest_lines() {
     }
     let chunk =
         |text: &str| Chunk { step: StepPath("queue".into()), stream: "stdout", bytes: text.as_bytes().to_vec() };
-    let text: String = (1..=25).map(|number| format!("line {number}\n")).collect();
+    let text = (1..=25).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n") + "\n";
     // Cut in the middle of a line, as pipes do.
     screen.output(&chunk(&text[..13]));
     screen.output(&chunk(&text[13..]));

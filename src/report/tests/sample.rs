@@ -275,10 +275,8 @@ pub(super) fn diagnosis() -> Tape {
     ];
     tape.ended(251, "queue", Outcome::Succeeded, None, &captures);
     tape.put(260, Some("cause"), decided());
-    for skipped in ["loosen"] {
-        let reason = "its option `aggressive` was not taken".to_owned();
-        tape.put(261, Some(skipped), Event::StepSkipped { reason, deviation: false });
-    }
+    let reason = "its option `aggressive` was not taken".to_owned();
+    tape.put(261, Some("loosen"), Event::StepSkipped { reason, deviation: false });
     tape.put(1000, Some("ban_agent"), gate_opened());
     tape
 }

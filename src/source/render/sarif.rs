@@ -5,6 +5,7 @@ use crate::source::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::file::{Source, Span};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 pub(super) fn render(problems: &Diagnostics) -> String {
     let list: Vec<&Diagnostic> = problems.sorted().into_iter().take(MACHINE_LIMIT).collect();
@@ -88,9 +89,10 @@ fn region(source: &Source, span: Span) -> Value {
 fn uri(name: &str) -> String {
     let mut uri = String::with_capacity(name.len());
     for byte in name.bytes() {
+        // A String can always be written to.
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => uri.push(char::from(byte)),
-            byte => uri.push_str(&format!("%{byte:02X}")),
+            byte => write!(uri, "%{byte:02X}").unwrap_or_default(),
         }
     }
     uri

@@ -21,7 +21,9 @@ pub(super) fn render(problems: &Diagnostics, colour: bool) -> String {
         text.push_str("\n\n");
     }
     if problems.len() > SHOWN {
-        text.push_str(&format!("and {} more\n", problems.len() - SHOWN));
+        text.push_str("and ");
+        text.push_str(&(problems.len() - SHOWN).to_string());
+        text.push_str(" more\n");
     }
     text.push_str(&counts(problems));
     text.push('\n');

@@ -80,7 +80,6 @@ impl<'a> Line<'a> {
         while let Some((at, char)) = chars.next() {
             match (quote, char) {
                 (Some(open), close) if open == close => quote = None,
-                (Some(_), _) => {}
                 (None, '"' | '\'') if at == start => quote = Some(char),
                 (None, '{') if value[at..].starts_with("{{") => {
                     let whole = is_flow && !(at == 0 && start == 0);

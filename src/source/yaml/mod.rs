@@ -4,6 +4,7 @@
 //! refusals into words; `place` finds the way from a text back to the file.
 
 mod characters;
+mod columns;
 mod line;
 mod node;
 mod place;

@@ -34,6 +34,8 @@ pub fn parse_yaml(source: &Source, problems: &mut Diagnostics) -> Option<Node> {
             None
         }
         Err(stop) => {
+            // What ended the reading says more than what was said about the same word before.
+            found.drop_at(stop.label.span.start);
             found.push(*stop);
             None
         }
@@ -160,7 +162,7 @@ impl Reader<'_> {
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             return self.tree.too_deep(span);
         }
-        syntax::explain(self.source, at, self.end, self.tree.open_bracket(), &fault(error.kind())).into()
+        syntax::explain(self.source, at, self.end, self.tree.open_bracket(), fault(error.kind())).into()
     }
 }
 

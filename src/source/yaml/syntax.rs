@@ -2,6 +2,7 @@
 
 use super::super::diagnostic::Diagnostic;
 use super::super::file::{Source, Span};
+use super::columns::{LINES_ABOVE, open_columns};
 use super::line::{self, Line};
 
 /// What the parser did not like, as far as its own word helps.
@@ -21,12 +22,9 @@ pub(super) enum Fault {
     Other,
 }
 
-/// How far up the neighbours of a line are looked for.
-const LINES_ABOVE: usize = 2_000;
-
 /// Says what is wrong at `at`; `read` is the end of what was understood, `bracket` the innermost one still open.
-pub(super) fn explain(source: &Source, at: usize, read: usize, bracket: Option<usize>, fault: &Fault) -> Diagnostic {
-    let place = Place::find(source, at, read, bracket, *fault);
+pub(super) fn explain(source: &Source, at: usize, read: usize, bracket: Option<usize>, fault: Fault) -> Diagnostic {
+    let place = Place::find(source, at, read, bracket, fault);
     place
         .tab()
         .or_else(|| place.template())
@@ -84,14 +82,14 @@ impl<'a> Place<'a> {
             None => return None,
         };
         let problem =
-            self.error("yaml-tab", Span::new(tab, tab + 1), "a tab stands in the indentation; YAML wants blanks");
+            self.error("yaml-tab", Span::new(tab, tab + 1), "a tab stands in the indentation; YAML wants spaces");
         let above =
             (1..self.line.number).rev().map(|number| Line::read(self.source, number)).find(|line| !line.is_blank());
         Some(problem.label("this tab").hint(match above {
             Some(above) => {
-                format!("indent with blanks; the line above starts at column {}", above.indent() + 1)
+                format!("indent with spaces; the line above starts at column {}", above.indent() + 1)
             }
-            None => "indent with blanks".to_owned(),
+            None => "indent with spaces".to_owned(),
         }))
     }
 
@@ -210,25 +208,32 @@ impl<'a> Place<'a> {
         let is_item = !self.line.dashes.is_empty();
         let column = self.line.dashes.first().copied().unwrap_or(key.start);
         let open = open_columns(self.source, self.line.number);
-        if open.iter().any(|other| other.column == column && other.is_item == is_item) {
+        if open.iter().any(|other| other.at == column && other.is_item == is_item) {
             return None;
         }
         // An item may also stand at the column of the key that holds its list.
         let alike = open.iter().filter(|other| other.is_item == is_item);
-        let neighbour = alike.min_by_key(|other| (other.column.abs_diff(column), usize::MAX - other.column))?;
+        let neighbour = alike.min_by_key(|other| (other.at.abs_diff(column), usize::MAX - other.at))?;
         let what = if is_item { "this list item" } else { "the key" };
         let name = line::shorten(self.line.key_text()?, 40);
         let subject = if is_item { what.to_owned() } else { format!("{what} `{name}`") };
-        let wanted = neighbour.column + 1;
+        let wanted = neighbour.at + 1;
         let message = format!("{subject} starts at column {}, but its neighbours start at column {wanted}", column + 1);
         let span = if is_item { self.line.place(column..column + 1) } else { self.line.place(key) };
         let indentation = self.line.place(0..self.line.indent());
+        let shown = line::shorten(&neighbour.name, 40);
+        let holds_value = !Line::read(self.source, neighbour.line).value_text().is_empty();
+        let below = if holds_value && !is_item && column > neighbour.at {
+            format!("; if it belongs under `{shown}`, that key cannot have a value of its own")
+        } else {
+            String::new()
+        };
         let problem = self
             .error("yaml-indent", span, message)
             .also(neighbour.span, format!("column {wanted}"))
-            .hint(format!("indent it like `{}` on line {}", line::shorten(&neighbour.name, 40), neighbour.line));
+            .hint(format!("indent it like `{shown}` on line {}{below}", neighbour.line));
         Some(if self.line.indent() == column {
-            problem.suggest(indentation, " ".repeat(neighbour.column))
+            problem.suggest(indentation, " ".repeat(neighbour.at))
         } else {
             problem
         })
@@ -248,11 +253,7 @@ impl<'a> Place<'a> {
                 }
                 let rest = mark(close, value.len() - close);
                 let span = Span::new(rest.start + usize::from(value[close..].starts_with(' ')), rest.end);
-                (
-                    span,
-                    format!("the quoted text ends before the end of this line; YAML wants nothing after its `{first}`"),
-                    "too much",
-                )
+                (span, format!("nothing may follow the closing `{first}` of a text in quotes"), "too much")
             }
             '[' | '{' => {
                 let (open, close) = if first == '[' { ('[', ']') } else { ('{', '}') };
@@ -268,7 +269,8 @@ impl<'a> Place<'a> {
                     if kind == "list" { "YAML reads this as a list" } else { "YAML reads this as a map" },
                 )
             }
-            '*' | '&' | '!' | '@' | '`' | '%' | ',' | '?' => (
+            '`' => (mark(0, 1), "a text that starts with a backtick needs quotes".to_owned(), "YAML has no use for it"),
+            '*' | '&' | '!' | '@' | '%' | ',' | '?' => (
                 mark(0, 1),
                 format!("a text that starts with `{first}` needs quotes"),
                 "this character means something else to YAML",
@@ -305,6 +307,11 @@ impl<'a> Place<'a> {
     fn brackets(&self) -> Option<Diagnostic> {
         if self.fault == Fault::WrongBracket {
             let shown = self.source.slice(self.here());
+            if matches!(shown, "[" | "{") {
+                let problem =
+                    self.error("yaml-syntax", self.here(), format!("this `{shown}` is closed by the wrong bracket"));
+                return Some(problem.label("opened here").hint("`[` goes with `]`, `{` goes with `}`"));
+            }
             let problem = self.error("yaml-syntax", self.here(), format!("this `{shown}` closes nothing"));
             return Some(match self.bracket {
                 Some(open) => {
@@ -329,6 +336,12 @@ impl<'a> Place<'a> {
                 format!("a `,` or the closing `{close}` is missing before this"),
             );
             let problem = problem.also(Span::new(open, open + 1), "opened here");
+            if let Some(part) = self.text_in_brackets() {
+                let message = "a text with `: ` in it needs quotes";
+                let problem =
+                    self.error("yaml-syntax", self.here(), message).label("YAML reads this as the end of a key");
+                return Some(self.line.quote(problem, part));
+            }
             return Some(
                 problem.hint("inside `{ }` and `[ ]`, a text that holds `: `, `,`, brackets or quotes needs quotes"),
             );
@@ -340,6 +353,17 @@ impl<'a> Place<'a> {
                 "write the `{close}` that belongs to it; a text that starts with `{bracket}` needs quotes"
             )),
         )
+    }
+
+    /// The text inside brackets whose second `: ` is the place.
+    fn text_in_brackets(&self) -> Option<std::ops::Range<usize>> {
+        let at = self.at - self.line.span.start;
+        let (before, rest) = self.line.text.split_at_checked(at)?;
+        let start = before.rfind([',', '{', '[']).map_or(0, |at| at + 1).max(before.rfind(": ")? + 1);
+        let start = start + before[start..].len() - before[start..].trim_start().len();
+        let end = at + rest.find([',', '}', ']'])?;
+        let end = start + self.line.text[start..end].trim_end().len();
+        (rest.starts_with(':') && start < at).then_some(start..end)
     }
 
     /// Keys, items and loose text side by side.
@@ -357,7 +381,7 @@ impl<'a> Place<'a> {
         let indent = self.line.indent();
         let span = self.line.place(indent..self.line.text.trim_end().len());
         let open = open_columns(self.source, self.line.number);
-        let other = open.iter().find(|other| other.column == indent && other.is_item != is_item)?;
+        let other = open.iter().find(|other| other.at == indent && other.is_item != is_item)?;
         let (message, hint) = if is_item {
             ("a list item stands among the keys of a map", "indent the item below the key it belongs to")
         } else {
@@ -396,43 +420,4 @@ fn closing(value: &str, open: char, close: char) -> Option<usize> {
         }
     }
     None
-}
-
-/// A column at which keys or items of an open map or list stand.
-struct Column {
-    column: usize,
-    is_item: bool,
-    name: String,
-    line: usize,
-    span: Span,
-}
-
-/// The columns that a line may choose from, innermost first.
-fn open_columns(source: &Source, number: usize) -> Vec<Column> {
-    let mut open = Vec::new();
-    let mut limit = usize::MAX;
-    for number in (1..number).rev().take(LINES_ABOVE) {
-        let line = Line::read(source, number);
-        if line.is_blank() {
-            continue;
-        }
-        let dashes = line.dashes.iter().map(|&dash| (dash..dash + 1, true));
-        let marks: Vec<_> = dashes.chain(line.key.clone().map(|key| (key, false))).collect();
-        for (part, is_item) in marks.into_iter().rev() {
-            if part.start < limit {
-                limit = part.start;
-                let name = if is_item { "-" } else { line.key_text().unwrap_or_default() };
-                let span = line.place(part.clone());
-                open.push(Column { column: part.start, is_item, name: name.to_owned(), line: number, span });
-            } else if part.start == limit && !is_item && open.last().is_some_and(|last| last.is_item) {
-                // A list may stand at the column of its key.
-                let name = line.key_text().unwrap_or_default().to_owned();
-                open.push(Column { column: part.start, is_item, name, line: number, span: line.place(part.clone()) });
-            }
-        }
-        if limit == 0 {
-            break;
-        }
-    }
-    open
 }

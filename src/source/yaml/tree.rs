@@ -31,7 +31,7 @@ struct Frame {
 
 enum Content {
     List(Vec<Node>),
-    Map(MapContent),
+    Map(Box<MapContent>),
 }
 
 #[derive(Default)]
@@ -114,7 +114,7 @@ impl<'a> Tree<'a> {
     }
 
     pub(super) fn open_map(&mut self, start: usize, is_flow: bool, anchor: usize) -> Result<(), Stop> {
-        self.open(start, is_flow, anchor, Content::Map(MapContent::default()))
+        self.open(start, is_flow, anchor, Content::Map(Box::default()))
     }
 
     pub(super) fn scalar(&mut self, text: &str, style: Style, span: Span, anchor: usize) -> Result<(), Stop> {
@@ -128,7 +128,7 @@ impl<'a> Tree<'a> {
         let span = Span::new(frame.start, if frame.is_flow { end } else { frame.end });
         let node = match frame.content {
             Content::List(items) => Node { span, data: Data::List(items) },
-            Content::Map(content) => self.close_map(content, span, frame.is_flow),
+            Content::Map(content) => self.close_map(*content, span, frame.is_flow),
         };
         self.complete(node, span.end, frame.anchor)
     }
@@ -250,7 +250,9 @@ impl<'a> Tree<'a> {
         }
         if let Some(first) = map.position(&scalar.text) {
             let first = map.entries[first].key.span;
-            self.report(duplicate(self.source, &scalar.text, span, first));
+            if self.problems.len() < PROBLEM_LIMIT {
+                self.report(duplicate(self.source, &scalar.text, span, first));
+            }
             return Slot::Dropped;
         }
         Slot::Value(Sp::new(scalar.text, span))

@@ -193,3 +193,75 @@ fn grouped(sign: &str, digits: &str) -> Option<Trap> {
         joined.len() < digits.len() && !joined.is_empty() && joined.bytes().all(|byte| byte.is_ascii_digit());
     is_grouped.then(|| Trap { why: "digits are not grouped".to_owned(), meant: Some(format!("{sign}{joined}")) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::node::{Node, Style};
+    use super::*;
+
+    fn plain(text: &str) -> Scalar {
+        Node::scalar(text, Style::Plain, Span::default()).as_scalar().expect("text").clone()
+    }
+
+    fn quoted(text: &str) -> Scalar {
+        Node::scalar(text, Style::Double, Span::default()).as_scalar().expect("text").clone()
+    }
+
+    #[test]
+    fn only_true_and_false_are_booleans() {
+        assert_eq!(plain("true").boolean(), Ok(true));
+        assert_eq!(plain("false").boolean(), Ok(false));
+        for (text, meant) in [("yes", "true"), ("on", "true"), ("True", "true"), ("NO", "false"), ("off", "false")] {
+            assert_eq!(plain(text).boolean().expect_err(text).hint, format!("write `{meant}`"));
+        }
+        assert_eq!(quoted("true").boolean().expect_err("quoted").hint, "write `true`, without quotes");
+        assert_eq!(plain("maybe").boolean().expect_err("no").replacement, None);
+        assert!(plain("").boolean().expect_err("no").message.starts_with("nothing is not"));
+    }
+
+    #[test]
+    fn whole_numbers_are_decimal() {
+        assert_eq!(plain("0").integer(), Ok(0));
+        assert_eq!(plain("-12").integer(), Ok(-12));
+        assert_eq!(plain("9223372036854775807").integer(), Ok(i64::MAX));
+        let traps = [
+            ("010", Some("10")),
+            ("0o17", Some("15")),
+            ("-0x1F", Some("-31")),
+            ("0b101", Some("5")),
+            ("1_000", Some("1000")),
+            ("1,000", Some("1000")),
+            ("1:30", None),
+            ("+5", Some("5")),
+            ("1.0", None),
+            ("", None),
+            ("-", None),
+            ("１", None),
+            ("9223372036854775808", None),
+            ("1e3", None),
+            ("00", Some("0")),
+            ("--1", None),
+        ];
+        for (text, meant) in traps {
+            let problem = plain(text).integer().expect_err(text);
+            assert_eq!((problem.code, problem.replacement.as_deref()), ("not-an-integer", meant), "{text}");
+        }
+        assert_eq!(
+            quoted("5").integer().expect_err("quoted").message,
+            "`\"5\"` is not a whole number: text in quotes is never a number"
+        );
+    }
+
+    #[test]
+    fn numbers_are_finite_and_decimal() {
+        for (text, number) in [("1", 1.0), ("-0.5", -0.5), ("1e3", 1000.0), ("0", 0.0), ("2.50", 2.5)] {
+            assert_eq!(plain(text).number().map(f64::to_bits), Ok(f64::to_bits(number)), "{text}");
+        }
+        for text in
+            ["nan", "inf", ".inf", "-inf", "1e999", ".5", "5.", "01.5", "1_0.0", "1:30", "", "infinity", "0x1p3"]
+        {
+            assert_eq!(plain(text).number().expect_err(text).code, "not-a-number");
+        }
+        assert!(quoted("1.5").number().is_err());
+    }
+}

@@ -192,7 +192,7 @@ fn shallow(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Puts calls of our bounded filters in the place of `+`, `*` and interpolation, so that no single step can grow
+/// Puts calls of our bounded filters in the place of `+`, `*`, `[..]` and interpolation, so that no single step can grow
 /// without bound.
 fn bound(term: &mut Term<&str>) {
     each_child(term, &mut bound);
@@ -206,17 +206,20 @@ fn bound(term: &mut Term<&str>) {
             let update = Term::BinOp(left, BinaryOp::Update, Box::new(change));
             Term::BinOp(right, BinaryOp::Pipe(Some(Pattern::Var("$!right"))), Box::new(update))
         }
+        Term::Arr(Some(inner)) => Term::Arr(Some(Box::new(then(*inner, "!kept")))),
         Term::Str(format, parts) => Term::Str(format, parts.into_iter().map(interpolated).collect()),
         other => other,
     };
 }
 
+/// `term | name`
+fn then<'s>(term: Term<&'s str>, name: &'static str) -> Term<&'s str> {
+    Term::BinOp(Box::new(term), BinaryOp::Pipe(None), Box::new(Term::Call(name, Vec::new())))
+}
+
 fn interpolated<'s>(part: StrPart<&'s str, Term<&'s str>>) -> StrPart<&'s str, Term<&'s str>> {
     match part {
-        StrPart::Term(term) => {
-            let sized = Term::Call("!sized", Vec::new());
-            StrPart::Term(Term::BinOp(Box::new(term), BinaryOp::Pipe(None), Box::new(sized)))
-        }
+        StrPart::Term(term) => StrPart::Term(then(term, "!sized")),
         other => other,
     }
 }

@@ -38,8 +38,9 @@ fn convert(value: &Value, depth: usize) -> Val {
 /// without a fraction becomes whole; NaN and the infinities become unknown.
 pub(super) fn from_val(value: &Val, room: &mut usize, depth: usize) -> Option<Value> {
     let cost = match value {
-        Val::TStr(text) | Val::BStr(text) => text.len() + 2,
-        _ => 1,
+        Val::TStr(text) | Val::BStr(text) => text.len() + 8,
+        Val::Arr(_) | Val::Obj(_) => 24,
+        _ => 8,
     };
     *room = room.checked_sub(cost)?;
     if depth > DEEPEST {
