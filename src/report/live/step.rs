@@ -216,7 +216,7 @@ impl LiveScreen {
             out.extend(prose(style, INDENT, &format!("attempt {attempt} {word}{text}")));
         }
         for process in left {
-            out.extend(marked(style, Tone::Attention, "left behind", &style.text(process)));
+            out.extend(marked(style, Tone::Attention, "left behind", &style.text(&format!("by {path}: {process}"))));
         }
         out
     }
