@@ -1,7 +1,7 @@
 use super::super::sanitize::is_treacherous;
 use super::super::{
-    CardFoot, CardFrame, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card,
-    evidence, list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
+    CardFrame, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card, evidence,
+    list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
 };
 use super::sample::{self, DIGEST, Tape, rarities, resolved, start};
 use crate::engine::{Chunk, Prompt, PromptId, PromptKind};
@@ -111,14 +111,8 @@ fn cards_and_prompts_stay_whole() {
     let Event::GateOpened { card: view, .. } = poisoned(&tape.records[0]).event else { panic!() };
     let step = StepInfo { kind: EVIL.into(), id: EVIL.into(), ..StepInfo::default() };
     for style in [Style::PLAIN, Style { unicode: false, width: 40, ..Style::PLAIN }] {
-        let frame = CardFrame {
-            step: &step,
-            card: &view,
-            digest: DIGEST,
-            good_for_ms: 1,
-            may_skip: true,
-            foot: CardFoot::Answers,
-        };
+        let frame =
+            CardFrame { step: &step, card: &view, digest: DIGEST, good_for_ms: 1, may_skip: true, answers: true };
         assert_safe(&card(&frame, &style), style.width, "card");
         assert_safe(&evidence(&view, &style), style.width, "evidence");
         let kinds = [

@@ -228,6 +228,21 @@ fn a_long_loop_shows_only_trouble_after_some_items() {
 }
 
 #[test]
+fn a_target_proven_again_is_not_told_again() {
+    let mut tape = Tape::default();
+    let proven = |identity: &str| Event::TargetProven {
+        target: "api".into(),
+        address: "10.0.3.7:18180".into(),
+        identity: Some(identity.into()),
+    };
+    for (at, identity) in [(1, "cluster a"), (2, "cluster a"), (3, "cluster b")] {
+        tape.put(at, None, proven(identity));
+    }
+    let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
+    assert_eq!((text.matches("cluster a").count(), text.matches("cluster b").count()), (1, 1), "{text}");
+}
+
+#[test]
 fn a_decision_of_a_person_names_them() {
     let mut tape = Tape::default();
     let mut event = sample::decided();
