@@ -205,7 +205,7 @@ fn check_lines(style: &Style, check: &CheckView) -> Vec<String> {
 }
 
 /// A state of the run, and what it means.
-fn loud(style: &Style, word: &str, text: &str) -> Vec<String> {
+pub(crate) fn loud(style: &Style, word: &str, text: &str) -> Vec<String> {
     let mut out = labelled(style, 0, word, "  ", text);
     if let Some(first) = out.first_mut() {
         *first = first.replacen(word, &style.paint(Tone::Attention, word), 1);

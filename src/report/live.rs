@@ -1,6 +1,6 @@
 //! The screen of a run: a fold over its records that gives the lines to print, in the order things happen.
 
-use super::blocks::{Closing, Head, marked, parked, suspended, target};
+use super::blocks::{Closing, Head, loud, marked, parked, suspended, target};
 use super::layout::labelled;
 use super::output::Output;
 use super::problem::{Problem, problem};
@@ -239,14 +239,9 @@ impl LiveScreen {
                 marked(style, Tone::Attention, "clock", &text)
             }
             (Event::Escalated { to, text }, _) => {
-                let to = to.as_deref().map(|to| format!(" to {}", style.text(to))).unwrap_or_default();
-                let head = style.paint(Tone::Attention, "ESCALATED");
-                let mut out = vec![String::new()];
-                out.extend(
-                    labelled(style, 0, "ESCALATED", "", &to)
-                        .into_iter()
-                        .map(|line| line.replacen("ESCALATED", &head, 1)),
-                );
+                let to = to.as_deref().map(|to| format!("to {}", style.text(to))).unwrap_or_default();
+                let mut out = loud(style, "ESCALATED", &to);
+                out.insert(0, String::new());
                 out.extend(boxed(style, text));
                 out
             }

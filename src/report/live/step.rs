@@ -1,7 +1,7 @@
 //! The events of steps on the screen.
 
 use super::super::blocks::{StepEnd, marked};
-use super::super::card::{CardFoot, CardFrame, card};
+use super::super::card::{CardFrame, card_with_foot};
 use super::super::layout::{INDENT, headline, labelled, prose, table};
 use super::super::prompt::{option_table, option_title, shown_table, value_table};
 use super::super::steps::{StepInfo, is_item};
@@ -139,9 +139,9 @@ impl LiveScreen {
             return Vec::new();
         }
         let step = self.steps.find(path);
-        let foot = if self.options.clock { CardFoot::Asked } else { CardFoot::Waits };
-        let frame = CardFrame { step: &step, card: view, digest, good_for_ms, may_skip: false, foot };
-        spaced(card(&frame, style))
+        let foot = if self.options.clock { "a person was asked" } else { "waits for a person" };
+        let frame = CardFrame { step: &step, card: view, digest, good_for_ms, may_skip: false, answers: false };
+        spaced(card_with_foot(&frame, style, foot))
     }
 
     fn gate_answered(
@@ -216,7 +216,7 @@ impl LiveScreen {
             out.extend(prose(style, INDENT, &format!("attempt {attempt} {word}{text}")));
         }
         for process in left {
-            out.extend(marked(style, Tone::Attention, "left behind", &style.text(process)));
+            out.extend(marked(style, Tone::Attention, "left behind", &style.text(&format!("by {path}: {process}"))));
         }
         out
     }
