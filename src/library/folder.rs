@@ -65,6 +65,7 @@ pub enum LibraryError {
 #[derive(Clone, Debug)]
 pub struct Library {
     root: PathBuf,
+    source: Option<Source>,
     file: Option<LibraryFile>,
     problems: Diagnostics,
     runbooks: Vec<RunbookFile>,
@@ -135,15 +136,16 @@ impl Library {
             Err(source) => return Err(LibraryError::Io { path, source }),
         };
         let mut problems = Diagnostics::new();
-        let file = match Source::from_bytes(path.display().to_string(), &bytes) {
-            Ok(source) => parse_library(&source, &mut problems),
+        let source = match Source::from_bytes(path.display().to_string(), &bytes) {
+            Ok(source) => Some(source),
             Err(unreadable) => {
                 problems.extend(unreadable);
                 None
             }
         };
+        let file = source.as_ref().and_then(|source| parse_library(source, &mut problems));
         let runbooks = runbook_files(&root)?;
-        Ok(Self { root, file, problems, runbooks })
+        Ok(Self { root, source, file, problems, runbooks })
     }
 
     /// Its root, absolute.
@@ -156,6 +158,12 @@ impl Library {
     #[must_use]
     pub fn file(&self) -> Option<&LibraryFile> {
         self.file.as_ref()
+    }
+
+    /// The text of `runwright.yaml`; nothing when it is not text.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// The problems of `runwright.yaml`.

@@ -196,6 +196,19 @@ impl Runbook {
         &self.record.runbook.value
     }
 
+    /// The same runbook with other targets in the place of its own of the same name; names it does not have are left
+    /// out. The spans of those targets belong to the text they came from.
+    #[must_use]
+    pub fn with_targets(&self, targets: &IndexMap<String, Target>) -> Self {
+        let mut runbook = self.clone();
+        for (name, target) in &mut runbook.record.targets {
+            if let Some(other) = targets.get(&name.value) {
+                *target = other.clone();
+            }
+        }
+        runbook
+    }
+
     /// Steps that run whatever happened.
     #[must_use]
     pub fn finally_steps(&self) -> &[Arc<Step>] {
