@@ -48,6 +48,15 @@ impl Console {
         Style { colour: choice != ColorChoice::Never, width, unicode: self.unicode, terminal }
     }
 
+    /// Where the lines of a run go, and what can be shown there: stdout; but when somebody answers here and stdout is
+    /// not the terminal, stderr, because the prompts stand between the lines.
+    pub(super) fn run_sink(&self, attended: bool) -> (Box<dyn io::Write + Send>, Style) {
+        if attended && !io::stdout().is_terminal() {
+            return (Box::new(AutoStream::new(io::stderr(), self.choice)), self.error_style());
+        }
+        (Box::new(AutoStream::new(io::stdout(), self.choice)), self.out_style())
+    }
+
     /// Whether a person can answer: both stdin and stderr are a terminal.
     pub(super) fn has_person() -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()

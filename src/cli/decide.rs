@@ -196,15 +196,23 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
             .values
             .iter()
             .try_for_each(|(name, _)| one_of("question", name, ask.questions.keys().map(|name| name.value.as_str()))),
+        (StepBody::Action(Action::Manual(_)), None) => {
+            arguments.values.iter().try_for_each(|(name, _)| one_of("answer", name, ["result"].into_iter()))
+        }
+        (_, None) if node.step.when.is_some() => {
+            arguments.values.iter().try_for_each(|(name, _)| one_of("answer", name, ["perform"].into_iter()))
+        }
         _ => Err(CommandError::usage(
             format!("step `{step}` does not ask that"),
-            "questions take NAME=VALUE, decisions --choose OPTION, gates `runwright approve`",
+            "questions take NAME=VALUE, decisions --choose OPTION, work by hand result=done, gates `runwright approve`",
         )),
     }
 }
 
 fn is_asking(step: &crate::runbook::Step) -> bool {
-    step.kind == Kind::Decide || matches!(step.body, StepBody::Action(Action::Ask(_)))
+    step.kind == Kind::Decide
+        || step.when.is_some()
+        || matches!(step.body, StepBody::Action(Action::Ask(_) | Action::Manual(_)))
 }
 
 fn one_of<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Result<(), CommandError> {

@@ -3,10 +3,11 @@
 use super::console::Console;
 use super::exit::Exit;
 use crate::engine::StoreError;
+use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
 use crate::report::{Problem, problem};
 use crate::source::{DiagnosticFormat, Diagnostics, render};
-use crate::store::FindError;
+use crate::store::{FindError, MaskRefused};
 use std::io;
 use std::path::PathBuf;
 
@@ -49,6 +50,26 @@ pub(super) enum CommandError {
         #[source]
         source: io::Error,
     },
+    /// A saved plan does not fit.
+    #[error("{message}")]
+    Plan {
+        /// What is wrong.
+        message: String,
+        /// What differs: names and texts.
+        facts: Vec<(String, String)>,
+    },
+    /// A secret cannot be kept out of sight.
+    #[error(transparent)]
+    Mask(#[from] MaskRefused),
+    /// Threads, signals or the terminal cannot be set up.
+    #[error("cannot set up {what}")]
+    SetUp {
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The arguments make no sense together.
     #[error("{message}")]
     Usage {
@@ -60,15 +81,21 @@ pub(super) enum CommandError {
     /// The record cannot be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The record broke while a run went on.
+    #[error("run `{run}` was left where it was, because its record is lost")]
+    RecordLost {
+        /// The run.
+        run: RunId,
+        /// Why.
+        #[source]
+        error: StoreError,
+    },
     /// The run was not found.
     #[error(transparent)]
     Find(#[from] FindError),
     /// Nothing can be printed.
     #[error("cannot print")]
     Output(#[source] io::Error),
-    /// Not there yet.
-    #[error("this command is not there yet")]
-    NotYet,
 }
 
 impl CommandError {
@@ -92,12 +119,15 @@ impl CommandError {
             Self::Invalid(_) => (Exit::Invalid, "invalid"),
             Self::Write { .. } => (Exit::Usage, "cannot-write"),
             Self::Usage { .. } => (Exit::Usage, "usage"),
+            Self::Plan { .. } => (Exit::Invalid, "plan-differs"),
+            Self::Mask(_) => (Exit::Invalid, "secret-refused"),
+            Self::SetUp { .. } => (Exit::Internal, "set-up"),
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
             Self::Store(error) | Self::Find(FindError::Store(error)) => (Exit::Record, store_code(error)),
+            Self::RecordLost { error, .. } => (Exit::Record, store_code(error)),
             Self::Output(_) => (Exit::Internal, "cannot-print"),
-            Self::NotYet => (Exit::Internal, "not-there-yet"),
         }
     }
 

@@ -16,6 +16,16 @@ mod pages;
 mod person;
 mod recorded;
 mod session;
+mod signals;
+mod screen;
+mod run;
+mod programs;
+mod prepare;
+mod plan;
+mod helper;
+mod clock;
+mod ask;
+mod answers;
 mod show;
 mod verify;
 
@@ -62,6 +72,9 @@ fn perform(arguments: Arguments) -> Exit {
 
 fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandError> {
     match command {
+        Command::Run(arguments) => run::run(session, &arguments),
+        Command::Plan(arguments) => plan::plan(session, &arguments),
+        Command::Probe(arguments) => run::probe(session, &arguments),
         Command::Check(arguments) => check::check(session, &arguments),
         Command::New(arguments) => new::new_runbook(session, &arguments),
         Command::List(arguments) => list::list(session, &arguments),
@@ -72,6 +85,5 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),
         Command::Man(arguments) => pages::man(session, &arguments),
-        _ => Err(CommandError::NotYet),
     }
 }

@@ -30,6 +30,11 @@ impl Session {
         &self.folder
     }
 
+    /// The home folder.
+    pub(super) fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
     /// The library: named, or found upward; nothing when there is none.
     pub(super) fn library(&self) -> Result<Option<Library>, CommandError> {
         Ok(match &self.global.library {

@@ -1,0 +1,50 @@
+//! Questions before the first step: inputs that nothing else gives.
+
+use super::console::Console;
+use super::person::typed_line;
+use crate::report::sanitize::visible;
+use crate::runbook::Input;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// Asks for one input on the terminal; nothing when no answer comes.
+pub(super) fn ask_input(console: &Console, name: &str, input: &Input, wrong: Option<&str>) -> Option<String> {
+    if let Some(wrong) = wrong {
+        console.say(&format!("  {}\n", visible(wrong)));
+    }
+    let kind = input.kind.as_str();
+    let about = input.description.as_ref().map(|text| format!("  {}", visible(text.source_text())));
+    console.say(&format!("input {} ({kind}){}\n", visible(name), about.unwrap_or_default()));
+    if let Some(find) = &input.find {
+        console.say(&format!("  found: {}\n", visible(find.source_text())));
+    }
+    if !input.choices.0.is_empty() {
+        let all: Vec<&str> = input.choices.0.iter().map(|choice| choice.value.as_str()).collect();
+        console.say(&format!("  one of {}\n", visible(&all.join(", "))));
+    }
+    console.say(&format!("{}: ", visible(name)));
+    let answer = if input.is_secret() { hidden_line(console) } else { typed_line() };
+    answer.filter(|line| !line.is_empty())
+}
+
+/// A line that is not shown while it is typed; nothing where it could not be hidden.
+fn hidden_line(console: &Console) -> Option<String> {
+    let terminal = rustix::stdio::stdin();
+    let before = tcgetattr(terminal).ok()?;
+    let mut hidden = before.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(terminal, OptionalActions::Flush, &hidden).ok()?;
+    let restore = Restore(before);
+    let line = typed_line();
+    drop(restore);
+    console.say("\n");
+    line
+}
+
+/// Puts the terminal back, whatever happens.
+struct Restore(Termios);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0).ok();
+    }
+}

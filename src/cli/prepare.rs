@@ -1,0 +1,309 @@
+//! From a name on the command line to everything a run, a probe or a plan starts with.
+
+use super::arguments::RunbookArguments;
+use super::ask::ask_input;
+use super::console::Console;
+use super::failure::CommandError;
+use super::files::{check_context, read_checked};
+use super::helper::run_program;
+use super::programs::find_required;
+use super::session::Session;
+use crate::action::{BaseEnvironment, find_program};
+use crate::engine::store;
+use crate::event::{InputView, Mode, ProgramView};
+use crate::expr::{Time, UnknownSort, Value, unknown};
+use crate::graph::{StepGraph, check};
+use crate::library::{Environment, GateRule, Library, RunbookPlace, resolve_runbook};
+use crate::plan::{
+    FindProgram, GateLevel, GatePolicy, InputSources, Plan, PlanContext, ResolvedInput, Resolver, RunAnswer, Values,
+    resolve_inputs,
+};
+use crate::report::sanitize::visible;
+use crate::runbook::{Runbook, TargetPlace};
+use crate::source::{Diagnostic, Diagnostics, Severity};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The most that is read of a file that gives an input its value.
+const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// A runbook that is ready to start.
+pub(super) struct Prepared {
+    pub(super) graph: Arc<StepGraph>,
+    pub(super) library: Option<PathBuf>,
+    pub(super) environment: Option<String>,
+    env: Value,
+    pub(super) policy: GatePolicy,
+    pub(super) inputs: Vec<ResolvedInput>,
+    pub(super) programs: Vec<ProgramView>,
+    pub(super) resolver: Resolver,
+    pub(super) base: BaseEnvironment,
+    pub(super) warnings: Vec<String>,
+    pub(super) now: Timestamp,
+}
+
+/// Finds, checks and resolves; every problem of a stage is told at once.
+pub(super) fn prepare(
+    session: &Session,
+    arguments: &RunbookArguments,
+    mode: Mode,
+) -> Result<Prepared, CommandError> {
+    let library = session.library()?;
+    let environment = environment(arguments, library.as_ref())?;
+    let place = resolve_runbook(&arguments.runbook, library.as_ref())?;
+    let (graph, mut warnings) = graph(session, &place, library.as_ref(), environment)?;
+    let base = BaseEnvironment::from_vars(std::env::vars_os());
+    let mut problems = Diagnostics::new();
+    let programs = find_required(graph.runbook(), &base, mode != Mode::Plan, &mut problems);
+    if mode == Mode::Plan {
+        // A plan may be made anywhere: what is missing here is worth a word, and no reason to show nothing.
+        warnings.extend(problems.sorted().iter().map(|problem| problem.message.clone()));
+        problems = Diagnostics::new();
+    }
+    let now = Timestamp::now();
+    let outside = Outside { session, base: &base, mode, now };
+    let inputs = outside.inputs(graph.runbook(), arguments, environment, &mut problems);
+    if problems.has_errors() {
+        return Err(CommandError::Invalid(problems));
+    }
+    warnings.extend(exposed_secrets(&inputs));
+    Ok(Prepared {
+        library: library.as_ref().map(|library| library.root().to_owned()),
+        environment: environment.map(|environment| environment.name.clone()),
+        env: environment.map_or_else(
+            || unknown(UnknownSort::Unobtained, "no environment was chosen"),
+            Environment::env_value,
+        ),
+        policy: policy(environment, graph.runbook()),
+        resolver: resolver(&graph, &programs, &base),
+        graph: Arc::new(graph),
+        inputs,
+        programs,
+        base,
+        warnings,
+        now,
+    })
+}
+
+fn environment<'l>(
+    arguments: &RunbookArguments,
+    library: Option<&'l Library>,
+) -> Result<Option<&'l Environment>, CommandError> {
+    match (library, &arguments.environment) {
+        (None, Some(name)) => Err(CommandError::EnvironmentWithoutLibrary(name.clone())),
+        (None, None) => Ok(None),
+        // An environment that cannot be read could be the one that says what is production.
+        (Some(library), _) if library.problems().has_errors() => {
+            Err(CommandError::Invalid(library.problems().clone()))
+        }
+        (Some(library), name) => Ok(library.environment(name.as_deref())?),
+    }
+}
+
+/// The checked graph, with the environment's targets in their places, and what `check` warns about that matters now.
+fn graph(
+    session: &Session,
+    place: &RunbookPlace,
+    library: Option<&Library>,
+    environment: Option<&Environment>,
+) -> Result<(StepGraph, Vec<String>), CommandError> {
+    let mut problems = Diagnostics::new();
+    let context = check_context(library);
+    let Some(graph) = read_checked(session, place, &context, &mut problems)? else {
+        return Err(CommandError::Invalid(problems));
+    };
+    let warnings = problems.sorted().into_iter().filter(|problem| {
+        problem.severity == Severity::Warning && problem.code == "stale-review"
+    });
+    let warnings = warnings.map(|problem| problem.message.clone()).collect();
+    let Some(environment) = environment.filter(|environment| !environment.targets.is_empty()) else {
+        return Ok((graph, warnings));
+    };
+    let runbook = graph.runbook().with_targets(&environment.targets);
+    let mut found = Diagnostics::new();
+    match check(Arc::new(runbook), &context, &mut found) {
+        Some(graph) => Ok((graph, warnings)),
+        // The runbook alone was fine, so what is wrong stands in the targets of the environment.
+        None => Err(CommandError::Invalid(placed_in_library(&found, library))),
+    }
+}
+
+fn placed_in_library(found: &Diagnostics, library: Option<&Library>) -> Diagnostics {
+    let mut placed = Diagnostics::new();
+    for problem in found.sorted().into_iter().filter(|problem| problem.severity == Severity::Error) {
+        let source = library.and_then(Library::source).unwrap_or(&problem.source).clone();
+        placed.push(Diagnostic { source, ..problem.clone() });
+    }
+    placed
+}
+
+fn resolver(graph: &StepGraph, programs: &[ProgramView], base: &BaseEnvironment) -> Resolver {
+    let found: HashMap<String, PathBuf> =
+        programs.iter().map(|program| (program.name.clone(), PathBuf::from(&program.path))).collect();
+    let path = base.path().to_owned();
+    let find: FindProgram = Arc::new(move |name| find_program(name, &path).ok());
+    Resolver::new(Arc::clone(graph.runbook()), found, find)
+}
+
+/// The gates of the environment. No environment counts as production, except where the only target is this machine.
+fn policy(environment: Option<&Environment>, runbook: &Runbook) -> GatePolicy {
+    let level = |rule: Option<GateRule>| {
+        rule.map(|rule| match rule {
+            GateRule::Pass => GateLevel::Pass,
+            GateRule::Confirm => GateLevel::Confirm,
+            GateRule::Type => GateLevel::Type,
+        })
+    };
+    let Some(environment) = environment else {
+        let mut places = runbook.targets.values().map(|target| &target.place);
+        let is_local = !runbook.targets.is_empty() && places.all(|place| matches!(place, TargetPlace::Local));
+        return GatePolicy { production: !is_local, ..GatePolicy::default() };
+    };
+    GatePolicy {
+        production: environment.production,
+        low: level(environment.gates.low),
+        medium: level(environment.gates.medium),
+        high: level(environment.gates.high),
+        irreversible: level(environment.gates.irreversible),
+    }
+}
+
+fn exposed_secrets(inputs: &[ResolvedInput]) -> Vec<String> {
+    let exposed = inputs.iter().filter(|input| input.is_secret && input.source == "command line");
+    exposed
+        .map(|input| {
+            format!(
+                "the secret `{0}` came by the command line, which other users of this machine may see: \
+                 a file does not show (-i {0}=@FILE)",
+                input.name
+            )
+        })
+        .collect()
+}
+
+/// The outside, as inputs see it.
+struct Outside<'a> {
+    session: &'a Session,
+    base: &'a BaseEnvironment,
+    mode: Mode,
+    now: Timestamp,
+}
+
+impl Outside<'_> {
+    fn inputs(
+        &self,
+        runbook: &Runbook,
+        arguments: &RunbookArguments,
+        environment: Option<&Environment>,
+        problems: &mut Diagnostics,
+    ) -> Vec<ResolvedInput> {
+        let console = &self.session.console;
+        let mut ask = |name: &str, input: &crate::runbook::Input, wrong: Option<&str>| {
+            ask_input(console, name, input, wrong)
+        };
+        let mut sources = InputSources {
+            command_line: arguments.inputs.clone(),
+            labels: arguments.labels.iter().cloned().collect(),
+            environment,
+            variable: &|name| std::env::var(name).ok(),
+            file: &|path| self.file(path),
+            run: &|argv| self.run(argv),
+            ask: if Console::has_person() { Some(&mut ask) } else { None },
+            now: self.now,
+        };
+        let mut found = Vec::new();
+        let inputs = resolve_inputs(runbook, &mut sources, &mut found);
+        for problem in found {
+            problems.push(problem.diagnostic(runbook.source()));
+        }
+        inputs
+    }
+
+    /// The bytes of a file; `~/` is the home folder, other relative names start at the working folder.
+    fn file(&self, path: &str) -> io::Result<Vec<u8>> {
+        let path = match (path.strip_prefix("~/"), self.session.home()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => self.session.folder().join(path),
+        };
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > FILE_LIMIT {
+            return Err(io::Error::other(format!("it has more than {FILE_LIMIT} bytes")));
+        }
+        Ok(bytes)
+    }
+
+    fn run(&self, argv: &[String]) -> RunAnswer {
+        if self.mode == Mode::Plan {
+            return RunAnswer::NotYet;
+        }
+        let program = argv.first().and_then(|name| find_program(name, self.base.path()).ok());
+        match run_program(self.base, argv, program) {
+            Ok((text, _)) => RunAnswer::Text(text),
+            Err(why) => RunAnswer::Failed(visible(&why)),
+        }
+    }
+}
+
+impl Prepared {
+    /// Inputs as the record keeps them.
+    pub(super) fn input_views(&self) -> Vec<InputView> {
+        let view = |input: &ResolvedInput| InputView {
+            name: input.name.clone(),
+            value: store(&input.value),
+            source: input.source.clone(),
+        };
+        self.inputs.iter().map(view).collect()
+    }
+
+    /// The values known before the first step. `run` is the run's own map: its id, when it started, who runs it.
+    pub(super) fn values(&self, run: Value, absent: UnknownSort) -> Values {
+        let mut roots: IndexMap<String, Value> =
+            self.inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
+        roots.insert("env".to_owned(), self.env.clone());
+        roots.insert("run".to_owned(), run);
+        Values::new(roots, self.graph.nodes().iter().map(|node| node.id.to_string()), absent)
+    }
+
+    /// What expressions see as `run`.
+    pub(super) fn run_value(&self, id: Option<&str>, operator: &str) -> Value {
+        let not_yet = || unknown(UnknownSort::NotYet, "there is no run yet");
+        let name = self.environment.clone();
+        Value::from_pairs([
+            ("id", id.map_or_else(not_yet, Value::from)),
+            ("started", if id.is_some() { Time(self.now).into() } else { not_yet() }),
+            ("operator", Value::from(operator)),
+            (
+                "environment",
+                name.map_or_else(|| unknown(UnknownSort::Unobtained, "no environment was chosen"), Value::from),
+            ),
+        ])
+    }
+
+    /// The plan. Values that only running a program gives are holes in every plan, so that a saved plan and the plan of
+    /// a run are comparable.
+    pub(super) fn plan(&self, operator: &str) -> Plan {
+        let values = self.values(self.run_value(None, operator), UnknownSort::NotYet);
+        let mut inputs = self.input_views();
+        for (view, input) in inputs.iter_mut().zip(&self.inputs) {
+            if input.source.starts_with("program ") {
+                let value = unknown(UnknownSort::NotYet, format!("{} is not run in a plan", input.source));
+                view.value = store(&value);
+                values.set_root(&input.name, value);
+            }
+        }
+        let context = PlanContext {
+            values: &values,
+            resolver: &self.resolver,
+            policy: self.policy,
+            environment: self.environment.clone(),
+            inputs,
+            now: self.now,
+        };
+        Plan::new(&self.graph, &context)
+    }
+}

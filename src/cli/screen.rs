@@ -1,0 +1,105 @@
+//! The screen of a run: records in, lines out, and the line about what runs now.
+
+use super::failure::CommandError;
+use crate::engine::{Answer, Chunk, PromptId};
+use crate::event::Record;
+use crate::report::sanitize::visible;
+use crate::report::{LiveScreen, ScreenOptions, StepTable, Style, prompt, prompt_act, prompt_evidence};
+use crate::terminal::{Desk, Face, Paper};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
+
+/// How often the line about what runs now is drawn again.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Shows a run on one paper.
+#[derive(Clone)]
+pub(super) struct Screen {
+    paper: Arc<Paper>,
+    live: Arc<Mutex<LiveScreen>>,
+    style: Style,
+    steps: StepTable,
+}
+
+impl Screen {
+    /// A screen on a paper; `attended` says whether somebody answers here.
+    pub(super) fn new(
+        paper: Arc<Paper>,
+        style: Style,
+        steps: StepTable,
+        places: HashMap<crate::event::StepPath, String>,
+        attended: bool,
+    ) -> Self {
+        let options = if attended { ScreenOptions::LIVE } else { ScreenOptions::UNATTENDED };
+        let live = LiveScreen::new(style, steps.clone(), options).with_places(places);
+        Self { paper, live: Arc::new(Mutex::new(live)), style, steps }
+    }
+
+    fn live(&self) -> MutexGuard<'_, LiveScreen> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a record.
+    pub(super) fn see(&self, record: &Record) {
+        let lines = self.live().fold(record);
+        self.paper.print(&lines);
+    }
+
+    /// Prints the head of a record that was sealed.
+    pub(super) fn sealed(&self, head: &str) {
+        let lines = self.live().sealed(head);
+        self.paper.status(None);
+        self.paper.print(&lines);
+    }
+
+    /// Takes the line about what runs now away.
+    pub(super) fn rest(&self) {
+        self.paper.status(None);
+    }
+
+    /// Shows output as it comes and what runs now, until the run lets go of its end of the channel.
+    pub(super) async fn follow(self, mut chunks: Receiver<Chunk>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                chunk = chunks.recv() => match chunk {
+                    Some(chunk) => self.live().output(&chunk),
+                    None => return,
+                },
+                _ = ticks.tick() => {
+                    let now = Timestamp::now();
+                    let (lines, status) = {
+                        let mut live = self.live();
+                        (live.tick(now), live.status_line(now))
+                    };
+                    self.paper.print(&lines);
+                    self.paper.status(status);
+                }
+            }
+        }
+    }
+
+    /// The desk at our terminal, or an empty one.
+    pub(super) fn desk(
+        &self,
+        attended: bool,
+        answers: UnboundedSender<(PromptId, Answer)>,
+    ) -> Result<Desk, CommandError> {
+        if !attended {
+            return Ok(Desk::absent(answers));
+        }
+        let (style, steps) = (self.style, self.steps.clone());
+        let face = Face {
+            prompt: Box::new(move |asked| prompt(asked, &steps, &style, Timestamp::now())),
+            evidence: Box::new(move |asked| prompt_evidence(asked, &style)),
+            act: Box::new(prompt_act),
+            clean: visible,
+        };
+        Desk::at_terminal(Arc::clone(&self.paper), face, answers)
+            .map_err(|source| CommandError::SetUp { what: "the terminal", source })
+    }
+}
