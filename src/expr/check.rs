@@ -27,7 +27,7 @@ struct Checker<'a> {
 
 const SECRET: &str = "a secret may only be passed on as it is";
 
-impl<'a> Checker<'a> {
+impl Checker<'_> {
     fn say(&mut self, code: &'static str, span: Span, message: String, hint: Option<String>) {
         self.problems.push(Problem { code, message, span, hint });
     }
@@ -120,17 +120,17 @@ impl<'a> Checker<'a> {
         let source = self.source(of);
         let (message, hint) = match shape {
             Shape::Any | Shape::Map => return Shape::Any,
-            Shape::Record(fields) => match fields.get(name) {
-                Some(shape) => return shape.clone(),
-                None => {
-                    let near = nearest(name, fields.keys().map(String::as_str));
-                    let known: Vec<_> = fields.keys().take(12).map(|key| format!("`{key}`")).collect();
-                    let hint = near
-                        .map(|near| format!("did you mean `{near}`?"))
-                        .or_else(|| (!known.is_empty()).then(|| format!("it has {}", known.join(", "))));
-                    (format!("`{source}` has no field `{name}`"), hint)
-                }
-            },
+            Shape::Record(fields) if fields.contains_key(name) => {
+                return fields.get(name).cloned().unwrap_or(Shape::Any);
+            }
+            Shape::Record(fields) => {
+                let near = nearest(name, fields.keys().map(String::as_str));
+                let known: Vec<_> = fields.keys().take(12).map(|key| format!("`{key}`")).collect();
+                let hint = near
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .or_else(|| (!known.is_empty()).then(|| format!("it has {}", known.join(", "))));
+                (format!("`{source}` has no field `{name}`"), hint)
+            }
             Shape::Secret => {
                 self.say("secret-use", of.span, format!("`{source}` is a secret: {SECRET}"), None);
                 return Shape::Any;
@@ -232,7 +232,7 @@ impl<'a> Checker<'a> {
         let nodes: Vec<&Node> = std::iter::once(first).chain(rest.iter().map(|(_, node)| node)).collect();
         for (at, (comparison, right)) in rest.iter().enumerate() {
             let (Some(left), Some(a), Some(b)) = (nodes.get(at), shapes.get(at), shapes.get(at + 1)) else { continue };
-            if !asks && let Some(hint) = clash(*comparison, a, b) {
+            if !asks && let Some(Clash { hint }) = clash(*comparison, a, b) {
                 let (left, right_text) = (self.source(left), self.source(right));
                 let message = format!("cannot compare {} (`{left}`) with {} (`{right_text}`)", a.word(), b.word());
                 self.say("type-clash", right.span, message, hint);
@@ -261,7 +261,7 @@ impl<'a> Checker<'a> {
         self.arity(node, call, entry);
         self.subject(call, entry, shapes.first());
         self.literals(call);
-        self.given(call, entry, shapes)
+        given(call, entry, shapes)
     }
 
     fn unknown_call(&mut self, call: &Call) {
@@ -348,34 +348,35 @@ impl<'a> Checker<'a> {
             self.say("bad-argument", node.span, message, None);
         }
     }
+}
 
-    fn given(&self, call: &Call, entry: &Entry, shapes: Vec<Shape>) -> Shape {
-        let count = shapes.len();
-        let mut shapes = shapes.into_iter();
-        let first = shapes.next().unwrap_or(Shape::Any);
-        match entry.doc.name {
-            "default" | "d" if !entry.doc.is_test => return first.or(shapes.next().unwrap_or(Shape::Any)),
-            "jq" => {
-                let program = call.positional.get(1).and_then(literal_text);
-                let names = call.named.iter().map(|(name, _)| &**name);
-                let lists = program.is_some_and(|program| functions::jq_gives_list(program, names));
-                return if lists { Shape::list() } else { Shape::Any };
-            }
-            "last" if count == 1 => return item_of(first),
-            _ => {}
+/// The shape of what a call gives.
+fn given(call: &Call, entry: &Entry, shapes: Vec<Shape>) -> Shape {
+    let count = shapes.len();
+    let mut shapes = shapes.into_iter();
+    let first = shapes.next().unwrap_or(Shape::Any);
+    match entry.doc.name {
+        "default" | "d" if !entry.doc.is_test => return first.or(shapes.next().unwrap_or(Shape::Any)),
+        "jq" => {
+            let program = call.positional.get(1).and_then(literal_text);
+            let names = call.named.iter().map(|(name, _)| &**name);
+            let lists = program.is_some_and(|program| functions::jq_gives_list(program, names));
+            return if lists { Shape::list() } else { Shape::Any };
         }
-        match entry.gives {
-            Gives::Anything => Shape::Any,
-            Gives::Text => Shape::Text,
-            Gives::Number => Shape::Number,
-            Gives::Boolean => Shape::Boolean,
-            Gives::Duration => Shape::Duration,
-            Gives::Time => Shape::Time,
-            Gives::List => Shape::list(),
-            Gives::Map => Shape::Map,
-            Gives::Same => first,
-            Gives::Item => item_of(first),
-        }
+        "last" if count == 1 => return item_of(first),
+        _ => {}
+    }
+    match entry.gives {
+        Gives::Anything => Shape::Any,
+        Gives::Text => Shape::Text,
+        Gives::Number => Shape::Number,
+        Gives::Boolean => Shape::Boolean,
+        Gives::Duration => Shape::Duration,
+        Gives::Time => Shape::Time,
+        Gives::List => Shape::list(),
+        Gives::Map => Shape::Map,
+        Gives::Same => first,
+        Gives::Item => item_of(first),
     }
 }
 
@@ -403,6 +404,7 @@ fn missing(form: Form, name: &str) -> Option<String> {
 }
 
 /// The shape of `left operator right`, or nothing when they do not go together.
+#[expect(clippy::match_same_arms, reason = "one row for each pair of kinds reads as the table that it is")]
 fn result(operator: Operator, left: &Shape, right: &Shape) -> Option<Shape> {
     use Operator::{Add, Divide, Join, Multiply, Subtract};
     use Shape::{Any, Duration, List, Map, Number, Record, Text, Time};
@@ -423,8 +425,13 @@ fn result(operator: Operator, left: &Shape, right: &Shape) -> Option<Shape> {
     })
 }
 
-/// Whether two sides can never be compared; gives a hint, if there is one.
-fn clash(comparison: Comparison, left: &Shape, right: &Shape) -> Option<Option<String>> {
+/// Two sides that can never be compared.
+struct Clash {
+    hint: Option<String>,
+}
+
+/// Whether two sides can never be compared.
+fn clash(comparison: Comparison, left: &Shape, right: &Shape) -> Option<Clash> {
     let (a, b) = (left.word(), right.word());
     if left.is_any() || right.is_any() {
         return None;
@@ -450,5 +457,5 @@ fn clash(comparison: Comparison, left: &Shape, right: &Shape) -> Option<Option<S
         }
         _ => None,
     };
-    clashes.then_some(hint)
+    clashes.then_some(Clash { hint })
 }

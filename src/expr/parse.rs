@@ -15,6 +15,9 @@ const DEEPEST: usize = 128;
 /// How long an expression may be, in bytes.
 const LONGEST: usize = 64 << 10;
 
+/// The words of the language, which are no names.
+const WORDS: [&str; 7] = ["and", "or", "not", "if", "else", "is", "in"];
+
 type Place<'a> = &'a dyn Fn(Range<usize>) -> Span;
 
 /// Parses an expression into a tree.
@@ -273,6 +276,10 @@ impl Parser<'_, '_> {
         let at = range(expression.span());
         let end = at.end;
         match expression {
+            // minijinja takes `not` in `a is defined not in b` for a name.
+            ast::Expr::Var(var) if WORDS.contains(&var.id) => {
+                self.refuse(at, "this word cannot stand here", "put brackets around `x is test`")
+            }
             ast::Expr::Var(var) => Ok(self.make(at, NodeKind::Name(var.id.into()))),
             ast::Expr::Const(literal) => Ok(self.make(at, NodeKind::Literal(literal.value.clone()))),
             ast::Expr::List(list) => self.list(at, &list.items),
@@ -339,8 +346,9 @@ impl Parser<'_, '_> {
         let bound = |bound: &Option<ast::Expr<'_>>| bound.as_ref().map(|bound| self.node(bound)).transpose();
         let subject = self.node(&slice.expr)?;
         let first = subject.within;
-        let (start, stop, step) = (bound(&slice.start)?, bound(&slice.stop)?, bound(&slice.step)?);
-        Ok(self.make_after(first, end, NodeKind::Slice(Box::new(Slice { subject, start, stop, step }))))
+        let bounds =
+            Slice { subject, start: bound(&slice.start)?, stop: bound(&slice.stop)?, step: bound(&slice.step)? };
+        Ok(self.make_after(first, end, NodeKind::Slice(Box::new(bounds))))
     }
 
     fn unary(&self, at: Range<usize>, unary: &ast::UnaryOp<'_>) -> Result<Node, ParseError> {
@@ -348,44 +356,39 @@ impl Parser<'_, '_> {
         if matches!(unary.op, ast::UnaryOpKind::Neg) {
             return Ok(self.make(at, NodeKind::Negative(Box::new(operand))));
         }
-        match self.inner_not(&operand) {
-            // `a not in b`: the `not` belongs to the operator, and the node begins where `a` does.
-            Some(()) => Ok(match operand.kind {
-                NodeKind::Compare(first, mut rest) => {
-                    if let Some((comparison @ Comparison::In, _)) = rest.first_mut() {
-                        *comparison = Comparison::NotIn;
-                    }
-                    Node { kind: NodeKind::Compare(first, rest), ..operand }
+        if !self.inner_not(&operand) {
+            return Ok(self.make(at, NodeKind::Not(Box::new(operand))));
+        }
+        // The `not` belongs to the operator, and the node begins where the left side does.
+        let (start, end) = operand.within;
+        match operand.kind {
+            NodeKind::Compare(first, mut rest) => {
+                for (comparison, _) in &mut rest {
+                    *comparison = Comparison::NotIn;
                 }
-                _ => {
-                    let (start, end) = operand.within;
-                    self.make(start as usize..end as usize, NodeKind::Not(Box::new(operand)))
-                }
-            }),
-            None => Ok(self.make(at, NodeKind::Not(Box::new(operand)))),
+                Ok(Node { kind: NodeKind::Compare(first, rest), ..operand })
+            }
+            _ => Ok(self.make(start as usize..end as usize, NodeKind::Not(Box::new(operand)))),
         }
     }
 
     /// Whether a `not` stands between the two sides of `in` or before the name of a test.
-    fn inner_not(&self, operand: &Node) -> Option<()> {
+    fn inner_not(&self, operand: &Node) -> bool {
         let between = match &operand.kind {
             NodeKind::Compare(first, rest) => match rest.as_slice() {
-                [(Comparison::In, right)] => first.within.1 as usize..right.within.0 as usize,
-                _ => return None,
+                [(Comparison::In, right)] => first.within.1..right.within.0,
+                _ => return false,
             },
-            NodeKind::Call(call) if call.form == Form::Test => {
-                let subject = call.positional.first()?;
-                subject.within.1 as usize..operand.within.1 as usize
-            }
-            _ => return None,
+            NodeKind::Call(call) if call.form == Form::Test => match call.positional.first() {
+                Some(subject) => subject.within.1..operand.within.1,
+                None => return false,
+            },
+            _ => return false,
         };
-        let words = self.text.get(between)?;
+        let text = self.text.get(between.start as usize..between.end as usize).unwrap_or_default();
         // Between the sides there are only brackets, blanks and the operator itself.
-        let mut words = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-        match (words.next()?, words.next()) {
-            ("not", Some("in")) | ("is", Some("not")) => Some(()),
-            _ => None,
-        }
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        matches!((words.next(), words.next()), (Some("not"), Some("in")) | (Some("is"), Some("not")))
     }
 
     fn binary(&self, end: usize, binary: &ast::BinOp<'_>) -> Result<Node, ParseError> {

@@ -299,13 +299,11 @@ impl Writer {
             return Ok(());
         }
         if let Some(secret) = value.downcast_object_ref::<SecretText>() {
-            return match self.place.refuses_secret(secret.reveal()) {
-                Some(why) => refuse(why.to_owned()),
-                None => {
-                    self.pieces.push(Piece::Secret(secret.clone()));
-                    Ok(())
-                }
-            };
+            if let Some(why) = self.place.refuses_secret(secret.reveal()) {
+                return refuse(why.to_owned());
+            }
+            self.pieces.push(Piece::Secret(secret.clone()));
+            return Ok(());
         }
         if let Some(inner) = first_unknown(value, 0) {
             let reason = unknown_of(&inner).map_or_else(String::new, |unknown| unknown.reason.clone());
