@@ -278,7 +278,7 @@ impl Parser<'_, '_> {
         match expression {
             // minijinja takes `not` in `a is defined not in b` for a name.
             ast::Expr::Var(var) if WORDS.contains(&var.id) => {
-                self.refuse(at, "this word cannot stand here", "put brackets around `x is test`")
+                self.refuse(at, "this word cannot stand here", "put brackets around `not x` or `x is test`")
             }
             ast::Expr::Var(var) => Ok(self.make(at, NodeKind::Name(var.id.into()))),
             ast::Expr::Const(literal) => Ok(self.make(at, NodeKind::Literal(literal.value.clone()))),
@@ -305,7 +305,7 @@ impl Parser<'_, '_> {
                 self.call(Form::Test, name, Some(&test.expr), &test.args, at)
             }
             ast::Expr::Call(call) => match &call.expr {
-                ast::Expr::Var(var) => {
+                ast::Expr::Var(var) if !WORDS.contains(&var.id) => {
                     let start = range(var.span()).start;
                     self.call(Form::Function, self.word(start, var.id), None, &call.args, start..end)
                 }
