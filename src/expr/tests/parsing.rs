@@ -86,7 +86,7 @@ fn the_deepest_allowed_tree_is_read_and_evaluated_on_a_small_stack() {
 
 #[test]
 fn words_of_the_language_are_no_names() {
-    for text in ["1 + not (a)", "a is defined not in b", "not", "f(in)"] {
+    for text in ["1 + not (a)", "a is defined not in b", "f(in)"] {
         let message = wrong(text);
         assert!(message.starts_with("this word cannot stand here"), "{text}: {message}");
     }
