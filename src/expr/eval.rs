@@ -7,6 +7,7 @@ use super::syntax::{Call, Choice, Expr, Form, Node, NodeKind, Slice, Word};
 use super::time::Time;
 use super::value::{UnknownSort, Value, unknown_of};
 use crate::source::Span;
+use std::time::{Duration, Instant};
 
 /// Where an expression's names come from.
 pub trait Scope {
@@ -66,7 +67,8 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn eval_used(&self, scope: &dyn Scope, used: &mut Vec<Used>) -> Result<Value, EvalError> {
-        Evaluation { scope, used, text: self.text() }.node(self.root())
+        let deadline = Instant::now() + DEADLINE;
+        Evaluation { scope, used, deadline, text: self.text() }.node(self.root())
     }
 
     /// Evaluates as a condition. Only `true` and `false` are conditions; anything else that is known is an error that
@@ -89,8 +91,12 @@ fn not_boolean(value: &Value, source: &str) -> String {
     format!("`{source}` is {}, not true or false: write a comparison", described(value))
 }
 
+/// How long an expression may take (`rulings.md` 21).
+const DEADLINE: Duration = Duration::from_secs(5);
+
 struct Evaluation<'a> {
     scope: &'a dyn Scope,
+    deadline: Instant,
     used: &'a mut Vec<Used>,
     text: &'a str,
 }
@@ -319,7 +325,7 @@ impl<'a> Evaluation<'a> {
             (Form::Test, "undefined" | "unknown") => self.known(call, false),
             (Form::Filter | Form::Function, "default" | "d") => self.default(node, call),
             (form, name) => {
-                let mut arguments = Arguments::new(self.scope, self.source(node));
+                let mut arguments = Arguments::new(self.scope, self.deadline, self.source(node));
                 for argument in &call.positional {
                     let value = self.node(argument)?;
                     arguments.push(value, self.source(argument));

@@ -351,6 +351,7 @@ fn booleans(arguments: &Arguments<'_>) -> Result<Vec<Value>, Refusal> {
 }
 
 fn join(arguments: &mut Arguments<'_>) -> Outcome {
+    arguments.whole_parts()?;
     let items = arguments.list(0)?;
     let separator = if arguments.count() > 1 { arguments.text(1)? } else { "" };
     let mut joined = String::new();
