@@ -1,12 +1,18 @@
-//! From text to tree. This is the only file that touches minijinja's unstable machinery.
+//! From text to tree. Only this module touches minijinja's unstable machinery.
 //!
 //! minijinja's nodes end where they should, but many begin at the word before, so beginnings are worked out again
 //! from the leftmost child and the brackets around it.
 
+mod brackets;
+mod parts;
+
+pub(super) use parts::{Part, foreign_template, parts};
+
+use brackets::Brackets;
+
 use super::syntax::{Call, Choice, Comparison, Form, Node, NodeKind, Operator, ParseError, Slice, Word};
 use crate::source::Span;
-use minijinja::machinery::{Span as At, Token, ast, parse_expr, tokenize};
-use minijinja::syntax::SyntaxConfig;
+use minijinja::machinery::{Span as At, ast, parse_expr};
 use std::ops::Range;
 
 /// How deep an expression may be nested: brackets, operators in a row, filters in a row.
@@ -26,106 +32,6 @@ pub(super) fn tree(text: &str, place: Place<'_>) -> Result<Node, ParseError> {
     match parse_expr(text) {
         Ok(expression) => parser.node(&expression),
         Err(error) => Err(syntax_error(text, place, &error, 0)),
-    }
-}
-
-/// A piece of a template.
-pub(super) enum Part<'t> {
-    Text(&'t str),
-    /// The bytes between `{{` and `}}`, by their place in the template.
-    Expression(Range<usize>),
-}
-
-/// Splits a template into texts and expressions; all problems are found, each with its place.
-pub(super) fn parts<'t>(text: &'t str, place: Place<'_>) -> (Vec<Part<'t>>, Vec<ParseError>) {
-    let mut splitter = Splitter { text, place, parts: Vec::new(), problems: Vec::new() };
-    let mut from = 0;
-    while let Some(next) = splitter.split(from) {
-        from = next;
-    }
-    (splitter.parts, splitter.problems)
-}
-
-struct Splitter<'t, 'p> {
-    text: &'t str,
-    place: Place<'p>,
-    parts: Vec<Part<'t>>,
-    problems: Vec<ParseError>,
-}
-
-impl Splitter<'_, '_> {
-    /// Splits from an offset to the end, or to a problem that stops minijinja's reader: then gives where to go on.
-    fn split(&mut self, from: usize) -> Option<usize> {
-        let config = SyntaxConfig::builder().keep_trailing_newline(true).build().unwrap_or_default();
-        let mut open = None;
-        for token in tokenize(self.text.get(from..)?, false, config) {
-            match token {
-                Ok((Token::TemplateData(data), _)) => self.parts.push(Part::Text(data)),
-                Ok((Token::VariableStart, at)) => open = Some(from + at.end_offset as usize),
-                Ok((Token::VariableEnd, at)) => {
-                    if let Some(start) = open.take() {
-                        self.parts.push(Part::Expression(start..from + at.start_offset as usize));
-                    }
-                }
-                Ok((Token::BlockStart, at)) => return self.refuse_statement(from + at.start_offset as usize),
-                Ok(_) => {}
-                Err(error) => return self.stopped(open, from, &error),
-            }
-        }
-        if let Some(start) = open {
-            self.problem(
-                start.saturating_sub(2)..self.text.len(),
-                "`{{` is not closed",
-                Some("write `}}` after the expression"),
-            );
-        }
-        None
-    }
-
-    fn refuse_statement(&mut self, start: usize) -> Option<usize> {
-        let end = self.text.get(start..)?.find("%}").map_or(self.text.len(), |at| start + at + 2);
-        self.problem(
-            start..end,
-            "statements are not allowed in a text",
-            Some("only `{{ expression }}` may stand here; write `x if condition else y`, `for_each`, or several steps"),
-        );
-        Some(end)
-    }
-
-    fn stopped(&mut self, open: Option<usize>, from: usize, error: &minijinja::Error) -> Option<usize> {
-        let at = error.range().map_or(from, |range| from + range.start).min(self.text.len());
-        let start = open.unwrap_or(at);
-        let foreign = self.text.get(start..).is_some_and(|rest| rest.trim_start().starts_with('$'));
-        if open.is_some() && foreign {
-            let end = self.close(start);
-            let whole = self.text.get(start.saturating_sub(2)..end).unwrap_or_default();
-            self.problems.push(foreign_template(whole, (self.place)(start.saturating_sub(2)..end)));
-        } else {
-            self.problems.push(syntax_error(self.text, self.place, error, from));
-        }
-        open.map(|start| self.close(start)).filter(|&end| end > from)
-    }
-
-    /// Where the next `}}` ends.
-    fn close(&self, start: usize) -> usize {
-        self.text.get(start..).and_then(|rest| rest.find("}}")).map_or(self.text.len(), |at| start + at + 2)
-    }
-
-    fn problem(&mut self, range: Range<usize>, message: &str, hint: Option<&str>) {
-        self.problems.push(ParseError {
-            message: message.to_owned(),
-            span: (self.place)(range),
-            hint: hint.map(str::to_owned),
-        });
-    }
-}
-
-/// The problem for braces that belong to another program's template language.
-pub(super) fn foreign_template(whole: &str, span: Span) -> ParseError {
-    ParseError {
-        message: format!("`{whole}` is not an expression of ours"),
-        span,
-        hint: Some(format!("to pass it on as it is, write `{{{{ '{whole}' }}}}`")),
     }
 }
 
@@ -160,89 +66,6 @@ fn ceil(text: &str, mut at: usize) -> usize {
         at += 1;
     }
     at
-}
-
-/// Where each bracket of a text opens and where its partner ends, by the end.
-struct Brackets(Vec<(usize, usize)>);
-
-impl Brackets {
-    /// Reads the tokens once before minijinja's parser does: that parser and the drop of its tree recurse without
-    /// limit on `not not ..`, `a + a + ..` and the like, so the depth is bounded here.
-    fn of(text: &str, place: Place<'_>) -> Result<Self, ParseError> {
-        let refuse = |range: Range<usize>, message: String| ParseError { message, span: place(range), hint: None };
-        if text.len() > LONGEST {
-            return Err(refuse(0..text.len(), format!("the expression is longer than {LONGEST} bytes")));
-        }
-        let mut pairs = Vec::new();
-        let mut open = Vec::new();
-        let mut depth = Depth::default();
-        for token in tokenize(text, true, SyntaxConfig::default()) {
-            // A text that cannot be read is for the parser to explain.
-            let Ok((token, at)) = token else { break };
-            match token {
-                Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => open.push(at.start_offset as usize),
-                Token::ParenClose | Token::BracketClose | Token::BraceClose => {
-                    if let Some(start) = open.pop() {
-                        pairs.push((at.end_offset as usize, start));
-                    }
-                }
-                _ => {}
-            }
-            if depth.after(&token) > DEEPEST {
-                let range = at.start_offset as usize..at.end_offset as usize;
-                let mut problem = refuse(range, format!("the expression is nested deeper than {DEEPEST} levels"));
-                problem.hint = Some("compute it in parts, with `set` or `capture`".to_owned());
-                return Err(problem);
-            }
-        }
-        pairs.sort_unstable();
-        Ok(Self(pairs))
-    }
-
-    /// Moves a start to the left until no bracket closes in the range that opened before it.
-    fn widen(&self, mut start: usize, end: usize) -> usize {
-        let from = self.0.partition_point(|&(close, _)| close <= start);
-        for &(close, open) in self.0.get(from..).unwrap_or_default() {
-            if close > end {
-                break;
-            }
-            start = start.min(open);
-        }
-        start
-    }
-}
-
-/// An upper bound of the depth of the tree, from tokens alone: within a pair of brackets every operator since the
-/// last comma may add a level.
-#[derive(Default)]
-struct Depth {
-    levels: Vec<usize>,
-    here: usize,
-    sum: usize,
-}
-
-impl Depth {
-    fn after(&mut self, token: &Token<'_>) -> usize {
-        match token {
-            Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => {
-                self.levels.push(self.here + 1);
-                self.sum += self.here + 1;
-                self.here = 0;
-            }
-            Token::ParenClose | Token::BracketClose | Token::BraceClose => {
-                if let Some(outer) = self.levels.pop() {
-                    self.sum -= outer;
-                    self.here = outer;
-                }
-            }
-            Token::Comma => self.here = 0,
-            Token::Ident("and" | "or" | "not" | "if" | "else" | "is" | "in") => self.here += 1,
-            Token::Ident(_) | Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Int128(_) | Token::Float(_) => {
-            }
-            _ => self.here += 1,
-        }
-        self.sum + self.here
-    }
 }
 
 struct Parser<'t, 'p> {

@@ -14,7 +14,7 @@ const THREE: [&str; 3] = ["no", "gone", "yes"];
 
 fn three(text: &str) -> Option<bool> {
     let value = parse(text).eval(&World).unwrap_or_else(|error| panic!("{text}: {error}"));
-    (!crate::expr::unknown_of(&value).is_some()).then(|| value.is_true())
+    crate::expr::unknown_of(&value).is_none().then(|| value.is_true())
 }
 
 /// `false < unknown < true`: "and" is the least, "or" the greatest, "not" turns around.

@@ -46,7 +46,7 @@ fn hostile_nesting_is_refused_not_overflowed() {
         format!("a{}", ".a".repeat(30_000)),
         format!("a{}", "|a".repeat(30_000)),
         format!("a{}", "[a".repeat(30_000)),
-        format!("{}", "[".repeat(60_000)),
+        "[".repeat(60_000),
         format!("a{}", "(a".repeat(30_000)),
         format!("{{{}", "'a':{".repeat(10_000)),
         format!("a < {}", "a < ".repeat(10_000)),
