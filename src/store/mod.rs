@@ -6,6 +6,7 @@
 //! ```text
 //! id                        the store's own name, made once
 //! ledger.jsonl              one chained line for each closed run: its head and its number of lines
+//! holds/                    locks on what one run at a time may have: a runbook on a target
 //! open/RUN                  an empty mark for each run that is not in the ledger yet
 //! runs/RUN/transcript.jsonl one event a line, each with the hash of the line before it
 //! runs/RUN/evidence/SHA256  output that was kept; `.tmp-*` while it is still coming
@@ -20,6 +21,7 @@
 mod chain;
 mod evidence;
 mod folder;
+mod hold;
 mod inbox;
 mod ledger;
 mod mask;
@@ -34,6 +36,7 @@ mod verify;
 mod tests;
 
 pub use evidence::{EVIDENCE_A_RUN, EVIDENCE_A_STREAM, INLINE_AT_MOST};
+pub use hold::{Hold, HoldError, Holder};
 pub use inbox::{DECISION_AT_MOST, DirInbox, Refusals};
 pub use ledger::LedgerEntry;
 pub use mask::{MASK_AT_LEAST, MaskRefused, Masker, StreamMasker};
