@@ -61,7 +61,9 @@ fn network_file_systems_are_refused() {
     assert_eq!(unsafe_file_system(0x6573_5546), Some("FUSE"));
     assert_eq!(unsafe_file_system(0xef53), None, "ext4");
     let dir = tempfile::tempdir().unwrap();
-    Store::open(&dir.path().join("store"), false).unwrap();
+    let deep = dir.path().join("state/runwright");
+    Store::open(&deep, false).unwrap();
+    assert_eq!((mode(&deep), mode(&dir.path().join("state"))), (0o700, 0o700));
 }
 
 #[test]
