@@ -20,6 +20,7 @@
 
 mod chain;
 mod evidence;
+mod findings;
 mod folder;
 mod hold;
 mod inbox;
@@ -36,6 +37,7 @@ mod verify;
 mod tests;
 
 pub use evidence::{EVIDENCE_A_RUN, EVIDENCE_A_STREAM, INLINE_AT_MOST};
+pub use findings::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
 pub use hold::{Hold, HoldError, Holder};
 pub use inbox::{DECISION_AT_MOST, DirInbox, Refusals};
 pub use ledger::LedgerEntry;
@@ -45,4 +47,3 @@ pub use read::{Leftover, NewerRecord, Torn, Transcript};
 pub use root::{Store, new_run_id};
 pub use run::{DirRun, RESERVE, ResumeError};
 pub use summary::{FindError, RunState, RunSummary};
-pub use verify::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
