@@ -1,6 +1,7 @@
 //! Acts: actions with their values in. Still with holes when a value is unknown; then they cannot be performed.
 
 use crate::expr::{Rendered, Value};
+use crate::runbook::{EditFormat, Method};
 use indexmap::IndexMap;
 use std::time::Duration;
 
@@ -36,38 +37,6 @@ pub struct CommandAct {
     pub stdin: Option<Rendered>,
     /// Exit codes that count as success.
     pub ok: Vec<i32>,
-}
-
-/// HTTP methods of the language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// GET
-    Get,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-    /// HEAD
-    Head,
-}
-
-impl Method {
-    /// The word in a request line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Head => "HEAD",
-        }
-    }
 }
 
 /// Which statuses count as success.
@@ -140,21 +109,6 @@ pub struct HttpAct {
     pub body: RequestBody,
     /// What counts as success.
     pub status: StatusRule,
-}
-
-/// Formats that can be edited with everything else kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EditFormat {
-    /// TOML
-    Toml,
-    /// YAML
-    Yaml,
-    /// JSON
-    Json,
-    /// Sections and `key = value` (`postgresql.conf` is one without sections); `#` and `;` begin comments.
-    Ini,
-    /// `KEY=value` lines.
-    Env,
 }
 
 /// One setting: a path of keys and the new value.

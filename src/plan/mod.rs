@@ -3,7 +3,22 @@
 //! Rank 5.
 
 mod act;
+mod input;
+mod policy;
+mod preview;
+mod quote;
+mod resolve;
+mod values;
+mod view;
 
-pub use act::{
-    Act, CommandAct, EditAct, EditFormat, HttpAct, Method, RequestBody, Setting, StatusRule, TargetAct, WriteAct,
+pub use crate::runbook::{EditFormat, Method};
+pub use act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct};
+pub use input::{
+    Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, parse_as, resolve_inputs,
 };
+pub use policy::{GateLevel, GatePolicy};
+pub use preview::{InputNote, Plan, PlanContext, PlanDifference, PlanRow, PlanSummary};
+pub use quote::{quote_argument, quote_command};
+pub use resolve::{FindProgram, Refusal, Resolver, duration};
+pub use values::{StepScope, Values};
+pub use view::{Grade, address, grade, view};

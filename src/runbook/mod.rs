@@ -1,1 +1,37 @@
-//! The document as written. Rank 2.
+//! The document as written: steps, kinds, actions, inputs, targets, gates and alerts, with the place of every word.
+//!
+//! Rank 2: uses `source` and `expr`. It knows what may be written, not what it means together: order, references and
+//! names are the business of `graph`.
+//!
+//! Every record of the language is declared once with the `record!` macro in [`decode`]; that one declaration reads the
+//! document, reports every problem of it in one pass, and gives the JSON Schema and the key tables of the reference.
+
+#[macro_use]
+mod decode;
+
+mod action;
+mod amount;
+mod document;
+mod grammar;
+mod input;
+mod lower;
+mod schema;
+mod step;
+mod target;
+
+pub use action::{
+    Action, Ask, Body, Choices, Data, EditAction, EditFormat, Escalation, HttpAction, Method, Program, Question,
+    RunAction, Shell, ShellAction, WriteAction, action_names, refused_variable,
+};
+pub use amount::{DurationSpec, parse_duration};
+pub use decode::{Decode, Decoder};
+pub(crate) use decode::{record, words};
+pub use document::{Alert, Contact, Link, Requirement, Reviewed, Runbook, parse_runbook};
+pub use grammar::{Grammar, KeyDoc, RecordDoc};
+pub use input::{Input, InputFrom, InputType, is_reserved_name};
+pub use schema::{json_schema, key_tables, runbook_schema};
+pub use step::{
+    CaptureRule, Change, Choice, Decide, DecideBy, Each, End, Gate, GateFloor, ItemFailure, Kind, OnFailure, Probe,
+    Retry, Risk, Step, StepBody, Then, Undo, Until,
+};
+pub use target::{Identity, Target, TargetAuth, TargetPlace};

@@ -1,0 +1,58 @@
+//! Checks what the words of a runbook mean together.
+
+mod expressions;
+mod rules;
+
+use super::build::flatten;
+use super::node::{NodeId, StepGraph};
+use super::order::{order, topological};
+use crate::runbook::Runbook;
+use crate::source::{Diagnostic, Diagnostics};
+use std::sync::Arc;
+
+/// What a check knows beside the runbook.
+#[derive(Clone, Debug, Default)]
+pub struct CheckContext {
+    /// The ids of the library's runbooks, when there is a library.
+    pub runbooks: Option<Vec<String>>,
+    /// The names that environments give (`env.NAME`), when there is a library.
+    pub environment_values: Option<Vec<String>>,
+    /// The day, for what goes stale.
+    pub today: Option<jiff::civil::Date>,
+}
+
+/// Checks a runbook. Every problem is reported; a graph comes back only when there is no error.
+pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagnostics) -> Option<StepGraph> {
+    let mut found = Diagnostics::new();
+    let mut flat = flatten(&runbook, &mut found);
+    order(&mut flat, &runbook, &mut found);
+    expressions::check(&mut flat, &runbook, context, &mut found);
+    rules::check(&flat, &runbook, context, &mut found);
+    let sorted = if found.has_errors() { None } else { Some(topological(&flat.nodes)) };
+    if let Some(Err(ring)) = &sorted {
+        found.push(ring_problem(&runbook, &flat.nodes, ring));
+    }
+    let failed = found.has_errors();
+    problems.extend(found);
+    match sorted {
+        Some(Ok(order)) if !failed => Some(StepGraph { runbook, nodes: flat.nodes, index: flat.index, order }),
+        _ => None,
+    }
+}
+
+fn ring_problem(runbook: &Runbook, nodes: &[super::node::GraphNode], ring: &[NodeId]) -> Diagnostic {
+    let mut names: Vec<&str> = ring.iter().map(|id| &*nodes[id.0].id).collect();
+    names.extend(ring.first().map(|id| &*nodes[id.0].id));
+    let at = ring.first().map(|id| nodes[id.0].step.id.span).unwrap_or_default();
+    let mut problem = Diagnostic::error(
+        runbook.source(),
+        "ring",
+        at,
+        format!("these steps wait for one another: {}", names.join(" -> ")),
+    )
+    .hint("a step waits for what is written before it, for `needs`, and for every step whose values it uses");
+    for id in ring.iter().skip(1).take(4) {
+        problem = problem.also(nodes[id.0].step.id.span, "part of the ring");
+    }
+    problem
+}

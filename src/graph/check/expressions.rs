@@ -1,0 +1,585 @@
+//! Every expression of a runbook: names, shapes, places where a secret or an alert's label may not go, references.
+
+use super::super::build::Flat;
+use super::super::names::{Fields, Layers, outside_shape, own_fields, probe_fields, roots};
+use super::super::node::NodeId;
+use super::super::order::is_inside;
+use super::CheckContext;
+use crate::expr::{Expr, Shape, Template};
+use crate::runbook::{
+    Action, Body, CaptureRule, Choices, Decide, DurationSpec, Escalation, Probe, Runbook, Step, StepBody, TargetPlace,
+    Undo,
+};
+use crate::source::{Diagnostic, Diagnostics, Sp, Span, nearest};
+use indexmap::IndexMap;
+use std::collections::HashSet;
+
+/// Where a value goes, as far as it matters before a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goes {
+    /// Anywhere that takes any value.
+    Free,
+    /// Decides something: must be true or false.
+    Condition,
+    /// A place that others can read, such as argv or a URL: no secret.
+    Open(&'static str),
+    /// A place that steers where an act goes: no secret, no unchecked label of an alert.
+    Steers(&'static str),
+    /// A place that steers and may hold a secret (`auth`).
+    SteersSecret(&'static str),
+}
+
+struct Checker<'a> {
+    runbook: &'a Runbook,
+    context: &'a CheckContext,
+    roots: Fields,
+    steps: IndexMap<String, Shape>,
+    tainted: HashSet<String>,
+    problems: &'a mut Diagnostics,
+}
+
+/// Checks all expressions and fills in whose values each step uses.
+pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) {
+    let steps = flat.nodes.iter().map(|node| (node.id.to_string(), Shape::Record(outside_shape(node)))).collect();
+    let tainted = runbook
+        .inputs
+        .iter()
+        .filter(|(_, input)| input.from.as_ref().is_some_and(|from| from.label.is_some()))
+        .map(|(name, _)| name.value.clone())
+        .collect();
+    let mut checker = Checker { runbook, context, roots: roots(&runbook.inputs), steps, tainted, problems };
+    checker.inputs();
+    checker.targets();
+    for place in 0..flat.nodes.len() {
+        let mut used = Used::default();
+        checker.step(flat, NodeId(place), &mut used);
+        checker.link(flat, NodeId(place), &used);
+    }
+    let mut used = Used::default();
+    for value in runbook.outputs.values() {
+        checker.expression(value, &Fields::new(), None, Goes::Free, &mut used);
+    }
+}
+
+/// Root names that were read, with the place of the first reading.
+#[derive(Default)]
+struct Used {
+    names: Vec<(String, Span)>,
+}
+
+impl Checker<'_> {
+    fn problem(&mut self, code: &'static str, span: Span, message: String) -> Diagnostic {
+        Diagnostic::error(self.runbook.source(), code, span, message)
+    }
+
+    fn inputs(&mut self) {
+        let runbook = self.runbook;
+        for (name, input) in &runbook.inputs {
+            let mut templates = Vec::new();
+            if let Some(default) = &input.default {
+                default.templates(&mut templates);
+            }
+            templates.extend(&input.description);
+            templates.extend(&input.find);
+            for expr in templates.into_iter().flat_map(Template::expressions) {
+                let message = format!("the declaration of input `{}` cannot use values", name.value);
+                let problem = self.problem("input-value", expr.span(), message);
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn targets(&mut self) {
+        let runbook = self.runbook;
+        let mut used = Used::default();
+        let none = Fields::new();
+        for target in runbook.targets.values() {
+            if let TargetPlace::Http(url) = &target.place {
+                self.template(url, &none, None, Goes::Steers("the address of a target"), &mut used);
+            }
+            for value in target.headers.values() {
+                self.template(value, &none, None, Goes::Free, &mut used);
+            }
+            if let Some(auth) = &target.auth {
+                let parts = [&auth.bearer, &auth.user, &auth.password];
+                for part in parts.into_iter().flatten() {
+                    self.template(part, &none, None, Goes::SteersSecret("the credentials of a target"), &mut used);
+                }
+            }
+            if let Some(ca) = &target.ca {
+                self.template(ca, &none, None, Goes::Steers("a file"), &mut used);
+            }
+            if let Some(identity) = &target.identity {
+                self.template(&identity.get, &none, None, Goes::Steers("the identity of a target"), &mut used);
+                let http = ["status", "headers", "body", "text"].map(|name| (name.to_owned(), Shape::Any));
+                let own: Fields = http.into_iter().collect();
+                self.expression(&identity.read, &own, None, Goes::Free, &mut used);
+                self.expression(&identity.expect, &own, None, Goes::Condition, &mut used);
+            }
+        }
+    }
+
+    /// Turns the names a step used into edges.
+    fn link(&mut self, flat: &mut Flat, id: NodeId, used: &Used) {
+        let mut uses: Vec<NodeId> = Vec::new();
+        for (name, span) in &used.names {
+            let Some(&other) = flat.index.get(name.as_str()) else { continue };
+            if other == id || uses.contains(&other) {
+                continue;
+            }
+            if is_inside(&flat.nodes, other, id) {
+                let message =
+                    format!("step `{}` uses `{name}`, which stands inside it and comes later", flat.nodes[id.0].id);
+                let problem = self.problem("uses-inner", *span, message);
+                self.problems.push(problem);
+                continue;
+            }
+            let (here, there) = (flat.nodes[id.0].section, flat.nodes[other.0].section);
+            if here != there && there == super::super::node::Section::Finally {
+                let message = format!("`{name}` is a step of `finally`, which runs after everything else");
+                let problem = self.problem("uses-later", *span, message);
+                self.problems.push(problem);
+                continue;
+            }
+            uses.push(other);
+        }
+        flat.nodes[id.0].uses = uses;
+    }
+
+    fn step(&mut self, flat: &Flat, id: NodeId, used: &mut Used) {
+        let node = &flat.nodes[id.0];
+        let step = node.step.clone();
+        let hidden = Some(&*node.id);
+        let none = Fields::new();
+        self.people(&step, hidden, used);
+        if let Some(when) = &step.when {
+            self.expression(when, &none, hidden, Goes::Condition, used);
+        }
+        let mut before = Fields::new();
+        if let Some(each) = &step.each {
+            let list = self.expression(&each.list, &none, hidden, Goes::Free, used);
+            let item = match list {
+                Shape::List(item) => *item,
+                Shape::Any => Shape::Any,
+                other => {
+                    let message = format!("`for_each` needs a list, and this is {}", shape_word(&other));
+                    let problem = self.problem("type-clash", each.list.span(), message);
+                    self.problems.push(problem);
+                    Shape::Any
+                }
+            };
+            before.insert(each.name.value.clone(), item.clone());
+            before.insert("items".into(), Shape::List(Box::new(item)));
+        }
+        match &step.body {
+            StepBody::Action(action) => {
+                self.action(action, &before, hidden, used);
+                self.target_name(step.target.as_ref(), action);
+                self.results(&step, &node.id, before, used);
+            }
+            StepBody::Decide(decide) => self.decide(&step, decide, hidden, used),
+            StepBody::Group(_) => {
+                for expr in &step.show {
+                    self.expression(expr, &none, hidden, Goes::Free, used);
+                }
+            }
+        }
+        if let Some(escalation) = step.on_failure.as_ref().and_then(|on_failure| on_failure.escalate.as_ref()) {
+            self.escalation(escalation, &none, None, used);
+        }
+    }
+
+    /// Texts for people.
+    fn people(&mut self, step: &Step, hidden: Option<&str>, used: &mut Used) {
+        let mut own = Fields::new();
+        if let Some(each) = &step.each {
+            own.insert(each.name.value.clone(), Shape::Any);
+            own.insert("items".into(), Shape::Any);
+        }
+        let texts = [Some(&step.title), step.why.as_ref(), step.notes.as_ref(), step.warning.as_ref()];
+        for text in texts.into_iter().flatten() {
+            self.template(text, &own, hidden, Goes::Open("a text for people"), used);
+        }
+        if let Some(irreversible) = step.change.as_ref().and_then(|change| change.irreversible.as_ref()) {
+            self.template(irreversible, &own, hidden, Goes::Open("a text for people"), used);
+        }
+    }
+
+    fn results(&mut self, step: &Step, id: &str, before: Fields, used: &mut Used) {
+        let hidden = Some(id);
+        let mut own = before.clone();
+        own.extend(own_fields(step));
+        for field in ["error", "attempts", "outcome"] {
+            own.insert(field.into(), Shape::Any);
+        }
+        self.captures(&step.capture, &mut own, hidden, used, Some((id, step.each.is_some())));
+        let retry = step.retry.as_ref();
+        let until = step.until.as_ref();
+        for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
+            self.expression(expr, &own, hidden, Goes::Condition, used);
+        }
+        if let Some(give_up) = until.and_then(|until| until.give_up.as_ref()) {
+            self.expression(give_up, &own, hidden, Goes::Condition, used);
+        }
+        for expr in &step.show {
+            self.expression(expr, &own, hidden, Goes::Free, used);
+        }
+        let durations = [
+            step.timeout.as_ref(),
+            retry.and_then(|retry| retry.every.as_ref()),
+            retry.and_then(|retry| retry.backoff.as_ref()),
+            until.and_then(|until| until.every.as_ref()),
+            until.map(|until| &until.within),
+        ];
+        for duration in durations.into_iter().flatten() {
+            self.duration(duration, &before, hidden, used);
+        }
+        self.change(step, &before, used);
+    }
+
+    /// `preview` sees what was before; `verify` and `undo` see the step's own values too, as `<id>.NAME`.
+    fn change(&mut self, step: &Step, before: &Fields, used: &mut Used) {
+        let Some(change) = &step.change else { return };
+        if let Some(gate) = change.gate.as_ref().and_then(|gate| gate.text.as_ref()) {
+            self.template(gate, before, None, Goes::Open("a text to type"), used);
+        }
+        for probe in [&change.preview, &change.verify].into_iter().flatten() {
+            self.probe(probe, before, used);
+        }
+        if let Some(Undo::Act(probe)) = &change.undo {
+            self.probe(probe, before, used);
+        }
+    }
+
+    fn probe(&mut self, probe: &Probe, before: &Fields, used: &mut Used) {
+        self.action(&probe.action, before, None, used);
+        self.target_name(probe.target.as_ref(), &probe.action);
+        let mut own = before.clone();
+        own.extend(probe_fields(probe));
+        own.insert("error".into(), Shape::Any);
+        self.captures(&probe.capture, &mut own, None, used, None);
+        for expr in &probe.expect {
+            self.expression(expr, &own, None, Goes::Condition, used);
+        }
+        for duration in [&probe.within, &probe.every, &probe.timeout].into_iter().flatten() {
+            self.duration(duration, before, None, used);
+        }
+        if let Some(verify) = &probe.verify {
+            self.probe(verify, before, used);
+        }
+    }
+
+    fn captures(
+        &mut self,
+        rules: &IndexMap<Sp<String>, CaptureRule>,
+        own: &mut Fields,
+        hidden: Option<&str>,
+        used: &mut Used,
+        outside: Option<(&str, bool)>,
+    ) {
+        for (name, rule) in rules {
+            if own_result_name(own, &name.value) {
+                let message =
+                    format!("`{}` is already a result of this action; give the capture another name", name.value);
+                let problem = self.problem("taken-name", name.span, message);
+                self.problems.push(problem);
+            }
+            let shape = self.expression(&rule.value, own, hidden, Goes::Free, used);
+            let shape = if rule.secret { Shape::Secret } else { shape };
+            own.insert(name.value.clone(), shape.clone());
+            if let Some((id, false)) = outside
+                && let Some(Shape::Record(fields)) = self.steps.get_mut(id)
+            {
+                fields.insert(name.value.clone(), shape);
+            }
+        }
+    }
+
+    fn decide(&mut self, step: &Step, decide: &Decide, hidden: Option<&str>, used: &mut Used) {
+        let none = Fields::new();
+        for expr in &step.show {
+            self.expression(expr, &none, hidden, Goes::Free, used);
+        }
+        for option in decide.options.values().chain(&decide.otherwise) {
+            if let Some(title) = &option.title {
+                self.template(title, &none, hidden, Goes::Open("a text for people"), used);
+            }
+            if let Some(when) = &option.when {
+                self.expression(when, &none, hidden, Goes::Condition, used);
+            }
+            // What an option sets is computed after its steps: their values are there.
+            let mut later = Used::default();
+            for value in option.set.values() {
+                self.expression(value, &none, hidden, Goes::Free, &mut later);
+            }
+            if let Some(escalation) = &option.escalate {
+                self.escalation(escalation, &none, hidden, used);
+            }
+        }
+    }
+
+    fn action(&mut self, action: &Action, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+        match action {
+            Action::Run(run) => {
+                for (place, element) in run.argv.iter().enumerate() {
+                    let goes = if place == 0 { Goes::Steers("the program to run") } else { Goes::Open("argv") };
+                    self.template(element, own, hidden, goes, used);
+                }
+                self.program(&run.program, own, hidden, used);
+            }
+            Action::Shell(shell) => self.program(&shell.program, own, hidden, used),
+            Action::Http(http) => {
+                self.template(&http.path, own, hidden, Goes::Open("a URL"), used);
+                for value in http.query.values() {
+                    self.template(value, own, hidden, Goes::Open("a URL"), used);
+                }
+                let mut free: Vec<&Template> = http.headers.values().collect();
+                match &http.body {
+                    Body::Empty => {}
+                    Body::Json(data) => data.templates(&mut free),
+                    Body::Form(form) => free.extend(form.values()),
+                    Body::Text(text) => free.push(text),
+                }
+                for template in free {
+                    self.template(template, own, hidden, Goes::Free, used);
+                }
+            }
+            Action::Edit(edit) => {
+                self.template(&edit.file, own, hidden, Goes::Steers("a file"), used);
+                let mut values = Vec::new();
+                if let Some(set) = &edit.set {
+                    set.templates(&mut values);
+                }
+                for template in values {
+                    self.template(template, own, hidden, Goes::Free, used);
+                }
+            }
+            Action::Write(write) => {
+                self.template(&write.file, own, hidden, Goes::Steers("a file"), used);
+                self.template(&write.text, own, hidden, Goes::Free, used);
+            }
+            Action::Ask(ask) => {
+                for question in ask.questions.values() {
+                    self.template(&question.question, own, hidden, Goes::Open("a question"), used);
+                    if let Some(default) = &question.default {
+                        self.template(default, own, hidden, Goes::Open("a default"), used);
+                    }
+                    match &question.choices {
+                        Some(Choices::Fixed(list)) => {
+                            for template in list {
+                                self.template(template, own, hidden, Goes::Open("a choice"), used);
+                            }
+                        }
+                        Some(Choices::Computed(expr)) => {
+                            self.expression(expr, own, hidden, Goes::Free, used);
+                        }
+                        None => {}
+                    }
+                }
+            }
+            Action::Manual(text) => self.template(text, own, hidden, Goes::Open("a text for people"), used),
+            Action::Set(values) => {
+                let mut names = own.clone();
+                for (name, expr) in values {
+                    let shape = self.expression(expr, &names, hidden, Goes::Free, used);
+                    names.insert(name.value.clone(), shape.clone());
+                    if let Some(Shape::Record(fields)) = hidden.and_then(|id| self.steps.get_mut(id)) {
+                        fields.insert(name.value.clone(), shape);
+                    }
+                }
+            }
+            Action::Assert(list) => {
+                for expr in list {
+                    self.expression(expr, own, hidden, Goes::Condition, used);
+                }
+            }
+            Action::Wait(duration) => self.duration(duration, own, hidden, used),
+            Action::Escalate(escalation) => self.escalation(escalation, own, hidden, used),
+        }
+    }
+
+    fn program(&mut self, program: &crate::runbook::Program, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+        if let Some(cwd) = &program.cwd {
+            self.template(cwd, own, hidden, Goes::Steers("a working folder"), used);
+        }
+        for value in program.env.values().chain(&program.stdin) {
+            self.template(value, own, hidden, Goes::Free, used);
+        }
+    }
+
+    fn escalation(&mut self, escalation: &Escalation, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+        self.template(&escalation.text, own, hidden, Goes::Open("a text for people"), used);
+        let Some(to) = &escalation.to else { return };
+        if !self.runbook.contacts.contains_key(to.value.as_str()) {
+            let names: Vec<_> = self.runbook.contacts.keys().map(|name| name.value.clone()).collect();
+            let message = format!("`{}` is not among the `contacts` of this runbook", to.value);
+            let problem = self.problem("unknown-contact", to.span, message);
+            self.problems.push(problem.near(&to.value, names.iter().map(String::as_str)));
+        }
+    }
+
+    fn target_name(&mut self, target: Option<&Sp<String>>, action: &Action) {
+        let targets = &self.runbook.targets;
+        if let Some(target) = target {
+            if !targets.contains_key(target.value.as_str()) {
+                let names: Vec<_> = targets.keys().map(|name| name.value.clone()).collect();
+                let message = format!("there is no target `{}`", target.value);
+                let problem = self.problem("unknown-target", target.span, message);
+                self.problems.push(problem.near(&target.value, names.iter().map(String::as_str)));
+                return;
+            }
+            let is_http =
+                matches!(targets.get(target.value.as_str()).map(|target| &target.place), Some(TargetPlace::Http(_)));
+            let wanted = match action {
+                Action::Http(_) => Some(true),
+                Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) => Some(false),
+                _ => None,
+            };
+            let message = match wanted {
+                Some(true) if !is_http => format!("`{}` is not an `http` target", target.value),
+                Some(false) if is_http => {
+                    format!("`{}` is an `http` target; `{}` acts on `local`", target.value, action.name())
+                }
+                None => format!("`{}` acts on no target", action.name()),
+                _ => return,
+            };
+            let problem = self.problem("wrong-target", target.span, message);
+            self.problems.push(problem);
+            return;
+        }
+        if let Action::Http(http) = action {
+            let fitting = targets.values().filter(|target| matches!(target.place, TargetPlace::Http(_))).count();
+            let absolute =
+                http.path.literal().is_some_and(|path| path.starts_with("http://") || path.starts_with("https://"));
+            if fitting != 1 && !absolute {
+                let names: Vec<_> = targets.keys().map(|name| format!("`{}`", name.value)).collect();
+                let message = "this request does not say which target it goes to".to_owned();
+                let hint = if names.is_empty() {
+                    "declare one under `targets:`, or give a whole URL".to_owned()
+                } else {
+                    format!("add `target:` with one of {}", names.join(", "))
+                };
+                let problem = self.problem("which-target", http.span, message).hint(hint);
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn duration(&mut self, duration: &DurationSpec, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+        let Some(expr) = duration.expression() else { return };
+        let shape = self.expression(expr, own, hidden, Goes::Free, used);
+        if !matches!(shape, Shape::Any | Shape::Duration) {
+            let message = format!("a duration is wanted here, and this is {}", shape_word(&shape));
+            let problem = self.problem("type-clash", expr.span(), message);
+            self.problems.push(problem);
+        }
+    }
+
+    fn template(&mut self, template: &Template, own: &Fields, hidden: Option<&str>, goes: Goes, used: &mut Used) {
+        for expr in template.expressions() {
+            self.expression(expr, own, hidden, goes, used);
+        }
+    }
+
+    fn expression(&mut self, expr: &Expr, own: &Fields, hidden: Option<&str>, goes: Goes, used: &mut Used) -> Shape {
+        let names = Layers { own: own.clone(), steps: &self.steps, roots: &self.roots, hidden };
+        let (shape, found) = expr.check(&names);
+        for problem in found {
+            let mut diagnostic = Diagnostic::error(self.runbook.source(), problem.code, problem.span, problem.message);
+            diagnostic.hint = problem.hint.or_else(|| self.loop_hint(expr, problem.code));
+            self.problems.push(diagnostic);
+        }
+        for reference in expr.references() {
+            let Some(root) = reference.path.first() else { continue };
+            if !own.contains_key(root) {
+                used.names.push((root.clone(), reference.span));
+            }
+            self.environment_value(&reference.path, reference.span);
+            self.tainted(root, own, reference.span, goes);
+        }
+        self.place(&shape, expr, goes);
+        shape
+    }
+
+    /// A capture of a loop read from outside has its own explanation.
+    fn loop_hint(&self, expr: &Expr, code: &str) -> Option<String> {
+        if code != "unknown-field" {
+            return None;
+        }
+        let reference = expr.references().into_iter().find(|reference| {
+            reference
+                .path
+                .first()
+                .and_then(|root| self.steps.get(root))
+                .is_some_and(|shape| matches!(shape, Shape::Record(fields) if fields.contains_key("results")))
+        })?;
+        let root = reference.path.first()?;
+        Some(format!(
+            "`{root}` is a loop: its items are in `{root}.results`, a list of {{item, outcome, error, captures}}"
+        ))
+    }
+
+    fn environment_value(&mut self, path: &[String], span: Span) {
+        let Some(known) = &self.context.environment_values else { return };
+        let [root, name, ..] = path else { return };
+        if root != "env" || known.contains(name) {
+            return;
+        }
+        let message = format!("no environment of this library gives `env.{name}`");
+        let mut problem = Diagnostic::warning(self.runbook.source(), "unknown-environment-value", span, message);
+        if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
+            problem = problem.hint(format!("did you mean `env.{near}`?"));
+        }
+        self.problems.push(problem);
+    }
+
+    fn tainted(&mut self, root: &str, own: &Fields, span: Span, goes: Goes) {
+        let place = match goes {
+            Goes::Steers(place) | Goes::SteersSecret(place) => place,
+            _ => return,
+        };
+        if own.contains_key(root) || !self.tainted.contains(root) {
+            return;
+        }
+        let message = format!("`{root}` can come from an alert's label, and {place} must not be steered by one");
+        let problem = self.problem("tainted-target", span, message).hint(
+            "labels are written by whoever can send metrics; take this value from the environment or the command line",
+        );
+        self.problems.push(problem);
+    }
+
+    fn place(&mut self, shape: &Shape, expr: &Expr, goes: Goes) {
+        let problem = match goes {
+            Goes::Condition if !matches!(shape, Shape::Boolean | Shape::Any) => {
+                let message = format!("a condition is `true` or `false`, and this is {}", shape_word(shape));
+                self.problem("not-a-condition", expr.span(), message).hint("compare it with something")
+            }
+            Goes::Open(place) | Goes::Steers(place) if *shape == Shape::Secret => {
+                let message = format!("`{}` is a secret, and {place} can be read by others", expr.text().trim());
+                self.problem("secret-place", expr.span(), message)
+                    .hint("secrets travel in `env`, `stdin`, a header or a body")
+            }
+            _ => return,
+        };
+        self.problems.push(problem);
+    }
+}
+
+/// Names of an action's own result, which captures may not take.
+fn own_result_name(own: &Fields, name: &str) -> bool {
+    own.contains_key(name)
+}
+
+fn shape_word(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Any => "any value",
+        Shape::Text => "a text",
+        Shape::Number => "a number",
+        Shape::Boolean => "true or false",
+        Shape::Duration => "a duration",
+        Shape::Time => "a point in time",
+        Shape::List(_) => "a list",
+        Shape::Record(_) | Shape::Map => "a map",
+        Shape::Secret => "a secret",
+    }
+}

@@ -1,0 +1,282 @@
+//! Rules about steps that need no expression: reads that look like reads, changes that can be judged, stale reviews.
+
+use super::super::build::Flat;
+use super::super::node::GraphNode;
+use super::super::order::is_free_read;
+use super::CheckContext;
+use crate::runbook::{
+    Action, Input, InputType, Kind, Probe, Program, Runbook, StepBody, Undo, is_reserved_name, refused_variable,
+};
+use crate::source::{Diagnostic, Diagnostics, Sp};
+
+pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) {
+    let mut rules = Rules { runbook, problems };
+    for (name, input) in &runbook.inputs {
+        rules.input(name, input);
+    }
+    for node in &flat.nodes {
+        rules.step(node);
+    }
+    rules.proven(flat);
+    rules.polls(flat);
+    rules.related(context);
+    rules.reviewed(context);
+    rules.unused_inputs();
+}
+
+struct Rules<'a> {
+    runbook: &'a Runbook,
+    problems: &'a mut Diagnostics,
+}
+
+impl Rules<'_> {
+    fn error(&self, code: &'static str, span: crate::source::Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(self.runbook.source(), code, span, message)
+    }
+
+    fn warn(&self, code: &'static str, span: crate::source::Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::warning(self.runbook.source(), code, span, message)
+    }
+
+    fn input(&mut self, name: &Sp<String>, input: &Input) {
+        if is_reserved_name(name) {
+            let message = format!("an input cannot be called `{}`: it is a name of the language", name.value);
+            self.problems.push(self.error("taken-name", name.span, message));
+        }
+        if let Some(pattern) = &input.pattern
+            && let Err(error) = regex::Regex::new(&pattern.value)
+        {
+            let reason = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+            self.problems.push(self.error(
+                "pattern",
+                pattern.span,
+                format!("this is not a regular expression: {reason}"),
+            ));
+        }
+        let wants_choices = input.kind == InputType::Choice || input.of == Some(InputType::Choice);
+        if wants_choices && input.choices.0.is_empty() {
+            self.problems.push(self.error(
+                "missing-key",
+                name.span,
+                format!("the choice `{}` has no `choices`", name.value),
+            ));
+        }
+        if input.of.is_some() && input.kind != InputType::List {
+            self.problems.push(self.error("stray-key", name.span, "`of` belongs to `type: list`"));
+        }
+        let unchecked = input.kind == InputType::String && input.pattern.is_none() && input.choices.0.is_empty();
+        if input.from.as_ref().is_some_and(|from| from.label.is_some()) && unchecked {
+            let message = format!("`{}` comes from an alert's label and takes any text", name.value);
+            self.problems.push(
+                self.error("unchecked-label", name.span, message)
+                    .hint("give it a `pattern`, `choices`, or a type that is not string"),
+            );
+        }
+    }
+
+    fn step(&mut self, node: &GraphNode) {
+        let step = &node.step;
+        if let StepBody::Action(action) = &step.body {
+            if step.kind.is_read() {
+                self.reads(action, step.id.span, step.kind);
+            }
+            self.program(action);
+            self.path(action);
+        }
+        let Some(change) = &step.change else {
+            if let StepBody::Decide(decide) = &step.body {
+                self.likelihoods(node, decide);
+            }
+            return;
+        };
+        for probe in [&change.preview, &change.verify].into_iter().flatten() {
+            self.probe_reads(probe);
+        }
+        if let Some(verify) = &change.verify
+            && verify.expect.is_empty()
+            && !matches!(verify.action, Action::Assert(ref list) if !list.is_empty())
+        {
+            self.problems.push(self.error(
+                "verify-proves-nothing",
+                verify.span,
+                "this `verify` has no `expect`, so it proves nothing",
+            ));
+        }
+        if let Some(Undo::Act(undo)) = &change.undo {
+            self.program(&undo.action);
+            if let Some(verify) = &undo.verify {
+                self.probe_reads(verify);
+            }
+        }
+        let undoable =
+            matches!(step.action(), Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Ask(_)));
+        let is_act = !matches!(
+            step.action(),
+            Some(Action::Ask(_) | Action::Set(_) | Action::Assert(_) | Action::Wait(_) | Action::Escalate(_))
+        );
+        if is_act && !undoable && change.undo.is_none() && change.irreversible.is_none() {
+            let message = format!("`{}` says neither how to undo this nor why it cannot be undone", node.id);
+            self.problems.push(
+                self.warn("no-undo", step.id.span, message)
+                    .hint("add `undo:` with an act, or `irreversible:` with the reason"),
+            );
+        }
+    }
+
+    fn probe_reads(&mut self, probe: &Probe) {
+        self.program(&probe.action);
+        self.reads(&probe.action, probe.span, Kind::Validate);
+    }
+
+    /// Ruling 10: a read must look like a read.
+    fn reads(&mut self, action: &Action, span: crate::source::Span, kind: Kind) {
+        if !action.is_plain_change() {
+            return;
+        }
+        let (what, hint) = match action {
+            Action::Http(http) => (
+                format!("a {} request changes something", http.method.as_str()),
+                "use `remediate`; a query that is sent by POST says `reads: true` inside `http`",
+            ),
+            other => (format!("`{}` changes a file", other.name()), "use `remediate`"),
+        };
+        let message = format!("{what}, and a {} step only reads", kind.as_str());
+        self.problems.push(self.error("read-that-changes", span, message).hint(hint));
+    }
+
+    fn program(&mut self, action: &Action) {
+        let program: &Program = match action {
+            Action::Run(run) => &run.program,
+            Action::Shell(shell) => &shell.program,
+            _ => return,
+        };
+        for name in program.env.keys().chain(&program.pass_env) {
+            if let Some(reason) = refused_variable(name) {
+                let message = format!("a step cannot set `{}`: {reason}", name.value);
+                self.problems.push(self.error("refused-variable", name.span, message));
+            }
+        }
+        for code in &program.ok {
+            if !(0..=255).contains(&code.value) {
+                self.problems.push(self.error("exit-code", code.span, format!("{} is not an exit code", code.value)));
+            }
+        }
+    }
+
+    fn path(&mut self, action: &Action) {
+        let Action::Http(http) = action else { return };
+        let text = http.path.source_text();
+        let absolute = text.starts_with("http://") || text.starts_with("https://");
+        if absolute && http.path.literal().is_none() {
+            self.problems.push(
+                self.error("http-path", http.path.span(), "a whole URL cannot hold values")
+                    .hint("declare a target, and give the path here"),
+            );
+        } else if !absolute && !text.starts_with('/') {
+            self.problems.push(self.error(
+                "http-path",
+                http.path.span(),
+                "a path starts with `/`; the host comes from the target",
+            ));
+        } else if text.contains('?') || text.contains('#') {
+            self.problems.push(
+                self.error("http-path", http.path.span(), "a path holds no `?` and no `#`")
+                    .hint("put the pairs under `query:`; every value there is encoded"),
+            );
+        }
+    }
+
+    fn likelihoods(&mut self, node: &GraphNode, decide: &crate::runbook::Decide) {
+        let sum: f64 = decide.options.values().filter_map(|option| option.likelihood).sum();
+        if sum > 100.5 {
+            let message = format!("the likelihoods of `{}` add up to {sum} %", node.id);
+            self.problems.push(self.warn("likelihood", node.step.id.span, message));
+        }
+        let people_only = decide.by == crate::runbook::DecideBy::Evidence
+            && decide.options.values().all(|option| option.when.is_none());
+        if people_only {
+            let message = format!("no option of `{}` has a `when`: only a person can choose", node.id);
+            self.problems.push(self.warn("by-person", node.step.id.span, message).hint("say so: `by: person`"));
+        }
+        let mut names: Vec<Vec<&str>> =
+            decide.options.values().map(|option| option.set.keys().map(|name| name.value.as_str()).collect()).collect();
+        names.iter_mut().for_each(|list: &mut Vec<&str>| list.sort_unstable());
+        if names.windows(2).any(|pair| pair[0] != pair[1]) {
+            let message = format!("the options of `{}` set different names; the missing ones will be unknown", node.id);
+            self.problems.push(self.warn("different-sets", node.step.id.span, message));
+        }
+    }
+
+    /// A change that nothing looks at afterwards.
+    fn proven(&mut self, flat: &Flat) {
+        let last_validate = flat.nodes.iter().rposition(|node| node.step.kind == Kind::Validate);
+        for (place, node) in flat.nodes.iter().enumerate() {
+            let Some(change) = &node.step.change else { continue };
+            let by_hand = matches!(node.step.action(), Some(Action::Manual(_) | Action::Ask(_)));
+            let later = last_validate.is_some_and(|last| last > place);
+            if change.verify.is_none() && !later && !by_hand && node.section == super::super::node::Section::Body {
+                let message = format!("nothing looks at what `{}` changed: no `verify`, no later `validate`", node.id);
+                self.problems.push(self.warn("not-verified", node.step.id.span, message));
+            }
+        }
+    }
+
+    /// Ruling 34: a poll before a change is a guard, and a guard is a validate.
+    fn polls(&mut self, flat: &Flat) {
+        for (place, node) in flat.nodes.iter().enumerate() {
+            let polls = node.step.kind == Kind::Diagnose && node.step.until.is_some() && !is_free_read(&node.step);
+            let change_follows = flat.nodes[place + 1..].iter().any(|later| later.step.change.is_some());
+            if polls && change_follows && node.step.on_failure.is_none() {
+                let message = format!(
+                    "`{}` waits for something, and the change after it starts even if that never comes",
+                    node.id
+                );
+                self.problems.push(
+                    self.warn("poll-is-no-guard", node.step.id.span, message)
+                        .hint("make it a `validate`, which blocks later changes, or say `on_failure`"),
+                );
+            }
+        }
+    }
+
+    fn related(&mut self, context: &CheckContext) {
+        let Some(known) = &context.runbooks else { return };
+        for name in &self.runbook.related.0 {
+            if !known.contains(&name.value) {
+                let message = format!("`{}` is not a runbook of this library", name.value);
+                self.problems.push(
+                    self.warn("unknown-related", name.span, message)
+                        .near(&name.value, known.iter().map(String::as_str)),
+                );
+            }
+        }
+    }
+
+    fn reviewed(&mut self, context: &CheckContext) {
+        let (Some(reviewed), Some(today)) = (&self.runbook.reviewed, context.today) else { return };
+        let Some(every) = reviewed.every.fixed() else { return };
+        let days = today.since(reviewed.at.value).map_or(0, |span| i64::from(span.get_days()));
+        if u64::try_from(days).unwrap_or(0) * 86_400 > every.as_secs() {
+            let message = format!("last reviewed {days} days ago, on {}", reviewed.at.value);
+            self.problems.push(self.warn("stale-review", reviewed.span, message));
+        }
+    }
+
+    fn unused_inputs(&mut self) {
+        let text = self.runbook.source().text();
+        for name in self.runbook.inputs.keys() {
+            // A word of the text outside its own declaration; cheap, and wrong only on the quiet side.
+            let word = name.value.as_str();
+            let used = text.match_indices(word).any(|(at, _)| {
+                let inside = at >= name.span.start && at < name.span.end;
+                let before = text[..at].chars().next_back();
+                let after = text[at + word.len()..].chars().next();
+                let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+                !inside && !is_word(before) && !is_word(after)
+            });
+            if !used {
+                self.problems.push(self.warn("unused-input", name.span, format!("input `{word}` is never used")));
+            }
+        }
+    }
+}

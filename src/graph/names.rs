@@ -1,0 +1,171 @@
+//! What is known of names before a run: result fields of actions, captures, inputs.
+
+use super::node::GraphNode;
+use crate::expr::{Names, Shape};
+use crate::runbook::{Action, Ask, Input, InputType, Probe, Step, StepBody};
+use indexmap::IndexMap;
+
+/// Result fields by name.
+pub(super) type Fields = IndexMap<String, Shape>;
+
+fn fields(list: &[(&str, Shape)]) -> Fields {
+    list.iter().map(|(name, shape)| ((*name).to_owned(), shape.clone())).collect()
+}
+
+/// The shape of an answer or input of a type.
+pub(super) fn type_shape(kind: InputType, of: Option<InputType>) -> Shape {
+    match kind {
+        InputType::Integer | InputType::Number => Shape::Number,
+        InputType::Boolean => Shape::Boolean,
+        InputType::Duration => Shape::Duration,
+        InputType::List => Shape::List(Box::new(type_shape(of.unwrap_or(InputType::String), None))),
+        InputType::String | InputType::Url | InputType::Path | InputType::Choice => Shape::Text,
+    }
+}
+
+/// The shape of an input.
+pub(super) fn input_shape(input: &Input) -> Shape {
+    if input.is_secret() { Shape::Secret } else { type_shape(input.kind, input.of) }
+}
+
+/// The documented result fields of an action.
+#[must_use]
+pub fn step_shape(action: &Action) -> Fields {
+    match action {
+        Action::Run(_) | Action::Shell(_) => fields(&[
+            ("exit", Shape::Number),
+            ("stdout", Shape::Text),
+            ("stderr", Shape::Text),
+            ("lines", Shape::List(Box::new(Shape::Text))),
+            ("json", Shape::Any),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Http(_) => fields(&[
+            ("status", Shape::Number),
+            ("headers", Shape::Map),
+            ("body", Shape::Any),
+            ("text", Shape::Text),
+            ("elapsed", Shape::Number),
+            ("address", Shape::Text),
+        ]),
+        Action::Edit(_) | Action::Write(_) => fields(&[
+            ("changed", Shape::Boolean),
+            ("created", Shape::Boolean),
+            ("file", Shape::Text),
+            ("diff", Shape::Text),
+            ("before_sha256", Shape::Text),
+            ("after_sha256", Shape::Text),
+        ]),
+        Action::Ask(ask) => ask_shape(ask),
+        Action::Manual(_) => fields(&[("evidence", Shape::Text), ("by", Shape::Text), ("at", Shape::Time)]),
+        Action::Set(values) => values.keys().map(|name| (name.value.clone(), Shape::Any)).collect(),
+        Action::Assert(_) | Action::Wait(_) | Action::Escalate(_) => Fields::new(),
+    }
+}
+
+fn ask_shape(ask: &Ask) -> Fields {
+    let mut found = fields(&[("by", Shape::Text), ("at", Shape::Time)]);
+    for (name, question) in &ask.questions {
+        let kind = question.kind.unwrap_or(InputType::String);
+        found.insert(name.value.clone(), type_shape(kind, None));
+    }
+    found
+}
+
+/// The fields that every step has.
+fn common() -> Fields {
+    fields(&[
+        ("outcome", Shape::Text),
+        ("verdict", Shape::Any),
+        ("error", Shape::Any),
+        ("attempts", Shape::Number),
+        ("started", Shape::Time),
+        ("ended", Shape::Time),
+    ])
+}
+
+/// Everything that may follow `<id>.` from outside the step; captures are of any shape until they are checked.
+pub(super) fn outside_shape(node: &GraphNode) -> Fields {
+    let step = &node.step;
+    let mut found = common();
+    match &step.body {
+        StepBody::Group(_) => {}
+        StepBody::Decide(decide) => {
+            found.insert("chosen".into(), if decide.all { Shape::List(Box::new(Shape::Text)) } else { Shape::Text });
+            found.insert("by".into(), Shape::Text);
+            for option in decide.options.values().chain(&decide.otherwise) {
+                found.extend(option.set.keys().map(|name| (name.value.clone(), Shape::Any)));
+            }
+        }
+        StepBody::Action(_) if step.each.is_some() => {
+            let item = fields(&[
+                ("item", Shape::Any),
+                ("outcome", Shape::Text),
+                ("error", Shape::Any),
+                ("captures", Shape::Map),
+            ]);
+            found.insert("results".into(), Shape::List(Box::new(Shape::Record(item))));
+            found.insert("items".into(), Shape::List(Box::new(Shape::Any)));
+        }
+        StepBody::Action(action) => {
+            found.extend(step_shape(action));
+            found.extend(
+                step.capture
+                    .iter()
+                    .map(|(name, rule)| (name.value.clone(), if rule.secret { Shape::Secret } else { Shape::Any })),
+            );
+        }
+    }
+    found
+}
+
+/// The names an action's own result gives, before its captures.
+pub(super) fn own_fields(step: &Step) -> Fields {
+    step.action().map(step_shape).unwrap_or_default()
+}
+
+/// The same for `verify` and its like.
+pub(super) fn probe_fields(probe: &Probe) -> Fields {
+    step_shape(&probe.action)
+}
+
+/// Names that are there for every expression of a runbook.
+pub(super) fn roots(inputs: &IndexMap<crate::source::Sp<String>, Input>) -> Fields {
+    let mut found: Fields = inputs.iter().map(|(name, input)| (name.value.clone(), input_shape(input))).collect();
+    found.insert("env".into(), Shape::Map);
+    let run = fields(&[
+        ("id", Shape::Text),
+        ("started", Shape::Time),
+        ("operator", Shape::Text),
+        ("environment", Shape::Any),
+    ]);
+    found.insert("run".into(), Shape::Record(run));
+    found.insert("now".into(), Shape::Time);
+    found
+}
+
+/// Names in layers: what is nearer hides what is farther.
+pub(super) struct Layers<'a> {
+    pub(super) own: Fields,
+    pub(super) steps: &'a IndexMap<String, Shape>,
+    pub(super) roots: &'a Fields,
+    /// The step itself: its id is known only to its `verify`, `undo` and `on_failure`.
+    pub(super) hidden: Option<&'a str>,
+}
+
+impl Names for Layers<'_> {
+    fn shape(&self, name: &str) -> Option<Shape> {
+        if let Some(shape) = self.own.get(name) {
+            return Some(shape.clone());
+        }
+        if self.hidden == Some(name) {
+            return None;
+        }
+        self.steps.get(name).or_else(|| self.roots.get(name)).cloned()
+    }
+
+    fn all(&self) -> Vec<String> {
+        let steps = self.steps.keys().filter(|name| self.hidden != Some(name.as_str()));
+        self.own.keys().chain(steps).chain(self.roots.keys()).cloned().collect()
+    }
+}

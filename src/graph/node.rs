@@ -1,0 +1,111 @@
+//! The step graph.
+
+use crate::runbook::{Runbook, Step};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A step's number: its place in the document, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// Which part of a runbook a step belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// `steps`, with everything inside.
+    Body,
+    /// `finally`.
+    Finally,
+}
+
+/// The step that holds another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// A group.
+    Group(NodeId),
+    /// An option of a decide, by its place; `otherwise` comes after the last option.
+    Option(NodeId, usize),
+    /// The `on_failure` of a step.
+    Failure(NodeId),
+}
+
+impl Parent {
+    /// The holder.
+    #[must_use]
+    pub fn id(self) -> NodeId {
+        match self {
+            Self::Group(id) | Self::Option(id, _) | Self::Failure(id) => id,
+        }
+    }
+}
+
+/// One step in its place.
+#[derive(Clone, Debug)]
+pub struct GraphNode {
+    /// What the author wrote.
+    pub step: Arc<Step>,
+    /// Its id; made distinct when it comes from the title.
+    pub id: Arc<str>,
+    /// Its part.
+    pub section: Section,
+    /// Who holds it.
+    pub parent: Option<Parent>,
+    /// How deep it stands, 0 at the top.
+    pub depth: usize,
+    /// Steps that must be over (joined, for a holder) before it starts.
+    pub after: Vec<NodeId>,
+    /// The steps it holds, in written order.
+    pub children: Vec<NodeId>,
+    /// Steps whose values it uses.
+    pub uses: Vec<NodeId>,
+}
+
+/// A checked runbook: its steps and what each waits for.
+#[derive(Clone, Debug)]
+pub struct StepGraph {
+    pub(super) runbook: Arc<Runbook>,
+    pub(super) nodes: Vec<GraphNode>,
+    pub(super) index: HashMap<Arc<str>, NodeId>,
+    pub(super) order: Vec<NodeId>,
+}
+
+impl StepGraph {
+    /// The runbook.
+    #[must_use]
+    pub fn runbook(&self) -> &Arc<Runbook> {
+        &self.runbook
+    }
+
+    /// All steps in the order of the document.
+    #[must_use]
+    pub fn nodes(&self) -> &[GraphNode] {
+        &self.nodes
+    }
+
+    /// One step.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &GraphNode {
+        &self.nodes[id.0]
+    }
+
+    /// The ids in document order.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
+    /// A step by its id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<NodeId> {
+        self.index.get(id).copied()
+    }
+
+    /// An order in which every step comes after those it waits for; holders come before what they hold.
+    #[must_use]
+    pub fn topological(&self) -> &[NodeId] {
+        &self.order
+    }
+
+    /// The holders of a step, innermost first.
+    pub fn holders(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        std::iter::successors(self.node(id).parent, |parent| self.node(parent.id()).parent).map(Parent::id)
+    }
+}

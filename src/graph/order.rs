@@ -1,0 +1,159 @@
+//! The order rule: reads run together, writes run alone, in the order written (`format.md` 5, ruling 26).
+
+use super::build::Flat;
+use super::node::{GraphNode, NodeId, Parent};
+use crate::runbook::{Action, Kind, Runbook, Step};
+use crate::source::{Diagnostic, Diagnostics};
+use petgraph::algo::{kosaraju_scc, toposort};
+use petgraph::graph::{DiGraph, NodeIndex};
+
+/// Whether a step is ordered like a read. Pauses, questions and polls of a diagnose are ordered like a decision.
+pub(super) fn is_free_read(step: &Step) -> bool {
+    let polls = step.kind == Kind::Diagnose && step.until.is_some();
+    step.kind.is_read() && !polls && !step.action().is_some_and(Action::is_ordered)
+}
+
+fn is_ask(step: &Step) -> bool {
+    matches!(step.action(), Some(Action::Ask(_)))
+}
+
+/// Fills in what each step waits for because of the written order and of `needs`.
+pub(super) fn order(flat: &mut Flat, runbook: &Runbook, problems: &mut Diagnostics) {
+    let lists = std::mem::take(&mut flat.lists);
+    for list in &lists {
+        order_list(flat, list, runbook, problems);
+    }
+    flat.lists = lists;
+}
+
+/// Walks one list. `writes` are the earlier non-reads that no later one covers; `reads` are the reads since the last
+/// non-read that waits for everything.
+fn order_list(flat: &mut Flat, list: &[NodeId], runbook: &Runbook, problems: &mut Diagnostics) {
+    let mut writes: Vec<NodeId> = Vec::new();
+    let mut reads: Vec<NodeId> = Vec::new();
+    let mut form: Option<Vec<NodeId>> = None;
+    for &id in list {
+        let step = flat.nodes[id.0].step.clone();
+        let free_read = is_free_read(&step);
+        let ask = is_ask(&step);
+        let after = match &step.needs {
+            Some(needs) => needed(flat, &step, needs, runbook, problems),
+            None if free_read => writes.clone(),
+            // Neighbouring questions are one form: each waits for what the first of them waits for.
+            None if ask && form.is_some() => form.clone().unwrap_or_default(),
+            None => writes.iter().chain(&reads).copied().collect(),
+        };
+        let covers_all = step.needs.is_none() && !free_read;
+        if covers_all && !(ask && form.is_some()) {
+            writes.clear();
+            reads.clear();
+            form = ask.then(|| after.clone());
+        } else if !ask {
+            form = None;
+        }
+        if free_read {
+            reads.push(id);
+        } else {
+            writes.push(id);
+        }
+        flat.nodes[id.0].after = after;
+    }
+}
+
+fn needed(
+    flat: &Flat,
+    step: &Step,
+    needs: &[crate::source::Sp<String>],
+    runbook: &Runbook,
+    problems: &mut Diagnostics,
+) -> Vec<NodeId> {
+    let mut found = Vec::new();
+    for name in needs {
+        match flat.index.get(name.value.as_str()) {
+            Some(&id) => found.push(id),
+            None => {
+                let message = format!("step `{}` needs `{}`, which is not in this runbook", step.id.value, name.value);
+                problems.push(
+                    Diagnostic::error(runbook.source(), "unknown-step", name.span, message)
+                        .label("no step has this id")
+                        .near(&name.value, flat.index.keys().map(|key| &**key)),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// An order of all steps, or the ring that prevents it.
+///
+/// A holder has two moments: it opens (what it holds may start) and it is joined (all of that is over). A step that
+/// waits for a holder waits for the join, unless it stands inside.
+pub(super) fn topological(nodes: &[GraphNode]) -> Result<Vec<NodeId>, Vec<NodeId>> {
+    let mut graph: DiGraph<NodeId, ()> = DiGraph::with_capacity(nodes.len() * 2, nodes.len() * 4);
+    let opens: Vec<NodeIndex> = (0..nodes.len()).map(|id| graph.add_node(NodeId(id))).collect();
+    let joins: Vec<NodeIndex> = (0..nodes.len())
+        .map(|id| if nodes[id].children.is_empty() { opens[id] } else { graph.add_node(NodeId(id)) })
+        .collect();
+    for (place, node) in nodes.iter().enumerate() {
+        if joins[place] != opens[place] {
+            graph.add_edge(opens[place], joins[place], ());
+        }
+        if let Some(parent) = node.parent {
+            let holder = parent.id().0;
+            graph.add_edge(opens[holder], opens[place], ());
+            graph.add_edge(joins[place], joins[holder], ());
+        }
+        for &before in node.after.iter().chain(&node.uses) {
+            let inside = is_inside(nodes, NodeId(place), before);
+            graph.add_edge(if inside { opens[before.0] } else { joins[before.0] }, opens[place], ());
+        }
+    }
+    if let Ok(sorted) = toposort(&graph, None) {
+        let mut seen = vec![false; nodes.len()];
+        let order = sorted.into_iter().map(|index| graph[index]);
+        return Ok(order.filter(|id| !std::mem::replace(&mut seen[id.0], true)).collect());
+    }
+    Err(ring(&graph))
+}
+
+/// Whether `inner` stands somewhere inside `outer`.
+pub(super) fn is_inside(nodes: &[GraphNode], inner: NodeId, outer: NodeId) -> bool {
+    std::iter::successors(nodes[inner.0].parent, |parent| nodes[parent.id().0].parent)
+        .map(Parent::id)
+        .any(|holder| holder == outer)
+}
+
+/// One ring of a graph that has one, each step once.
+fn ring(graph: &DiGraph<NodeId, ()>) -> Vec<NodeId> {
+    // kosaraju is iterative; tarjan recurses and overflows the stack on a chain of ten thousand steps.
+    let knot = kosaraju_scc(graph)
+        .into_iter()
+        .find(|knot| knot.len() > 1 || knot.first().is_some_and(|&only| graph.contains_edge(only, only)));
+    let Some(knot) = knot else { return Vec::new() };
+    let inside: std::collections::HashSet<_> = knot.iter().copied().collect();
+    let Some(&start) = knot.iter().min() else { return Vec::new() };
+    let mut came: std::collections::HashMap<NodeIndex, NodeIndex> = std::collections::HashMap::new();
+    let mut queue = std::collections::VecDeque::from([start]);
+    let mut last = start;
+    'search: while let Some(at) = queue.pop_front() {
+        for next in graph.neighbors(at).filter(|next| inside.contains(next)) {
+            if next == start {
+                last = at;
+                break 'search;
+            }
+            if !came.contains_key(&next) {
+                came.insert(next, at);
+                queue.push_back(next);
+            }
+        }
+    }
+    let mut path = vec![graph[last]];
+    while last != start {
+        let Some(&before) = came.get(&last) else { break };
+        last = before;
+        path.push(graph[last]);
+    }
+    path.reverse();
+    path.dedup();
+    path
+}

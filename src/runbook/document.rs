@@ -1,0 +1,259 @@
+//! The document as a whole.
+
+use super::amount::DurationSpec;
+use super::decode::{Decode, Decoder, Many};
+use super::grammar::Grammar;
+use super::input::Input;
+use super::step::Step;
+use super::target::Target;
+use crate::expr::Expr;
+use crate::source::{Diagnostics, Node, Source, Sp, parse_yaml};
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+record! {
+    /// When somebody last read the runbook, and how long that is good for.
+    pub struct Reviewed = "reviewed" {
+        /// The day.
+        must at = "at": Sp<jiff::civil::Date>,
+        /// How long it is good for.
+        must every = "every": DurationSpec,
+    }
+}
+
+record! {
+    /// A person or a rota.
+    pub struct Contact = "contact" {
+        /// How to reach them.
+        must reach = "reach": Sp<String>,
+        /// Who they are.
+        may name = "name": Sp<String>,
+    }
+}
+
+record! {
+    /// An address to read.
+    pub struct LinkRecord = "link" {
+        /// What it is.
+        must title = "title": Sp<String>,
+        /// Where it is.
+        must url = "url": Sp<String>,
+    }
+}
+
+/// An address to read.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// What it is.
+    pub title: Option<String>,
+    /// Where it is.
+    pub url: Sp<String>,
+}
+
+impl Decode for Link {
+    fn grammar() -> Grammar {
+        Grammar::AnyOf(vec![Grammar::Text, LinkRecord::grammar()])
+    }
+
+    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+        if node.as_scalar().is_some() {
+            return Some(Self { title: None, url: Sp::decode(node, decoder)? });
+        }
+        let record = LinkRecord::decode(node, decoder)?;
+        Some(Self { title: Some(record.title.value), url: record.url })
+    }
+}
+
+record! {
+    /// An alert rule that this runbook answers.
+    pub struct Alert = "alert" {
+        /// Its name.
+        must alert = "alert": Sp<String>,
+        /// Its expression (PromQL).
+        may expr = "expr": Sp<String>,
+        /// How long it must hold before it fires.
+        may hold_for = "for": DurationSpec,
+        /// Its severity.
+        may severity = "severity": Sp<String>,
+        /// Labels it carries.
+        with labels = "labels": IndexMap<Sp<String>, Sp<String>>,
+        /// Labels that choose this runbook among several for the same alert.
+        with match_labels = "match": IndexMap<Sp<String>, Sp<String>>,
+        /// One line for the person it pages.
+        may summary = "summary": Sp<String>,
+        /// More for that person.
+        may description = "description": Sp<String>,
+    }
+}
+
+record! {
+    /// A program this runbook needs.
+    pub struct RequirementRecord = "requires" {
+        /// Its name.
+        must program = "program": Sp<String>,
+        /// The argv that prints its version (default: `--version`).
+        may version_from = "version_from": Vec<Sp<String>>,
+        /// A regular expression that the printed version must match.
+        may version = "version": Sp<String>,
+    }
+}
+
+/// A program this runbook needs.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    /// Its name.
+    pub program: Sp<String>,
+    /// Arguments that make it print its version.
+    pub version_from: Vec<Sp<String>>,
+    /// A regular expression for what it prints.
+    pub version: Option<Sp<String>>,
+}
+
+impl Decode for Requirement {
+    fn grammar() -> Grammar {
+        Grammar::AnyOf(vec![Grammar::Text, RequirementRecord::grammar()])
+    }
+
+    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+        if node.as_scalar().is_some() {
+            return Some(Self { program: Sp::decode(node, decoder)?, version_from: Vec::new(), version: None });
+        }
+        let record = RequirementRecord::decode(node, decoder)?;
+        Some(Self {
+            program: record.program,
+            version_from: record.version_from.unwrap_or_default(),
+            version: record.version,
+        })
+    }
+}
+
+record! {
+    /// A runbook.
+    pub struct RunbookRecord = "runbook" {
+        /// The id: lower-case letters, digits and dashes; equal to the file's stem.
+        must runbook = "runbook": Sp<String>,
+        /// The title.
+        must title = "title": Sp<String>,
+        /// One sentence: what is wrong when this runbook is the right one.
+        may summary = "summary": Sp<String>,
+        /// The system it belongs to.
+        may system = "system": Sp<String>,
+        /// Who keeps it.
+        may owner = "owner": Sp<String>,
+        /// Words to find it by.
+        with tags = "tags": Many<Sp<String>>,
+        /// What a person sees.
+        with symptoms = "symptoms": Many<Sp<String>>,
+        /// What it means for users.
+        may impact = "impact": Sp<String>,
+        /// More for people.
+        may notes = "notes": Sp<String>,
+        /// How to keep it from happening again.
+        with prevention = "prevention": Many<Sp<String>>,
+        /// Ids of related runbooks.
+        with related = "related": Many<Sp<String>>,
+        /// Addresses to read.
+        with links = "links": Many<Link>,
+        /// When it was last reviewed.
+        may reviewed = "reviewed": Reviewed,
+        /// People and rotas by name.
+        with contacts = "contacts": IndexMap<Sp<String>, Contact>,
+        /// Alert rules it answers.
+        with alerts = "alerts": Many<Alert>,
+        /// Programs it needs.
+        with requires = "requires": Many<Requirement>,
+        /// Values it is given.
+        with inputs = "inputs": IndexMap<Sp<String>, Input>,
+        /// Places it acts on.
+        with targets = "targets": IndexMap<Sp<String>, Target>,
+        /// Values it gives to a caller.
+        with outputs = "outputs": IndexMap<Sp<String>, Expr>,
+        /// The body.
+        must steps = "steps": Vec<Arc<Step>>,
+        /// Steps that run whatever happened.
+        may finally = "finally": Vec<Arc<Step>>,
+    }
+    later: ["limits", "refuse", "cadence", "drill"]
+}
+
+/// A runbook as written. Reading it well does not mean that it makes sense: that is what `graph` proves.
+#[derive(Clone, Debug)]
+pub struct Runbook {
+    source: Source,
+    record: RunbookRecord,
+}
+
+impl Runbook {
+    /// The text it was read from.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.record.runbook.value
+    }
+
+    /// Steps that run whatever happened.
+    #[must_use]
+    pub fn finally_steps(&self) -> &[Arc<Step>] {
+        self.record.finally.as_deref().unwrap_or_default()
+    }
+}
+
+impl std::ops::Deref for Runbook {
+    type Target = RunbookRecord;
+
+    fn deref(&self) -> &RunbookRecord {
+        &self.record
+    }
+}
+
+/// Reads a runbook. Every problem of the text is reported; a runbook comes back only when there is no error.
+pub fn parse_runbook(source: &Source, problems: &mut Diagnostics) -> Option<Runbook> {
+    let mut found = Diagnostics::new();
+    let tree = parse_yaml(source, &mut found);
+    let record = tree.and_then(|node| {
+        let mut decoder = Decoder::new(source);
+        let record = RunbookRecord::decode(&node, &mut decoder);
+        if let Some(record) = &record {
+            check_names(record, &mut decoder);
+        }
+        found.extend(decoder.problems);
+        record
+    });
+    let failed = found.has_errors();
+    problems.extend(found);
+    if failed { None } else { record.map(|record| Runbook { source: source.clone(), record }) }
+}
+
+fn check_names(record: &RunbookRecord, decoder: &mut Decoder<'_>) {
+    let id = &record.runbook;
+    let fits = !id.value.is_empty()
+        && id.value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !fits {
+        decoder.error_hint(
+            "runbook-id",
+            id.span,
+            format!("`{}` cannot be a runbook's id", id.value),
+            "lower-case letters, digits and dashes only",
+        );
+    }
+    if record.steps.is_empty() {
+        decoder.error("no-steps", record.span, "this runbook has no steps");
+    }
+    for name in record.inputs.keys().chain(record.targets.keys()).chain(record.outputs.keys()) {
+        let fits = name.value.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if !fits {
+            decoder.error_hint(
+                "name",
+                name.span,
+                format!("`{}` cannot be a name here", name.value),
+                "a name starts with a lower-case letter and goes on with lower-case letters, digits and `_`",
+            );
+        }
+    }
+}

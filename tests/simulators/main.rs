@@ -1,0 +1,101 @@
+//! Stand-ins for the systems that the runbooks are about: one program, a sub-command per system.
+//!
+//! `cargo run --example simulator -- stemedb --scene flooding` prints one line when it is ready and serves until it is
+//! told to end (SIGTERM, Ctrl-C, or its input closing when `--until-stdin-closes` is given).
+
+mod stemedb;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use stemedb::config::Settings;
+use stemedb::scene::Scene;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Simulated systems for trying runbooks. Loopback only.
+#[derive(Parser)]
+#[command(name = "simulator")]
+struct Arguments {
+    #[command(subcommand)]
+    system: System,
+}
+
+#[derive(Subcommand)]
+enum System {
+    /// StemeDB's quarantine API.
+    Stemedb(StemedbArguments),
+}
+
+#[derive(clap::Args)]
+struct StemedbArguments {
+    /// flooding, mixed, aggressive, surge, none (an overflow nobody can explain) or quiet
+    #[arg(long, default_value = "flooding")]
+    scene: Scene,
+    /// 0 takes a free port
+    #[arg(long, default_value_t = 18180)]
+    port: u16,
+    /// The service's config.toml; written with the scene's values when it is not there
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// List and gauge as in the real service: 100 items unless asked for more, under the key `events`
+    #[arg(long)]
+    list_limit: bool,
+    /// What the health page calls this cluster
+    #[arg(long, default_value = "sim-1")]
+    cluster_id: String,
+    /// Freezes the clock at this time; only /_sim/advance moves it then
+    #[arg(long)]
+    clock: Option<jiff::Timestamp>,
+    /// Ends when standard input closes
+    #[arg(long)]
+    until_stdin_closes: bool,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let System::Stemedb(arguments) = Arguments::parse().system;
+    match serve(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            say(&mut std::io::stderr(), &why);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: StemedbArguments) -> Result<(), String> {
+    let settings = Settings {
+        config: arguments.config,
+        list_limit: arguments.list_limit,
+        cluster_id: arguments.cluster_id,
+        clock: arguments.clock,
+        ..Settings::of(arguments.scene)
+    }
+    .with_env(|name| std::env::var(name).ok())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut running = stemedb::server::start(settings, arguments.port).await.map_err(|why| format!("FATAL {why}"))?;
+    let thresholds = running.shared.world().config().thresholds.clone();
+    say(&mut std::io::stderr(), &format!("INFO content_defense: thresholds loaded {thresholds:?}"));
+    say(&mut std::io::stdout(), &format!("listening on {}", running.url));
+    tokio::select! {
+        why = running.ended() => Err(format!("FATAL {why}")),
+        _ = terminate.recv() => Ok(()),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = stdin_closed(), if arguments.until_stdin_closes => Ok(()),
+    }
+}
+
+/// Writes a line and flushes it. A reader that has gone is no reason to stop serving.
+fn say(to: &mut dyn std::io::Write, line: &str) {
+    let _reader_may_be_gone = writeln!(to, "{line}").and_then(|()| to.flush());
+}
+
+/// Reads standard input to its end, on a thread of its own: nothing else waits for it.
+async fn stdin_closed() {
+    let (closed, wait) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _a_broken_input_is_closed = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _nobody_may_wait = closed.send(());
+    });
+    let _a_lost_thread_is_a_closed_input = wait.await;
+}
