@@ -27,24 +27,18 @@ pub struct CardFrame<'a> {
     pub good_for_ms: u64,
     /// Whether the step may be left out.
     pub may_skip: bool,
-    /// What stands at the bottom.
-    pub foot: CardFoot,
-}
-
-/// What stands at the bottom of a card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CardFoot {
-    /// The possible answers: somebody answers here.
-    Answers,
-    /// That a person is waited for, elsewhere.
-    Waits,
-    /// That a person was asked: the card of a recorded run.
-    Asked,
+    /// Whether somebody answers here: then the answers stand at the bottom.
+    pub answers: bool,
 }
 
 /// The card as lines.
 #[must_use]
 pub fn card(frame: &CardFrame<'_>, style: &Style) -> Vec<String> {
+    card_with_foot(frame, style, "waits for a person")
+}
+
+/// The card as lines; where nobody answers, these words stand at the bottom.
+pub(crate) fn card_with_foot(frame: &CardFrame<'_>, style: &Style, foot: &str) -> Vec<String> {
     let card = frame.card;
     let risk = (format!("risk {}", style.cut(&style.text(&card.risk), 12)), risk_tone(&card.risk));
     let step = StepInfo { depth: 0, ..frame.step.clone() };
@@ -54,7 +48,7 @@ pub fn card(frame: &CardFrame<'_>, style: &Style) -> Vec<String> {
     body.exact(&card.act.text);
     body.facts(card);
     body.footer(frame);
-    out.append(&mut body.close(frame));
+    out.append(&mut body.close(frame, foot));
     out
 }
 
@@ -295,17 +289,10 @@ impl<'a> Frame<'a> {
         self.lines.push(format!("  {} {text}", self.style.glyphs().bottom));
     }
 
-    fn close(mut self, frame: &CardFrame<'_>) -> Vec<String> {
-        match frame.foot {
-            CardFoot::Answers => {}
-            CardFoot::Waits => {
-                self.end("waits for a person");
-                return self.lines;
-            }
-            CardFoot::Asked => {
-                self.end("a person was asked");
-                return self.lines;
-            }
+    fn close(mut self, frame: &CardFrame<'_>, foot: &str) -> Vec<String> {
+        if !frame.answers {
+            self.end(foot);
+            return self.lines;
         }
         let skip = if frame.may_skip { "[s]kip " } else { "" };
         let go = match &frame.card.requires {

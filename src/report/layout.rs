@@ -7,6 +7,8 @@ use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 pub(crate) const INDENT: usize = 12;
 /// The column of kinds.
 const KIND: usize = 9;
+/// How much further in a text stands that found no room beside its label.
+const BELOW: usize = 6;
 /// The least room a title is broken into; with less it goes below.
 const LEAST: usize = 16;
 
@@ -24,7 +26,7 @@ pub(crate) fn headline(style: &Style, step: &StepInfo, title: &str, right: &[(St
     let mut first = lead.trim_end().to_owned();
     let mut above = Vec::new();
     if columns_of(&first) > style.columns() {
-        above = break_exact(&first, style.columns());
+        above = broken(style, &first);
         first = above.pop().unwrap_or_default();
     }
     if !title.is_empty() {
@@ -69,8 +71,8 @@ pub(crate) fn labelled(style: &Style, indent: usize, label: &str, gap: &str, tex
     let lead = format!("{}{label}{gap}", " ".repeat(indent));
     if columns_of(&lead) + LEAST > style.columns() {
         // A label that leaves no room stands on lines of its own.
-        let mut out = break_exact(lead.trim_end(), style.columns());
-        out.extend(prose(style, indent + 4, text));
+        let mut out = broken(style, lead.trim_end());
+        out.extend(prose(style, indent + BELOW, text));
         return out;
     }
     let hang = columns_of(&lead).min(style.columns() / 2);
@@ -78,6 +80,13 @@ pub(crate) fn labelled(style: &Style, indent: usize, label: &str, gap: &str, tex
     let mut out = vec![format!("{lead}{}", pieces.next().unwrap_or_default()).trim_end().to_owned()];
     out.extend(pieces.map(|piece| format!("{}{piece}", " ".repeat(hang))));
     out
+}
+
+/// A line that is too long, broken anywhere. What follows the first piece stands further in, so that foreign text never
+/// begins a line where frames of ours begin.
+fn broken(style: &Style, line: &str) -> Vec<String> {
+    let pieces = break_exact(line, style.columns().saturating_sub(BELOW)).into_iter().enumerate();
+    pieces.map(|(index, piece)| format!("{}{piece}", " ".repeat(if index == 0 { 0 } else { BELOW }))).collect()
 }
 
 /// Running text at an indent.

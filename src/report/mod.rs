@@ -5,6 +5,7 @@
 
 mod blocks;
 mod card;
+mod deviations;
 mod layout;
 mod list;
 mod live;
@@ -20,7 +21,7 @@ mod style;
 mod value;
 mod words;
 
-pub use card::{CardFoot, CardFrame, card, evidence};
+pub use card::{CardFrame, card, evidence};
 pub use list::{RunLine, list_json, list_text};
 pub use live::{LiveScreen, ScreenOptions};
 pub use markdown::show_markdown;

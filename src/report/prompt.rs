@@ -1,6 +1,6 @@
 //! What a person is shown when something is wanted of them. The terminal adds the line to type on.
 
-use super::card::{CardFoot, CardFrame, act_to_copy, card, evidence, evidence_values};
+use super::card::{CardFrame, act_to_copy, card, evidence, evidence_values};
 use super::layout::{INDENT, headline, labelled, prose, table};
 use super::steps::{StepInfo, StepTable};
 use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
@@ -26,7 +26,7 @@ pub fn prompt(prompt: &Prompt, steps: &StepTable, style: &Style, now: Timestamp)
                 digest,
                 good_for_ms: words::between(now, *expires),
                 may_skip: *may_skip,
-                foot: CardFoot::Answers,
+                answers: true,
             },
             style,
         )),

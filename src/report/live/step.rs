@@ -1,7 +1,7 @@
 //! The events of steps on the screen.
 
 use super::super::blocks::{StepEnd, marked};
-use super::super::card::{CardFoot, CardFrame, card};
+use super::super::card::{CardFrame, card_with_foot};
 use super::super::layout::{INDENT, headline, labelled, prose, table};
 use super::super::prompt::{option_table, option_title, shown_table, value_table};
 use super::super::steps::{StepInfo, is_item};
@@ -13,13 +13,14 @@ use crate::event::{
     Actor, AnswerKind, CardView, Event, GateAnswer, OptionView, Outcome, Record, StepPath, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
+use jiff::Timestamp;
 
 impl LiveScreen {
     pub(super) fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
         match &record.event {
             Event::StepSkipped { reason, deviation } => {
                 self.skipped_at.get_or_insert(record.time);
-                self.step_skipped(path, reason, *deviation)
+                self.step_skipped(record.time, path, reason, *deviation)
             }
             Event::Decided { .. } => self.decided(record, path, style),
             Event::ItemsListed { items } => {
@@ -69,12 +70,13 @@ impl LiveScreen {
         headline(style, step, &self.title(path, step), &right)
     }
 
-    fn step_skipped(&mut self, path: &StepPath, reason: &str, deviation: bool) -> Vec<String> {
+    fn step_skipped(&mut self, time: Timestamp, path: &StepPath, reason: &str, deviation: bool) -> Vec<String> {
         self.running.shift_remove(path);
         if deviation {
-            self.deviations.push(format!("{path} was skipped: {reason}"));
+            self.deviations.skipped(time, path, reason);
         }
-        self.skipped.push((path.0.clone(), reason.to_owned()));
+        let mark = if deviation { " (a deviation)" } else { "" };
+        self.skipped.push((format!("{path}{mark}"), reason.to_owned()));
         Vec::new()
     }
 
@@ -139,9 +141,9 @@ impl LiveScreen {
             return Vec::new();
         }
         let step = self.steps.find(path);
-        let foot = if self.options.clock { CardFoot::Asked } else { CardFoot::Waits };
-        let frame = CardFrame { step: &step, card: view, digest, good_for_ms, may_skip: false, foot };
-        spaced(card(&frame, style))
+        let foot = if self.options.clock { "a person was asked" } else { "waits for a person" };
+        let frame = CardFrame { step: &step, card: view, digest, good_for_ms, may_skip: false, answers: false };
+        spaced(card_with_foot(&frame, style, foot))
     }
 
     fn gate_answered(
@@ -216,7 +218,7 @@ impl LiveScreen {
             out.extend(prose(style, INDENT, &format!("attempt {attempt} {word}{text}")));
         }
         for process in left {
-            out.extend(marked(style, Tone::Attention, "left behind", &style.text(process)));
+            out.extend(marked(style, Tone::Attention, "left behind", &style.text(&format!("by {path}: {process}"))));
         }
         out
     }

@@ -1,4 +1,4 @@
-use super::super::{CardFoot, CardFrame, StepInfo, Style, card, evidence, prompt, prompt_act};
+use super::super::{CardFrame, StepInfo, Style, card, evidence, prompt, prompt_act};
 use super::sample::{self, DIGEST, start, steps, used};
 use crate::engine::{Prompt, PromptId, PromptKind};
 use crate::event::{CardView, GateRequirement, ItemView, Line, StepPath, StoredValue};
@@ -7,14 +7,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 fn shown(view: &CardView, style: &Style) -> String {
     let step = StepInfo { kind: "remediate".into(), id: "ban_agent".into(), depth: 1, ..StepInfo::default() };
-    let frame = CardFrame {
-        step: &step,
-        card: view,
-        digest: DIGEST,
-        good_for_ms: 600_000,
-        may_skip: true,
-        foot: CardFoot::Answers,
-    };
+    let frame =
+        CardFrame { step: &step, card: view, digest: DIGEST, good_for_ms: 600_000, may_skip: true, answers: true };
     card(&frame, style).join("\n")
 }
 

@@ -1,9 +1,9 @@
 use super::super::sanitize::is_treacherous;
 use super::super::{
-    CardFoot, CardFrame, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card,
-    evidence, list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
+    CardFrame, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card, evidence,
+    list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
 };
-use super::sample::{self, DIGEST, Tape, resolved, start};
+use super::sample::{self, DIGEST, Tape, rarities, resolved, start};
 use crate::engine::{Chunk, Prompt, PromptId, PromptKind};
 use crate::event::{Event, Record, StepPath};
 use serde_json::Value as Json;
@@ -62,7 +62,7 @@ fn poison(value: &mut Json, key: &str) {
 }
 
 fn poisoned_run() -> Vec<Record> {
-    resolved().records.iter().map(poisoned).collect()
+    rarities().records.iter().chain(&resolved().records).map(poisoned).collect()
 }
 
 fn poisoned_steps() -> StepTable {
@@ -83,7 +83,8 @@ fn assert_safe(lines: &[String], width: usize, what: &str) {
         let pasted = line.contains("runwright ");
         assert!(line.width() <= width || pasted, "{what}: {} of {width} columns: {line:?}", line.width());
         // A frame can only be ended by ourselves.
-        assert!(!line.starts_with("  └ type yes"), "{what}: {line:?}");
+        let inset = line.chars().take_while(|character| *character == ' ').count();
+        assert!(inset >= 6 || !line.trim_start().starts_with('└') || !line.contains("type yes"), "{what}: {line:?}");
     }
 }
 
@@ -110,14 +111,8 @@ fn cards_and_prompts_stay_whole() {
     let Event::GateOpened { card: view, .. } = poisoned(&tape.records[0]).event else { panic!() };
     let step = StepInfo { kind: EVIL.into(), id: EVIL.into(), ..StepInfo::default() };
     for style in [Style::PLAIN, Style { unicode: false, width: 40, ..Style::PLAIN }] {
-        let frame = CardFrame {
-            step: &step,
-            card: &view,
-            digest: DIGEST,
-            good_for_ms: 1,
-            may_skip: true,
-            foot: CardFoot::Answers,
-        };
+        let frame =
+            CardFrame { step: &step, card: &view, digest: DIGEST, good_for_ms: 1, may_skip: true, answers: true };
         assert_safe(&card(&frame, &style), style.width, "card");
         assert_safe(&evidence(&view, &style), style.width, "evidence");
         let kinds = [

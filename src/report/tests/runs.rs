@@ -1,7 +1,7 @@
 use super::super::{
     LiveScreen, Recorded, RunLine, ScreenOptions, Style, list_json, list_text, show_json, show_markdown, show_text,
 };
-use super::sample::{self, Tape, diagnosis, kept, resolved, start, step_ended, steps};
+use super::sample::{self, Tape, diagnosis, kept, rarities, resolved, start, step_ended, steps};
 use crate::engine::Chunk;
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, RunResult, StepPath, StepVerdict, Waiting};
 use indexmap::IndexMap;
@@ -93,6 +93,11 @@ fn a_parked_run_shows_the_card_and_the_commands() {
 }
 
 #[test]
+fn rarer_events_on_the_screen() {
+    insta::assert_snapshot!(screen(&rarities(), Style::PLAIN, ScreenOptions::LIVE));
+}
+
+#[test]
 fn a_refused_target() {
     let mut tape = Tape::default();
     tape.put(0, None, sample::started(&[]));
@@ -134,7 +139,7 @@ fn a_run_without_an_end_says_so() {
 #[test]
 fn nothing_is_wider_than_the_terminal() {
     for width in [40, 80, 200] {
-        for tape in [resolved(), failing(), parked()] {
+        for tape in [resolved(), failing(), parked(), rarities()] {
             let style = Style { width, ..Style::PLAIN };
             for options in [ScreenOptions::UNATTENDED, ScreenOptions::RECORDED] {
                 for line in screen(&tape, style, options).lines() {
@@ -159,7 +164,7 @@ fn colour_changes_no_character() {
 #[test]
 fn ascii_is_enough() {
     let style = Style { unicode: false, ..Style::PLAIN };
-    for tape in [resolved(), failing(), parked()] {
+    for tape in [resolved(), failing(), parked(), rarities()] {
         let text = screen(&tape, style, ScreenOptions::UNATTENDED);
         assert!(text.is_ascii(), "{:?}", text.chars().find(|character| !character.is_ascii()));
     }
@@ -220,6 +225,21 @@ fn a_long_loop_shows_only_trouble_after_some_items() {
     let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
     assert!(text.contains("reject[70]    FAILED\n              status_409: already rejected"), "{text}");
     assert!(text.contains("reject[19]") && !text.contains("reject[21]"), "{text}");
+}
+
+#[test]
+fn a_target_proven_again_is_not_told_again() {
+    let mut tape = Tape::default();
+    let proven = |identity: &str| Event::TargetProven {
+        target: "api".into(),
+        address: "10.0.3.7:18180".into(),
+        identity: Some(identity.into()),
+    };
+    for (at, identity) in [(1, "cluster a"), (2, "cluster a"), (3, "cluster b")] {
+        tape.put(at, None, proven(identity));
+    }
+    let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
+    assert_eq!((text.matches("cluster a").count(), text.matches("cluster b").count()), (1, 1), "{text}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::super::{StepInfo, StepTable};
 use crate::event::{
     ActView, Actor, CardView, CheckView, Event, EvidenceRef, GateAnswer, GateRequirement, IdentityKind, InputView,
     Line, Mode, Operator, OptionVerdict, OptionView, Outcome, Record, RunId, RunResult, StepPath, StepVerdict,
-    StoredValue, UsedView,
+    StoredValue, UsedView, Waiting,
 };
 use crate::event::{AnswerKind, Door};
 use indexmap::IndexMap;
@@ -311,6 +311,8 @@ pub(super) fn resolved() -> Tape {
         Some("reject"),
         Event::StepSkipped { reason: "ana: the owner wants them kept".into(), deviation: true },
     );
+    let again = "`reject` was left out: ana: the owner wants them kept".to_owned();
+    tape.put(233_001, None, Event::Deviated { text: again });
     tape.attempt(240_000, "under_50", "http", "GET http://10.0.3.7:18180/v1/admin/quarantine", false);
     tape.attempt_ended(240_200, "under_50", Outcome::Succeeded);
     let check = CheckView {
@@ -338,5 +340,64 @@ pub(super) fn resolved() -> Tape {
             waited_ms: 231_000,
         },
     );
+    tape
+}
+
+/// One of each of the rarer events, at the end of a run that goes on.
+pub(super) fn rarities() -> Tape {
+    let mut tape = diagnosis();
+    let text = || "text".to_owned();
+    let waiting =
+        |what: &str| Waiting { step: StepPath("reject".into()), what: what.into(), text: text(), digest: None };
+    tape.put(
+        2000,
+        Some("reject"),
+        Event::ItemsListed { items: vec![StoredValue::Value(json!("one")), StoredValue::Unknown(text())] },
+    );
+    tape.put(2001, Some("reject"), Event::Asked { questions: vec![text()] });
+    let values = IndexMap::from([("count".to_owned(), StoredValue::Value(json!("three")))]);
+    tape.by_ana(2002, Some("reject"), Event::Answered { values, door: Door::Inbox });
+    let when = Event::Decided {
+        chosen: vec!["yes".into()],
+        by: "person".into(),
+        options: vec![],
+        shown: vec![],
+        reason: Some(text()),
+        values: IndexMap::new(),
+    };
+    tape.by_ana(2003, Some("under_50"), when);
+    tape.put(2004, Some("reject"), Event::ProcessStarted { pid: 7 });
+    let failed = |change| Event::AttemptEnded {
+        outcome: Outcome::Failed,
+        error: Some(crate::event::ErrorClass::Exit(3)),
+        message: Some("text".into()),
+        fields: IndexMap::new(),
+        evidence: vec![kept("stderr", 4000, if change { "one\ntwo" } else { "three" })],
+        took_ms: 5,
+        left: vec!["pid 4".into()],
+    };
+    for (step, change) in [("loosen", true), ("under_50", false), ("reject[1]", true)] {
+        tape.attempt(2010, step, "shell", "echo one\necho two", change);
+        tape.put(2020, Some(step), failed(change)).attempt = Some(1);
+        let check = CheckView {
+            expression: text(),
+            verdict: StepVerdict::CannotTell,
+            used: vec![used("name", json!({"deep": ["list"]}))],
+            reason: Some(text()),
+        };
+        let verdict = Some(StepVerdict::CannotTell);
+        tape.put(
+            2030,
+            Some(step),
+            step_ended(Outcome::Failed, verdict, &[("captured", json!([]))], vec![check], Some("text")),
+        );
+    }
+    tape.put(2040, None, Event::Deviated { text: text() });
+    tape.put(2041, None, Event::ClockMoved { by_ms: -7000 });
+    let (target, address, expected, found) = (text(), text(), text(), text());
+    tape.put(2042, Some("queue"), Event::TargetRefused { target, address, expected, found });
+    tape.put(2043, None, Event::Escalated { to: Some(text()), text: "first\nsecond".into() });
+    tape.put(2044, None, Event::RunSuspended { reason: text() });
+    tape.put(2045, None, Event::RunParked { waiting: vec![waiting("gate"), waiting("ask")] });
     tape
 }
