@@ -1,3 +1,7 @@
-//! The `runwright` program.
+//! The `runwright` program: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runwright::cli::main(std::env::args_os())
+}

@@ -1,1 +1,20 @@
-//! The hands: the only place that spawns programs, connects, and changes files. Rank 8.
+//! The hands: the only place that spawns programs, connects, and changes files.
+//!
+//! Rank 8. Uses `expr`, `event`, `plan::Act` and the engine's ports; knows nothing of steps, gates or the record. It
+//! never reads the process environment by itself: `cli` gives it a [`BaseEnvironment`].
+
+mod environment;
+mod file;
+#[cfg(test)]
+mod fixture;
+mod hands;
+mod http;
+mod outcome;
+mod process;
+mod program;
+
+pub use environment::{BaseEnvironment, refused_variable};
+pub use hands::Hands;
+pub use http::install_crypto;
+pub use process::{Isolation, exec_mode};
+pub use program::{ProgramError, find_program};

@@ -1,1 +1,62 @@
 //! The command line: the only place that wires, prints, reads arguments, environment and clock. Rank 10.
+//!
+//! A command takes its arguments and the [`session::Session`], prints its data to stdout and everything else to stderr,
+//! and gives an [`Exit`] or a [`failure::CommandError`]; one function turns that into words and a number.
+
+mod arguments;
+mod check;
+mod console;
+mod exit;
+mod failure;
+mod files;
+mod new;
+mod pages;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+pub use arguments::{Arguments, command};
+pub use exit::Exit;
+pub use pages::reference;
+
+use arguments::Command;
+use console::Console;
+use failure::CommandError;
+use session::Session;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the program.
+#[must_use]
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match arguments::parse(arguments) {
+        Ok(arguments) => perform(arguments).into(),
+        Err(error) => {
+            // `--help` too comes as an error; a reader that has gone away is none.
+            drop(error.print());
+            if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+        }
+    }
+}
+
+fn perform(arguments: Arguments) -> Exit {
+    let console = Console::new(arguments.global.color);
+    let mut session = Session::new(arguments.global, console);
+    match dispatch(&mut session, arguments.command) {
+        Ok(exit) => exit,
+        Err(error) => error.tell(&session.console),
+    }
+}
+
+fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Check(arguments) => check::check(session, &arguments),
+        Command::New(arguments) => new::new_runbook(session, &arguments),
+        Command::Schema(arguments) => pages::schema(session, &arguments),
+        Command::Completions(arguments) => pages::completions(session, &arguments),
+        Command::Man(arguments) => pages::man(session, &arguments),
+        _ => Err(CommandError::NotYet),
+    }
+}

@@ -1,10 +1,29 @@
 //! Dispatcher, scheduler, attempts, gates: what a run does, without knowing a process, a socket or a file.
 //!
-//! Rank 7. The dispatcher owns all state and is the only one to meet the outside, through four ports.
+//! Rank 7. The dispatcher owns all state and is the only one to meet the outside, through four ports. Each step that
+//! runs is a task of its own; it talks to nobody but the dispatcher, which keeps the record, grants permits (places for
+//! running reads, the one write slot) and settles every gate in one function.
+//!
+//! A task is never stopped by dropping it: it is cancelled by its token and ends by itself, so that no child outlives
+//! its step.
 
+mod attempt;
+mod change;
+mod decide;
+mod dispatch;
+mod message;
 mod port;
+mod result;
+mod run;
+mod schedule;
+mod settle;
+mod step;
+mod store_value;
 
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
     Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
 };
+pub use result::{RunEnd, RunState};
+pub use run::{Acts, Answers, Ports, Setup, Signal, run};
+pub use store_value::{restore, store};

@@ -77,6 +77,10 @@ pub trait Performer: Send + Sync {
     /// # Errors
     /// One line: the file cannot be read or parsed, or would not be changed safely.
     fn preview(&self, act: &Act) -> Result<Option<String>, String>;
+
+    /// Names and digests of files the act depends on (its program, scripts of the library): they are part of what an
+    /// approval is bound to.
+    fn fingerprint(&self, act: &Act) -> Vec<(String, String)>;
 }
 
 /// The clock.

@@ -1,6 +1,5 @@
-//! What is known of names before a run: the checker of expressions.
+//! What is known of values before a run (the checker itself is in `check`).
 
-use super::syntax::Expr;
 use crate::source::Span;
 use indexmap::IndexMap;
 
@@ -41,7 +40,9 @@ pub trait Names {
 /// A problem found in an expression before a run.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Stable code: `unknown-name`, `unknown-field`, `unknown-function`, `unknown-filter`, `type-clash`, `secret-use`.
+    /// Stable code: `unknown-name`, `unknown-field`, `unknown-function`, `unknown-filter`, `unknown-test`, `type-clash`,
+    /// `secret-use`, or `bad-argument` for a wrong number of arguments and for a jq program, regular expression or
+    /// duration that cannot be read.
     pub code: &'static str,
     /// One sentence without a full stop.
     pub message: String,
@@ -51,12 +52,39 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl Expr {
-    /// Finds what is wrong before a run: unknown names, fields, functions, filters and tests; type clashes that are
-    /// plain to see; a secret used in any way but passed on as it is. Gives the shape of the result too.
+impl Shape {
+    /// The word for it in messages.
     #[must_use]
-    pub fn check(&self, names: &dyn Names) -> (Shape, Vec<Problem>) {
-        let _ = names;
-        (Shape::Any, Vec::new())
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Any => "value",
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Duration => "duration",
+            Self::Time => "time",
+            Self::List(_) => "list",
+            Self::Record(_) | Self::Map => "map",
+            Self::Secret => "secret",
+        }
+    }
+
+    pub(super) fn list() -> Self {
+        Self::List(Box::new(Self::Any))
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
+
+    /// What is known of a value that is one of two.
+    pub(super) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Secret, _) | (_, Self::Secret) => Self::Secret,
+            (one, other) if one == other => one,
+            (Self::List(_), Self::List(_)) => Self::list(),
+            (Self::Record(_) | Self::Map, Self::Record(_) | Self::Map) => Self::Map,
+            _ => Self::Any,
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! Text with `{{ .. }}`, and how a value enters each place (`format.md` section 6).
 
 use super::eval::{EvalError, Scope};
+use super::kind::{Kind, LONGEST_TEXT, described, short, text_of};
+use super::operate::spread;
+use super::parse;
 use super::syntax::{Expr, ParseError};
-use super::value::{SecretText, Value};
+use super::value::{SecretText, Value, entries, is_secret, unknown_of};
 use crate::source::Span;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt;
 use std::ops::Range;
 
@@ -14,6 +18,15 @@ pub struct Template {
     parts: Vec<Part>,
     span: Span,
     text: String,
+}
+
+/// A part of a template, in the order written.
+#[derive(Clone, Copy, Debug)]
+pub enum Segment<'t> {
+    /// Text that stands as it is.
+    Text(&'t str),
+    /// An expression.
+    Expr(&'t Expr),
 }
 
 #[derive(Clone, Debug)]
@@ -118,12 +131,47 @@ impl Rendered {
 }
 
 impl Template {
-    /// Parses a text; `place` maps byte ranges of `text` to places in the file.
+    /// Parses a text; `place` maps byte ranges of `text` to places in the file. Dashes inside the braces
+    /// (`{{- x -}}`) drop the blanks around, `{% raw %}` is text.
     ///
     /// # Errors
     /// Each syntax error in it, `{% .. %}` among them.
     pub fn parse(text: &str, place: &dyn Fn(Range<usize>) -> Span) -> Result<Self, Vec<ParseError>> {
-        Ok(Self { parts: vec![Part::Text(text.to_owned())], span: place(0..text.len()), text: text.to_owned() })
+        let (found, mut problems) = parse::parts(text, place);
+        let mut parts: Vec<Part> = Vec::with_capacity(found.len());
+        for part in found {
+            match part {
+                parse::Part::Text(piece) => match parts.last_mut() {
+                    Some(Part::Text(before)) => before.push_str(piece),
+                    _ if piece.is_empty() => {}
+                    _ => parts.push(Part::Text(piece.to_owned())),
+                },
+                parse::Part::Expression(range) => match Self::expression(text, range, place) {
+                    Ok(expr) => parts.push(Part::Expr(expr)),
+                    Err(problem) => problems.push(problem),
+                },
+            }
+        }
+        if problems.is_empty() {
+            return Ok(Self { parts, span: place(0..text.len()), text: text.to_owned() });
+        }
+        problems.sort_by_key(|problem| problem.span.start);
+        Err(problems)
+    }
+
+    fn expression(text: &str, range: Range<usize>, place: &dyn Fn(Range<usize>) -> Span) -> Result<Expr, ParseError> {
+        let around = range.start.saturating_sub(2)..(range.end + 2).min(text.len());
+        let inner = text.get(range.clone()).unwrap_or_default();
+        let lead = inner.len() - inner.trim_start().len();
+        let (start, inner) = (range.start + lead, inner.trim());
+        if inner.is_empty() {
+            let hint = Some("write an expression between the braces".to_owned());
+            return Err(ParseError { message: "`{{ }}` is empty".to_owned(), span: place(around), hint });
+        }
+        if inner.starts_with(['.', '$', '#', '/', '>']) {
+            return Err(parse::foreign_template(text.get(around.clone()).unwrap_or_default(), place(around)));
+        }
+        Expr::parse(inner, &|within| place(start + within.start..start + within.end))
     }
 
     /// The text as written (after YAML's own rules).
@@ -165,23 +213,203 @@ impl Template {
         }
     }
 
+    /// The texts and expressions in order, for writers that put values elsewhere than into the text (SQL binds).
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.parts.iter().map(|part| match part {
+            Part::Text(text) => Segment::Text(text),
+            Part::Expr(expr) => Segment::Expr(expr),
+        })
+    }
+
     /// Renders for a place. An unknown value becomes a hole; a list or map becomes its JSON text in [`Place::Plain`]
     /// and is an error elsewhere; `none` is an error everywhere.
     ///
     /// # Errors
     /// An expression that cannot be evaluated, or a value the place refuses; the message names the expression.
     pub fn render(&self, scope: &dyn Scope, place: Place) -> Result<Rendered, EvalError> {
-        let _ = (scope, place);
-        Ok(Rendered::default())
+        let mut writer = Writer { place, pieces: Vec::new(), length: 0 };
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => writer.text(text, self.span)?,
+                Part::Expr(expr) => {
+                    let value = expr.eval(scope)?;
+                    writer.value(expr, &value)?;
+                }
+            }
+        }
+        writer.finish(self)
     }
 
     /// The typed value when this is exactly one `{{ .. }}`, otherwise the rendered text as a string value (unknown when
     /// there is a hole).
     ///
     /// # Errors
-    /// As [`Template::render`].
+    /// As [`Template::render`]; also a text that mixes a secret with anything else.
     pub fn value(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
-        let _ = scope;
-        Ok(Value::from(""))
+        if let Some(expr) = self.single() {
+            return expr.eval(scope);
+        }
+        let mut pieces = Vec::new();
+        let mut missing: Option<Value> = None;
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => pieces.push(Piece::Text(text.clone())),
+                Part::Expr(expr) => {
+                    let value = expr.eval(scope)?;
+                    if unknown_of(&value).is_some() {
+                        missing = spread(missing.as_ref().unwrap_or(&value), &value);
+                    } else if is_secret(&value) {
+                        let message = format!("the secret `{}` cannot be part of a longer value here", expr.text());
+                        return Err(EvalError { message, span: expr.span() });
+                    }
+                }
+            }
+        }
+        match missing {
+            Some(unknown) => Ok(unknown),
+            None => Ok(Value::from(self.render(scope, Place::Plain)?.reveal().unwrap_or_default())),
+        }
+    }
+}
+
+/// Builds a rendered text and keeps the promises of its place.
+struct Writer {
+    place: Place,
+    pieces: Vec<Piece>,
+    length: usize,
+}
+
+impl Writer {
+    fn text(&mut self, text: &str, span: Span) -> Result<(), EvalError> {
+        self.length += text.len();
+        if self.length > LONGEST_TEXT {
+            return Err(EvalError { message: "the text is longer than 16 MiB".to_owned(), span });
+        }
+        match self.pieces.last_mut() {
+            Some(Piece::Text(before)) => before.push_str(text),
+            _ => self.pieces.push(Piece::Text(text.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, expr: &Expr, value: &Value) -> Result<(), EvalError> {
+        let refuse = |why: String| Err(EvalError { message: format!("`{}` {why}", expr.text()), span: expr.span() });
+        if let Some(unknown) = unknown_of(value) {
+            self.pieces.push(Piece::Hole { expression: expr.text().to_owned(), reason: unknown.reason.clone() });
+            return Ok(());
+        }
+        if let Some(secret) = value.downcast_object_ref::<SecretText>() {
+            return match self.place.refuses_secret(secret.reveal()) {
+                Some(why) => refuse(why.to_owned()),
+                None => {
+                    self.pieces.push(Piece::Secret(secret.clone()));
+                    Ok(())
+                }
+            };
+        }
+        if let Some(inner) = first_unknown(value, 0) {
+            let reason = unknown_of(&inner).map_or_else(String::new, |unknown| unknown.reason.clone());
+            self.pieces.push(Piece::Hole { expression: expr.text().to_owned(), reason });
+            return Ok(());
+        }
+        let compound = matches!(Kind::of(value), Kind::List | Kind::Map);
+        if compound && self.place != Place::Plain {
+            let kind = Kind::of(value).word();
+            return refuse(format!(
+                "is a {kind}, which cannot stand {}: {}",
+                self.place.words(),
+                "write `| join(',')` or `| tojson`"
+            ));
+        }
+        let Ok(text) = text_of(value) else {
+            return refuse(format!(
+                "is {}: it has no text; write `x | default(..)` or `x if .. else ..`",
+                described(value)
+            ));
+        };
+        if let Some(why) = self.place.refuses(&text) {
+            return refuse(format!("{why}: {}", short(&format!("{text:?}"), 60)));
+        }
+        if self.place == Place::UrlPath {
+            return self.text(&utf8_percent_encode(&text, ESCAPED).to_string(), expr.span());
+        }
+        if self.place == Place::Argument && self.length == 0 && self.pieces.is_empty() && text.starts_with('-') {
+            return refuse(format!(
+                "would make the argument start with `-`: {:?}; write `--` before it, or the option into the same element",
+                short(&text, 40)
+            ));
+        }
+        // An empty value leaves the element as if nothing had been written, so the next one is checked again.
+        if text.is_empty() { Ok(()) } else { self.text(&text, expr.span()) }
+    }
+
+    fn finish(self, template: &Template) -> Result<Rendered, EvalError> {
+        let rendered = Rendered { pieces: self.pieces };
+        if self.place == Place::UrlPath && rendered.holes().is_empty() {
+            let text = rendered.reveal().unwrap_or_default();
+            let dots = |segment: &str| segment.trim_matches('.').is_empty() && (1..=2).contains(&segment.len());
+            let had = |segment: &str| template.text.split('/').any(|written| written == segment);
+            if let Some(segment) = text.split(['/', '?', '#']).find(|segment| dots(segment) && !had(segment)) {
+                let message = format!("a value makes the path segment `{segment}`, which would lead elsewhere");
+                return Err(EvalError { message, span: template.span });
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+/// The first unknown inside a list or map.
+fn first_unknown(value: &Value, depth: usize) -> Option<Value> {
+    if unknown_of(value).is_some() {
+        return Some(value.clone());
+    }
+    match Kind::of(value) {
+        _ if depth > 128 => None,
+        Kind::List => value.try_iter().ok()?.find_map(|item| first_unknown(&item, depth + 1)),
+        Kind::Map => entries(value).find_map(|(_, item)| first_unknown(&item, depth + 1)),
+        _ => None,
+    }
+}
+
+/// Everything but the unreserved characters of RFC 3986.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Place {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Plain => "in a text",
+            Self::Argument | Self::ArgumentAfterDashes => "in an argument",
+            Self::UrlPath => "in the path of a URL",
+            Self::UrlQuery => "in the query of a URL",
+            Self::Header => "in a header",
+            Self::Path => "in the path of a file",
+        }
+    }
+
+    /// Why a text cannot stand in this place.
+    fn refuses(self, text: &str) -> Option<&'static str> {
+        if text.contains('\0') && !matches!(self, Self::UrlPath | Self::UrlQuery) {
+            return Some("holds a NUL character, which cannot be passed on");
+        }
+        match self {
+            Self::UrlPath if text.is_empty() => Some("is empty and would leave out a segment of the path"),
+            Self::UrlPath if text == "." || text == ".." => Some("would lead to another path"),
+            Self::Header if text.contains(['\r', '\n']) => Some("holds a line break, which cannot stand in a header"),
+            _ => None,
+        }
+    }
+
+    /// Why a secret cannot stand in this place.
+    fn refuses_secret(self, text: &str) -> Option<&'static str> {
+        match self {
+            Self::Plain | Self::Header if text.contains('\0') => Some("is a secret that holds a NUL character"),
+            Self::Header if text.contains(['\r', '\n']) => {
+                Some("is a secret that holds a line break, which cannot stand in a header")
+            }
+            Self::Plain | Self::Header => None,
+            _ => Some(
+                "is a secret: a secret never travels in argv, in a URL or in a file's path; use `env`, `stdin`, a header or the body",
+            ),
+        }
     }
 }

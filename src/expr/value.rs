@@ -1,12 +1,14 @@
 //! Values: minijinja's, with three kinds of our own as objects: unknown, secret, and points and spans of time.
 
+use super::time::{Duration, Time};
+use minijinja::value::ValueKind;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
 
 /// A value of the language.
 ///
-/// Time stamps are objects over [`jiff::Timestamp`], durations over [`jiff::SignedDuration`], see `functions`.
+/// Points in time are [`Time`] objects, spans of time [`Duration`] objects.
 pub type Value = minijinja::Value;
 
 /// Why a value is not there (`rulings.md` 11).
@@ -102,21 +104,97 @@ pub fn is_secret(value: &Value) -> bool {
     value.downcast_object_ref::<SecretText>().is_some()
 }
 
+/// How deep a value may be before what lies below is left out of a conversion (`rulings.md` 21).
+const DEEPEST: usize = 128;
+
 /// A value out of JSON; map order is kept.
 #[must_use]
 pub fn from_json(json: &serde_json::Value) -> Value {
     Value::from(minijinja::value::Serde(json))
 }
 
-/// A value as it goes into the record. Unknown: `{"unknown": reason}`; secret: `{"secret": name}`; time stamps as
-/// RFC 3339 text; durations as text such as `1h 30m`.
+/// A value as people and other programs read it. Unknown: `{"unknown": reason}`; secret: `{"secret": name}`; time
+/// stamps as RFC 3339 text; durations as text such as `1h 30m`. What lies deeper than 128 levels becomes `null`.
 #[must_use]
 pub fn to_json(value: &Value) -> serde_json::Value {
+    write_json(value, false, 0)
+}
+
+/// A value in the form that [`from_record`] reads back as the same value: as [`to_json`], but time stamps are
+/// `{"$time": RFC 3339}`, durations `{"$duration": "1h 30m"}`, the unknown `{"$unknown": reason}` and secrets
+/// `{"$secret": name}`.
+#[must_use]
+pub fn to_record(value: &Value) -> serde_json::Value {
+    write_json(value, true, 0)
+}
+
+/// The value that [`to_record`] wrote. A secret is never in the record: it comes back unknown, as does a marked text
+/// that cannot be read.
+#[must_use]
+pub fn from_record(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Array(items) => items.iter().map(from_record).collect(),
+        serde_json::Value::Object(entries) => marked(entries).unwrap_or_else(|| {
+            Value::from_pairs(entries.iter().map(|(key, value)| (key.as_str(), from_record(value))))
+        }),
+        plain => from_json(plain),
+    }
+}
+
+/// Reads the one-key maps that stand for values JSON does not have.
+fn marked(entries: &serde_json::Map<String, serde_json::Value>) -> Option<Value> {
+    if entries.len() != 1 {
+        return None;
+    }
+    let (mark, content) = entries.iter().next()?;
+    let text = content.as_str()?;
+    let unobtained = |reason: String| unknown(UnknownSort::Unobtained, reason);
+    match mark.as_str() {
+        "$time" => Some(Time::parse(text).map_or_else(|| unobtained(format!("`{text}` is not a time")), Value::from)),
+        "$duration" => {
+            Some(Duration::parse(text).map_or_else(|| unobtained(format!("`{text}` is not a duration")), Value::from))
+        }
+        "$unknown" => Some(unobtained(text.to_owned())),
+        "$secret" => Some(unobtained(format!("the secret `{text}` is not kept in the record"))),
+        _ => None,
+    }
+}
+
+fn write_json(value: &Value, exact: bool, depth: usize) -> serde_json::Value {
+    use serde_json::{Value as Json, json};
     if let Some(unknown) = unknown_of(value) {
-        return serde_json::json!({ "unknown": unknown.reason });
+        return if exact { json!({ "$unknown": unknown.reason }) } else { json!({ "unknown": unknown.reason }) };
     }
     if let Some(secret) = value.downcast_object_ref::<SecretText>() {
-        return serde_json::json!({ "secret": &*secret.name });
+        return if exact { json!({ "$secret": &*secret.name }) } else { json!({ "secret": &*secret.name }) };
     }
-    serde_json::to_value(value).unwrap_or(serde_json::Value::Null)
+    if let Some(time) = Time::of(value) {
+        return if exact { json!({ "$time": time.to_string() }) } else { json!(time.to_string()) };
+    }
+    if let Some(duration) = Duration::of(value) {
+        return if exact { json!({ "$duration": duration.to_string() }) } else { json!(duration.to_string()) };
+    }
+    if depth >= DEEPEST {
+        return Json::Null;
+    }
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => value
+            .try_iter()
+            .map(|items| Json::Array(items.map(|item| write_json(&item, exact, depth + 1)).collect()))
+            .unwrap_or(Json::Null),
+        ValueKind::Map => Json::Object(
+            entries(value)
+                .map(|(key, item)| {
+                    let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+                    (key, write_json(&item, exact, depth + 1))
+                })
+                .collect(),
+        ),
+        _ => serde_json::to_value(value).unwrap_or(Json::Null),
+    }
+}
+
+/// The entries of a map, in order; none for any other value.
+pub(super) fn entries(value: &Value) -> impl Iterator<Item = (Value, Value)> + use<> {
+    value.as_object().and_then(|object| object.try_iter_pairs()).into_iter().flatten()
 }

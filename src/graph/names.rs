@@ -66,9 +66,8 @@ pub fn step_shape(action: &Action) -> Fields {
 fn ask_shape(ask: &Ask) -> Fields {
     let mut found = fields(&[("by", Shape::Text), ("at", Shape::Time)]);
     for (name, question) in &ask.questions {
-        let secret = question.secret.as_ref().is_some_and(|secret| secret.value);
         let kind = question.kind.unwrap_or(InputType::String);
-        found.insert(name.value.clone(), if secret { Shape::Secret } else { type_shape(kind, None) });
+        found.insert(name.value.clone(), type_shape(kind, None));
     }
     found
 }

@@ -1,1 +1,20 @@
-//! A folder of runbooks with its `runwright.yaml`. Rank 3.
+//! A folder of runbooks with its `runwright.yaml`: the file itself, environments, and finding a runbook by its id.
+//!
+//! Rank 3: uses `source`, `expr` and `runbook`. It knows folders and names, not steps, order or runs. Environment
+//! variables, the home folder and the working folder are given to it; it reads none of them itself.
+
+mod built_in;
+mod environment;
+mod file;
+mod folder;
+mod lookup;
+mod trust;
+
+#[cfg(test)]
+mod tests;
+
+pub use built_in::{BuiltIn, built_in};
+pub use environment::{Environment, GateRule, GateRules};
+pub use file::{FILE_NAME, LibraryFile, library_schema, parse_library};
+pub use folder::{EnvironmentError, Library, LibraryError, Listed, RunbookFile, runbook_files};
+pub use lookup::{DuplicateRunbook, LookupError, RunbookPlace, UnknownRunbook, is_file_name, resolve_runbook};

@@ -3,6 +3,7 @@
 //! Rank 5.
 
 mod act;
+mod input;
 mod policy;
 mod preview;
 mod quote;
@@ -12,6 +13,9 @@ mod view;
 
 pub use crate::runbook::{EditFormat, Method};
 pub use act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct};
+pub use input::{
+    Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, parse_as, resolve_inputs,
+};
 pub use policy::{GateLevel, GatePolicy};
 pub use preview::{InputNote, Plan, PlanContext, PlanDifference, PlanRow, PlanSummary};
 pub use quote::{quote_argument, quote_command};

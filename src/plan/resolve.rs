@@ -1,10 +1,12 @@
 //! From an action as written to an act with its values in.
 
-use super::act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct};
+use super::act::{
+    Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct,
+};
 use crate::expr::{EvalError, Place, Rendered, Scope, Template, Value, unknown_of};
 use crate::runbook::{
-    Action, Body, Data, DurationSpec, EditAction, HttpAction, Program, Runbook, Shell, Target, TargetPlace,
-    WriteAction, parse_duration,
+    Action, Body, Data, DurationSpec, EditAction, HttpAction, Identity, Program, Runbook, Shell, Target, TargetPlace, WriteAction,
+    parse_duration,
 };
 use crate::source::{Sp, Span};
 use indexmap::IndexMap;
@@ -137,6 +139,25 @@ impl Resolver {
         }))
     }
 
+    /// The request that proves a target's identity.
+    ///
+    /// # Errors
+    /// A value that its place refuses, or a target that is not `http`.
+    pub fn identity(&self, name: &str, identity: &Identity, scope: &dyn Scope) -> Result<HttpAct, Refusal> {
+        let span = identity.span;
+        let target = self.target(name, scope)?;
+        let target = target.ok_or_else(|| Refusal { message: format!("`{name}` is not an `http` target"), span })?;
+        Ok(HttpAct {
+            target,
+            method: crate::runbook::Method::Get,
+            path: identity.get.render(scope, Place::UrlPath)?,
+            query: Vec::new(),
+            headers: IndexMap::new(),
+            body: RequestBody::Empty,
+            status: StatusRule::Success,
+        })
+    }
+
     fn http(&self, http: &HttpAction, target: Option<&Sp<String>>, scope: &dyn Scope) -> Result<HttpAct, Refusal> {
         let literal = http.path.literal().unwrap_or_default();
         let absolute = literal.starts_with("http://") || literal.starts_with("https://");
@@ -243,7 +264,12 @@ fn dotted(path: &str) -> Vec<String> {
 }
 
 /// Nested maps become paths; a key with dots is a path of its own.
-fn flatten(data: &Data, path: &mut Vec<String>, scope: &dyn Scope, settings: &mut Vec<Setting>) -> Result<(), Refusal> {
+fn flatten(
+    data: &Data,
+    path: &mut Vec<String>,
+    scope: &dyn Scope,
+    settings: &mut Vec<Setting>,
+) -> Result<(), Refusal> {
     if let Data::Map(entries) = data {
         for (key, value) in entries {
             let depth = path.len();

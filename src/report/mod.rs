@@ -1,1 +1,35 @@
-//! What a person reads: live screen, `show`, `list`, plans, as text, Markdown and JSON. Rank 8.
+//! What a person reads of a run: live screen, cards, `show`, `list`, as text, Markdown and JSON.
+//!
+//! Rank 8. Pure functions and folds from records to text: nothing here prints, reads a clock, a terminal or a file, and
+//! nothing here knows how an act is performed. All text that is not ours passes `sanitize` before it is laid out.
+
+mod blocks;
+mod card;
+mod layout;
+mod list;
+mod live;
+mod markdown;
+mod output;
+mod problem;
+mod prompt;
+pub mod sanitize;
+mod show;
+mod steps;
+mod story;
+mod style;
+mod value;
+mod words;
+
+pub use card::{CardFoot, CardFrame, card, evidence};
+pub use list::{RunLine, list_json, list_text};
+pub use live::{LiveScreen, ScreenOptions};
+pub use markdown::show_markdown;
+pub use problem::{Problem, problem};
+pub use prompt::{prompt, prompt_act, prompt_evidence};
+pub use show::{Recorded, show_json, show_json_value, show_text};
+pub use steps::{StepInfo, StepTable};
+pub use style::Style;
+pub use words::span;
+
+#[cfg(test)]
+mod tests;

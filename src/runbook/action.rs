@@ -391,9 +391,8 @@ record! {
         may choices = "choices": Choices,
         /// What no answer means: a value, or an expression.
         may default = "default": Template,
-        /// Whether typing is hidden and the answer is a secret.
-        may secret = "secret": Sp<bool>,
     }
+    later: ["secret"]
 }
 
 record! {
@@ -440,7 +439,7 @@ impl Decode for Ask {
         }
         let question = if node.as_scalar().is_some() {
             let text = Template::decode(node, decoder)?;
-            Question { span: node.span, question: text, kind: None, choices: None, default: None, secret: None }
+            Question { span: node.span, question: text, kind: None, choices: None, default: None }
         } else {
             Question::decode(node, decoder)?
         };
@@ -518,7 +517,7 @@ impl Data {
             }
             Self::Map(entries) => {
                 let pairs = entries.iter().map(|(key, item)| Ok((key.clone(), item.value(scope)?)));
-                Value::from_iter(pairs.collect::<Result<Vec<(String, Value)>, EvalError>>()?)
+                Value::from_pairs(pairs.collect::<Result<Vec<(String, Value)>, EvalError>>()?)
             }
         })
     }

@@ -445,3 +445,6 @@ macro_rules! words {
         }
     };
 }
+
+// For the other file that people write: `runwright.yaml`, in `library`.
+pub(crate) use {record, words};

@@ -381,7 +381,7 @@ impl Decode for CaptureRule {
             return Some(Self { value: Expr::decode(node, decoder)?, secret: false });
         }
         let record = CaptureRecord::decode(node, decoder)?;
-        Some(Self { value: record.value, secret: record.secret.is_some_and(|secret| secret.value) })
+        Some(Self { value: record.value, secret: false })
     }
 }
 
@@ -390,9 +390,8 @@ record! {
     pub struct CaptureRecord = "capture" {
         /// How it is computed.
         must value = "value": Expr,
-        /// Whether it is a secret: never shown, never recorded.
-        may secret = "secret": Sp<bool>,
     }
+    later: ["secret"]
 }
 
 record! {

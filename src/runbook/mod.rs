@@ -25,6 +25,7 @@ pub use action::{
 };
 pub use amount::{DurationSpec, parse_duration};
 pub use decode::{Decode, Decoder};
+pub(crate) use decode::{record, words};
 pub use document::{Alert, Contact, Link, Requirement, Reviewed, Runbook, parse_runbook};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};

@@ -13,6 +13,18 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// The word that stands for it in every form of output.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// A place that a problem points at, with a few words under the caret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
@@ -95,6 +107,13 @@ impl Diagnostic {
         self
     }
 
+    /// Offers a replacement for a part of the file.
+    #[must_use]
+    pub fn suggest(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.suggestion = Some(Suggestion { span, text: text.into() });
+        self
+    }
+
     /// Offers a near name out of those that would be right, as hint and as replacement; does nothing when none is near.
     #[must_use]
     pub fn near<'a>(mut self, wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Self {
@@ -139,6 +158,23 @@ impl Diagnostics {
         self.list.extend(others.list);
     }
 
+    /// Drops those that point at a place for which there is a better one.
+    pub(crate) fn drop_at(&mut self, start: usize) {
+        self.list.retain(|diagnostic| diagnostic.label.span.start != start);
+    }
+
+    /// How many there are of one severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.list.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Whether one of them is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -159,5 +195,11 @@ impl Diagnostics {
             (a.source.name(), a.label.span.start, a.code).cmp(&(b.source.name(), b.label.span.start, b.code))
         });
         list
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { list: vec![diagnostic] }
     }
 }

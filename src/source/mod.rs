@@ -9,6 +9,6 @@ mod yaml;
 
 pub(crate) use diagnostic::nearest;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Suggestion};
-pub use file::{Source, Sp, Span};
+pub use file::{FILE_LIMIT, Source, Sp, Span};
 pub use render::{DiagnosticFormat, render};
-pub use yaml::{Data, Entry, Node, Scalar, Style, parse_yaml};
+pub use yaml::{Data, Entry, Node, Scalar, ScalarProblem, Style, parse_yaml};

@@ -1,1 +1,45 @@
 //! The record on disk: transcript, evidence, ledger, inbox, locks. Rank 8.
+//!
+//! A store is a folder of its own (0700, files 0600), reached through an open handle; nothing inside it is ever reached
+//! through a link:
+//!
+//! ```text
+//! id                        the store's own name, made once
+//! ledger.jsonl              one chained line for each closed run: its head and its number of lines
+//! open/RUN                  an empty mark for each run that is not in the ledger yet
+//! runs/RUN/transcript.jsonl one event a line, each with the hash of the line before it
+//! runs/RUN/evidence/SHA256  output that was kept; `.tmp-*` while it is still coming
+//! runs/RUN/inbox/           decisions left by other processes
+//! runs/RUN/lock             locked by the operating system for as long as the run has a live owner
+//! runs/RUN/owner.json       who that is: information only, the lock is the truth
+//! ```
+//!
+//! It implements the engine's ports and knows nothing of acts, screens or reports. Every byte passes the [`Masker`]
+//! before it reaches the disk. Hashes are taken over bytes as written; nothing is ever verified by serialising it again.
+
+mod chain;
+mod evidence;
+mod folder;
+mod inbox;
+mod ledger;
+mod mask;
+mod owner;
+mod read;
+mod root;
+mod run;
+mod summary;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use evidence::{EVIDENCE_A_RUN, EVIDENCE_A_STREAM, INLINE_AT_MOST};
+pub use inbox::{DECISION_AT_MOST, DirInbox, Refusals};
+pub use ledger::LedgerEntry;
+pub use mask::{MASK_AT_LEAST, MaskRefused, Masker, StreamMasker};
+pub use owner::{Owner, boot_id, host_name};
+pub use read::{Leftover, NewerRecord, Torn, Transcript};
+pub use root::{Store, new_run_id};
+pub use run::{DirRun, RESERVE, ResumeError};
+pub use summary::{FindError, RunState, RunSummary};
+pub use verify::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};

@@ -1,0 +1,44 @@
+//! The performer of the real world.
+
+use super::environment::BaseEnvironment;
+use super::http::Connector;
+use super::process::{Isolation, Workshop};
+use super::{file, http, process};
+use crate::engine::{AttemptContext, Performed, Performer};
+use crate::plan::Act;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+/// Performs acts on the world: programs, requests, files.
+///
+/// It needs a tokio runtime with its network and time drivers; [`super::install_crypto`] must have been called. Each
+/// running program has a thread of its own, so the number of attempts at once is the engine's to bound.
+pub struct Hands {
+    workshop: Arc<Workshop>,
+    connector: Arc<Connector>,
+}
+
+impl Hands {
+    /// Hands that give children this environment and keep them apart from us in this way.
+    #[must_use]
+    pub fn new(environment: BaseEnvironment, isolation: Isolation) -> Self {
+        Self { workshop: Arc::new(Workshop { environment, isolation }), connector: Arc::new(Connector::default()) }
+    }
+}
+
+impl Performer for Hands {
+    fn perform(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Performed> {
+        match act {
+            Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
+            Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
+            act @ (Act::Edit(_) | Act::Write(_)) => Box::pin(file::perform(act, context)),
+        }
+    }
+
+    fn preview(&self, act: &Act) -> Result<Option<String>, String> {
+        match act {
+            Act::Command(_) | Act::Http(_) => Ok(None),
+            Act::Edit(_) | Act::Write(_) => file::preview(act),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Everything one attempt started: the child's group and session, and whatever carries its marker.
+
+use crate::action::environment::MARKER;
+use crate::action::outcome::one_line;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use std::os::fd::OwnedFd;
+
+/// The processes of one attempt.
+pub(super) struct Family {
+    leader: Pid,
+    /// `RUNWRIGHT_ATTEMPT=..`, as it stands in an environment.
+    marker: Vec<u8>,
+}
+
+/// One process that was found.
+pub(super) struct Member {
+    pid: Pid,
+    name: String,
+    /// Becomes readable when it ends; names this very process even when its id is used again.
+    pub(super) handle: OwnedFd,
+}
+
+impl Member {
+    /// Sends a signal; a process that has just gone is no error.
+    pub(super) fn signal(&self, signal: Signal) {
+        rustix::process::pidfd_send_signal(&self.handle, signal).ok();
+    }
+
+    /// Its name for people: `sleep (123)`.
+    pub(super) fn label(&self) -> String {
+        format!("{} ({})", self.name, self.pid)
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.pid == other.pid
+    }
+}
+
+impl Family {
+    pub(super) fn new(leader: Pid, marker: &str) -> Self {
+        Self { leader, marker: format!("{MARKER}={marker}").into_bytes() }
+    }
+
+    /// Whether the group of the child has members. Right only after the child was waited for: until then the child
+    /// itself counts, even when it has ended.
+    pub(super) fn has_group(&self) -> bool {
+        rustix::process::test_kill_process_group(self.leader).is_ok()
+    }
+
+    /// Sends a signal to the group; an empty group is no error.
+    pub(super) fn signal_group(&self, signal: Signal) {
+        rustix::process::kill_process_group(self.leader, signal).ok();
+    }
+
+    /// Whether a member is reached by [`Family::signal_group`].
+    pub(super) fn in_group(&self, member: &Member) -> bool {
+        rustix::process::getpgid(Some(member.pid)).is_ok_and(|group| group == self.leader)
+    }
+
+    /// Finds every live member: by group, by session, by the marker in its environment. Reads all of `/proc`, which
+    /// takes milliseconds: only called when something suggests that there are any.
+    pub(super) fn members(&self) -> Vec<Member> {
+        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+        entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid: &u32| *pid != std::process::id())
+            .filter_map(|pid| self.member(pid))
+            .collect()
+    }
+
+    fn member(&self, number: u32) -> Option<Member> {
+        self.belongs(number)?;
+        let pid = Pid::from_raw(i32::try_from(number).ok()?)?;
+        let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        // Looked at again through an open handle: the id cannot have changed hands in between.
+        let name = self.belongs(number)?;
+        Some(Member { pid, name, handle })
+    }
+
+    /// The name of a process, if it lives and belongs to us.
+    fn belongs(&self, number: u32) -> Option<String> {
+        let stat = Stat::read(number)?;
+        if matches!(stat.state, 'Z' | 'X') {
+            return None;
+        }
+        let leader = self.leader.as_raw_nonzero().get();
+        (stat.group == leader || stat.session == leader || self.is_marked(number)).then_some(stat.name)
+    }
+
+    fn is_marked(&self, number: u32) -> bool {
+        std::fs::read(format!("/proc/{number}/environ"))
+            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == self.marker))
+    }
+}
+
+/// What the kernel says of a process.
+struct Stat {
+    name: String,
+    state: char,
+    group: i32,
+    session: i32,
+}
+
+impl Stat {
+    fn read(number: u32) -> Option<Self> {
+        let bytes = std::fs::read(format!("/proc/{number}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        // The name may hold spaces and brackets; nothing after it does.
+        let (before, after) = text.rsplit_once(')')?;
+        let name = one_line(before.split_once('(')?.1);
+        let mut fields = after.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let group = fields.nth(1)?.parse().ok()?;
+        let session = fields.next()?.parse().ok()?;
+        Some(Self { name, state, group, session })
+    }
+}

@@ -1,0 +1,84 @@
+//! Programs: one child per attempt, watched by one thread until it and everything it started are gone.
+
+mod command;
+mod family;
+mod launcher;
+mod lines;
+mod output;
+mod verdict;
+mod watch;
+
+pub use launcher::{Isolation, exec_mode};
+
+use super::environment::BaseEnvironment;
+use super::outcome::{Refusal, cancelled_before_start};
+use crate::engine::{AttemptContext, Performed};
+use crate::event::{ErrorClass, Outcome};
+use crate::plan::CommandAct;
+use std::sync::Arc;
+use verdict::Facts;
+use watch::Bell;
+
+/// What every attempt shares.
+pub(super) struct Workshop {
+    pub(super) environment: BaseEnvironment,
+    pub(super) isolation: Isolation,
+}
+
+/// Performs one command to its end.
+///
+/// The work is done on a thread of its own: it blocks in `poll`, and a pool that is shared could be exhausted by
+/// children that hang.
+pub(super) async fn perform(act: CommandAct, context: AttemptContext, workshop: Arc<Workshop>) -> Performed {
+    if context.cancel.is_cancelled() {
+        return cancelled_before_start();
+    }
+    let evidence = Arc::clone(&context.evidence);
+    let (cancel, change) = (context.cancel.clone(), context.change);
+    let bell = match Bell::new() {
+        Ok(bell) => Arc::new(bell),
+        Err(error) => return system("cannot make an event counter", &error).report(&*evidence),
+    };
+    let (report, mut reported) = tokio::sync::oneshot::channel();
+    let heard = Arc::clone(&bell);
+    let thread = std::thread::Builder::new().name("attempt".to_owned()).spawn(move || {
+        // Nobody listens any more when the runtime is gone; the attempt is over all the same.
+        drop(report.send(attempt(&act, context, &workshop, &heard)));
+    });
+    if let Err(error) = thread {
+        return system("cannot start a thread", &error).report(&*evidence);
+    }
+    let ended = tokio::select! {
+        biased;
+        ended = &mut reported => ended,
+        () = cancel.cancelled() => {
+            bell.ring();
+            reported.await
+        }
+    };
+    ended.unwrap_or_else(|_| {
+        let lost = Refusal::new(ErrorClass::System, "the thread that watched the program is gone");
+        let outcome = if change { Outcome::Unknown } else { Outcome::Failed };
+        Performed { outcome, ..lost.report(&*evidence) }
+    })
+}
+
+/// One attempt, on its own thread.
+fn attempt(act: &CommandAct, context: AttemptContext, workshop: &Workshop, bell: &Bell) -> Performed {
+    let evidence = Arc::clone(&context.evidence);
+    let facts = Facts::new(act, &context);
+    let ended = command::Prepared::new(act, &context.marker, workshop)
+        .and_then(|prepared| watch::Watch::start(prepared, context, workshop))
+        .map(|watch| watch.follow(bell));
+    match ended {
+        Ok(ended) => facts.judge(ended, &*evidence),
+        Err(refusal) => refusal.report(&*evidence),
+    }
+}
+
+fn system(what: &str, error: &std::io::Error) -> Refusal {
+    Refusal::new(ErrorClass::System, format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

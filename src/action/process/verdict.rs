@@ -1,0 +1,158 @@
+//! From what was seen of a child to what is reported.
+
+use super::lines::Lines;
+use super::output::Collected;
+use super::watch::{Ended, Stop, signal_of};
+use crate::action::outcome::{one_line, span, unobtained};
+use crate::engine::{AttemptContext, Evidence, Performed};
+use crate::event::{ErrorClass, Outcome};
+use crate::expr::{Value, from_json};
+use crate::plan::CommandAct;
+use indexmap::IndexMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is needed of the act and its context to judge the end.
+pub(super) struct Facts {
+    name: String,
+    ok: Vec<i32>,
+    change: bool,
+    timeout: Duration,
+    grace: Duration,
+}
+
+/// An outcome with its reason.
+struct Judged {
+    outcome: Outcome,
+    error: Option<ErrorClass>,
+    message: Option<String>,
+}
+
+impl Facts {
+    pub(super) fn new(act: &CommandAct, context: &AttemptContext) -> Self {
+        let name = match (&act.script, act.argv.first()) {
+            (Some(_), _) => "the script".to_owned(),
+            (None, Some(name)) => format!("`{name}`"),
+            (None, None) => "the program".to_owned(),
+        };
+        Self { name, ok: act.ok.clone(), change: context.change, timeout: context.timeout, grace: context.grace }
+    }
+
+    /// The report.
+    pub(super) fn judge(&self, ended: Ended, evidence: &dyn Evidence) -> Performed {
+        if let Some(refusal) = ended.refusal {
+            return refusal.report(evidence);
+        }
+        let Judged { outcome, error, message } = self.outcome(&ended);
+        let exit = ended.status.and_then(|status| status.code());
+        let Ended { stdout, stderr, left, took, .. } = ended;
+        let troubles: Vec<String> = [&stdout, &stderr]
+            .into_iter()
+            .filter_map(|stream| stream.trouble.as_ref())
+            .map(|trouble| format!("its output was not kept: {trouble}"))
+            .collect();
+        let message: Vec<String> = message.into_iter().chain(troubles).collect();
+        let message = (!message.is_empty()).then(|| one_line(&evidence.mask(&message.join("; "))));
+        let references = [&stdout, &stderr].into_iter().filter_map(|stream| stream.evidence.clone()).collect();
+        Performed { outcome, error, message, fields: fields(exit, stdout, stderr, took), evidence: references, left }
+    }
+
+    fn outcome(&self, ended: &Ended) -> Judged {
+        let name = &self.name;
+        let unclear = |read: Outcome| if self.change { Outcome::Unknown } else { read };
+        let told = |outcome, error, message| Judged { outcome, error: Some(error), message: Some(message) };
+        match (ended.stop, ended.status) {
+            (Some(Stop::TimedOut), _) => {
+                let message = format!("{name} was ended because it took longer than {}", span(self.timeout));
+                told(unclear(Outcome::TimedOut), ErrorClass::Timeout, message)
+            }
+            (Some(Stop::Cancelled), _) => {
+                told(unclear(Outcome::Cancelled), ErrorClass::Cancelled, format!("{name} was stopped"))
+            }
+            (None, None) => {
+                let message = format!("the end of {name} was not seen within {}", span(self.grace));
+                told(unclear(Outcome::Failed), ErrorClass::System, message)
+            }
+            (None, Some(status)) => match (status.code(), signal_of(status)) {
+                (Some(code), _) if self.ok.contains(&code) => {
+                    Judged { outcome: Outcome::Succeeded, error: None, message: None }
+                }
+                (Some(code), _) => {
+                    let message = format!("{name} ended with exit code {code}{}", last_words(&ended.stderr));
+                    told(Outcome::Failed, ErrorClass::Exit(code), message)
+                }
+                (None, signal) => {
+                    let signal = signal.unwrap_or_default();
+                    let message = format!("{name} was ended by {}{}", signal_name(signal), last_words(&ended.stderr));
+                    told(unclear(Outcome::Failed), ErrorClass::Signal(signal), message)
+                }
+            },
+        }
+    }
+}
+
+/// The last line of a stream that says something, to be put behind a message.
+fn last_words(stream: &Collected) -> String {
+    let text = String::from_utf8_lossy(&stream.tail);
+    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    line.map(|line| format!(": {line}")).unwrap_or_default()
+}
+
+fn signal_name(number: i32) -> String {
+    let name = match number {
+        1 => "HUP",
+        2 => "INT",
+        3 => "QUIT",
+        4 => "ILL",
+        6 => "ABRT",
+        7 => "BUS",
+        8 => "FPE",
+        9 => "KILL",
+        11 => "SEGV",
+        13 => "PIPE",
+        14 => "ALRM",
+        15 => "TERM",
+        24 => "XCPU",
+        25 => "XFSZ",
+        31 => "SYS",
+        _ => return format!("signal {number}"),
+    };
+    format!("signal {number} ({name})")
+}
+
+fn fields(exit: Option<i32>, stdout: Collected, stderr: Collected, took: Duration) -> IndexMap<String, Value> {
+    let stdout: Result<Arc<str>, String> = stdout.text.map(text);
+    let stderr: Result<Arc<str>, String> = stderr.text.map(text);
+    let of = |field: &Result<Arc<str>, String>, make: &dyn Fn(&Arc<str>) -> Value| match field {
+        Ok(text) => make(text),
+        Err(reason) => unobtained(reason.clone()),
+    };
+    let exit = exit.map_or_else(|| unobtained("it did not end by itself"), Value::from);
+    let whole = |text: &Arc<str>| Value::from(Arc::clone(text));
+    IndexMap::from_iter([
+        ("exit".to_owned(), exit),
+        ("lines".to_owned(), of(&stdout, &|text| Value::from_object(Lines::new(Arc::clone(text))))),
+        ("json".to_owned(), of(&stdout, &|text| json(text))),
+        ("stdout".to_owned(), of(&stdout, &whole)),
+        ("stderr".to_owned(), of(&stderr, &whole)),
+        ("elapsed".to_owned(), Value::from(took.as_secs_f64())),
+    ])
+}
+
+fn text(bytes: Vec<u8>) -> Arc<str> {
+    match String::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into(),
+    }
+}
+
+/// The output as JSON, at most 128 levels deep.
+fn json(text: &str) -> Value {
+    if text.trim().is_empty() {
+        return unobtained("the output is empty, not JSON");
+    }
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(json) => from_json(&json),
+        Err(error) => unobtained(format!("the output is not JSON: {error}")),
+    }
+}

@@ -1,0 +1,476 @@
+//! The command line as declared: commands, options and their help.
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Runbooks as code: checked, planned, gated, recorded.
+#[derive(Debug, Parser)]
+#[command(
+    name = "runwright",
+    version,
+    about = "Runbooks as code: checked, planned, gated, recorded.",
+    after_help = "\
+Examples:
+  runwright check                                  every runbook of the library around here
+  runwright plan disk-filling                      what would be done; nothing is touched
+  runwright probe disk-filling -i path=/var        reads only
+  runwright run quarantine-overflow --env prod     do it, with a gate before every change
+  runwright show 20261121-0114-k3f9                what happened, from the record
+
+A library is a folder with a runwright.yaml, found upward from here. `runwright help COMMAND` tells more.",
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Folder of the records [default: $XDG_STATE_HOME/runwright]
+    #[arg(long, global = true, value_name = "DIR", env = "RUNWRIGHT_STORE", hide_env_values = true)]
+    pub store: Option<PathBuf>,
+    /// Use the store even if it is on a network file system, where locks may not hold
+    #[arg(long, global = true)]
+    pub store_unsafe: bool,
+    /// Folder of the runbooks, with its runwright.yaml [default: found upward from here]
+    #[arg(long, global = true, value_name = "DIR", env = "RUNWRIGHT_LIBRARY", hide_env_values = true)]
+    pub library: Option<PathBuf>,
+    /// Colour on the terminal; NO_COLOR and CLICOLOR are heard
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: Color,
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless the environment says no.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a runbook: reads freely, asks before every change, records everything
+    #[command(after_help = "\
+Examples:
+  runwright run quarantine-overflow --env prod
+  runwright run ./fix.yaml -i url=http://10.0.3.7:18180 -i admin=@/run/secrets/admin
+  runwright run disk-filling --yes=low              changes of low risk are not asked for
+  runwright run disk-filling --dry-run              the same as `runwright plan`
+
+Without a terminal a run parks at the first gate (exit code 5) and waits in the store: `runwright approve`.")]
+    Run(RunArguments),
+    /// Show what a run would do, touching nothing: no process, no connection
+    #[command(after_help = "\
+Examples:
+  runwright plan quarantine-overflow --env prod
+  runwright plan quarantine-overflow --out plan.json      then: runwright run ... --plan plan.json")]
+    Plan(PlanArguments),
+    /// Perform the reads of a runbook and nothing else
+    #[command(after_help = "\
+Examples:
+  runwright probe quarantine-overflow --env prod")]
+    Probe(ProbeArguments),
+    /// Check runbooks: every problem at once, with its place and its mending
+    #[command(after_help = "\
+Examples:
+  runwright check                          the whole library
+  runwright check runbooks/a.yaml b        a file, and a runbook by its id
+  runwright check --format sarif > out     for code scanning
+  runwright check a.yaml --graph=mermaid   the order of its steps as a drawing")]
+    Check(CheckArguments),
+    /// Write a commented starter runbook
+    New(NewArguments),
+    /// List the runs in the store, or the runbooks of the library
+    List(ListArguments),
+    /// Show a run from its record
+    Show(ShowArguments),
+    /// Prove that records are whole and unchanged
+    #[command(after_help = "\
+Examples:
+  runwright verify 20261121-0114-k3f9
+  runwright verify --all
+  runwright verify 20261121-0114-k3f9 --against 4be1...90aa    a head kept elsewhere proves the end too")]
+    Verify(VerifyArguments),
+    /// Answer a gate of a parked or running run
+    #[command(after_help = "\
+Examples:
+  runwright approve 20261121-0114-k3f9 ban_agent
+  runwright approve 20261121-0114-k3f9 ban_agent --deny --reason 'wrong cluster'
+  runwright approve 20261121-0114-k3f9 ban_agent --digest 9c41e7     without a terminal
+
+The card is shown first; the answer is for exactly what it shows.")]
+    Approve(ApproveArguments),
+    /// Answer a question or a decision of a parked or running run
+    #[command(after_help = "\
+Examples:
+  runwright answer 20261121-0114-k3f9 who name=ana ticket=OPS-7
+  runwright answer 20261121-0114-k3f9 cause --choose flooding --reason 'seen in the graph'")]
+    Answer(AnswerArguments),
+    /// Print the JSON Schema for editors
+    Schema(SchemaArguments),
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  runwright completions bash > /etc/bash_completion.d/runwright
+  runwright completions zsh > \"${fpath[1]}/_runwright\"")]
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write all of them into a folder
+    Man(ManArguments),
+}
+
+/// Which runbook, with what.
+#[derive(Clone, Debug, Args)]
+pub struct RunbookArguments {
+    /// The runbook: its id in the library, or a file (with a `/` or ending in .yaml)
+    pub runbook: String,
+    /// A value for an input; @FILE takes the content of a file, @@ a text that starts with @
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub inputs: Vec<(String, String)>,
+    /// A label of the alert that started this, for inputs that are taken `from: {label: ..}`
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub labels: Vec<(String, String)>,
+    /// The environment, out of runwright.yaml
+    #[arg(short, long = "env", value_name = "NAME", help_heading = "Values")]
+    pub environment: Option<String>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Which runbook, with what.
+    #[command(flatten)]
+    pub runbook: RunbookArguments,
+    /// Change nothing: `plan` touches nothing at all, `probe` performs the reads
+    #[arg(long, value_name = "LEVEL", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "plan", help_heading = "How")]
+    pub dry_run: Option<DryRun>,
+    /// Answer confirmations up to this risk with yes; never a typed gate, a question, or a gate that moved
+    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
+    pub yes: Option<Yes>,
+    /// Answers to questions and decisions, as YAML
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub answers: Option<PathBuf>,
+    /// How many reads at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "How")]
+    pub jobs: u16,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
+    pub as_name: Option<String>,
+    /// Park when a gate has waited this long
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
+    pub park_after: Option<std::time::Duration>,
+    /// Go by this saved plan; refuse if anything differs
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "How")]
+    pub plan: Option<PathBuf>,
+}
+
+/// How much a dry run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// Nothing is touched.
+    Plan,
+    /// Reads only.
+    Probe,
+}
+
+/// Up to which risk `--yes` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Yes {
+    /// Low risk.
+    Low,
+    /// Low and medium risk.
+    Medium,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// Which runbook, with what.
+    #[command(flatten)]
+    pub runbook: RunbookArguments,
+    /// Save the plan, for `run --plan`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The form of the plan
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+}
+
+/// A text for people, or JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// `probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArguments {
+    /// Which runbook, with what.
+    #[command(flatten)]
+    pub runbook: RunbookArguments,
+    /// How many reads at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Files, folders or ids [default: the whole library]
+    #[arg(value_name = "RUNBOOK")]
+    pub runbooks: Vec<String>,
+    /// The form of the problems
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ProblemFormat,
+    /// Draw the order of the steps
+    #[arg(long, value_name = "FORM", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub graph: Option<GraphForm>,
+    /// Warnings count as errors
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// The form of problems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProblemFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// GitHub workflow commands.
+    Github,
+}
+
+/// The form of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphForm {
+    /// For people.
+    Text,
+    /// A Mermaid flowchart.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+}
+
+/// `new`.
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// The id of the new runbook, perhaps with a folder before it: host/disk-slow
+    pub name: String,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// List the runbooks instead of the runs
+    #[arg(long)]
+    pub runbooks: bool,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// The form
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ShowFormat,
+}
+
+/// The form of a shown run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ShowFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// For a ticket.
+    Markdown,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+#[group(id = "which", required = true, multiple = false, args = ["run", "all"])]
+pub struct VerifyArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: Option<String>,
+    /// Every run, and the ledger
+    #[arg(long)]
+    pub all: bool,
+    /// The head of the record as it was noted elsewhere
+    #[arg(long, value_name = "HEAD", conflicts_with = "all")]
+    pub against: Option<String>,
+}
+
+/// `approve`.
+#[derive(Debug, Args)]
+pub struct ApproveArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// The step whose gate waits
+    pub step: String,
+    /// Say no: the step and what depends on it are not performed
+    #[arg(long, conflicts_with = "skip")]
+    pub deny: bool,
+    /// Leave the step out and go on
+    #[arg(long, requires = "reason")]
+    pub skip: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// The start of the digest on the card (6 characters at least): needed where there is no terminal
+    #[arg(long, value_name = "HEX", value_parser = digest)]
+    pub digest: Option<String>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `answer`.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["values", "choose"])]
+pub struct AnswerArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// The step that asks
+    pub step: String,
+    /// Answers
+    #[arg(value_name = "NAME=VALUE", value_parser = pair)]
+    pub values: Vec<(String, String)>,
+    /// The option to take, for a decision
+    #[arg(long, value_name = "OPTION")]
+    pub choose: Option<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Of which file
+    #[arg(value_enum, default_value_t)]
+    pub of: SchemaOf,
+}
+
+/// A file with a schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// A runbook.
+    #[default]
+    Runbook,
+    /// runwright.yaml.
+    Library,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct ManArguments {
+    /// Where to write the page of every command
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+/// Commands by what they are for: the overview of `--help`.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Do", &["run", "plan", "probe"]),
+    ("Write", &["check", "new", "schema"]),
+    ("Look", &["list", "show", "verify"]),
+    ("Decide", &["approve", "answer"]),
+];
+
+/// The declaration, with the commands of the overview in groups.
+#[must_use]
+pub fn command() -> clap::Command {
+    let command = Arguments::command();
+    let overview = overview(&command);
+    command.help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}{{options}}{{after-help}}\n"))
+}
+
+fn overview(command: &clap::Command) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let line = |text: &mut String, name: &str| {
+        let about = command.find_subcommand(name).and_then(|found| found.get_about()).map(ToString::to_string);
+        // Writing to a String cannot fail.
+        drop(writeln!(text, "  {name:<12} {}", about.unwrap_or_default()));
+    };
+    for (title, names) in GROUPS {
+        drop(writeln!(text, "{title}:"));
+        names.iter().for_each(|name| line(&mut text, name));
+        text.push('\n');
+    }
+    text.push_str("More:\n");
+    let grouped = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
+    command.get_subcommands().map(clap::Command::get_name).filter(|name| !grouped(name)).for_each(|name| {
+        line(&mut text, name);
+    });
+    text.push_str("\nGlobal options:\n");
+    text
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// What clap says: also for `--help` and `--version`, which are no mistakes.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// `NAME=VALUE`; the value may hold more `=`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    crate::runbook::parse_duration(text).ok_or_else(|| "write it like 90s, 10m or 1h 30m".to_owned())
+}
+
+fn digest(text: &str) -> Result<String, String> {
+    let fits = (6..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if fits { Ok(text.to_ascii_lowercase()) } else { Err("write 6 to 64 of the card's hex digits".to_owned()) }
+}

@@ -1,0 +1,57 @@
+//! What every command shares: the streams, the folders, the library, the environment variables.
+
+use super::arguments::Global;
+use super::console::Console;
+use super::failure::CommandError;
+use crate::library::Library;
+use etcetera::BaseStrategy as _;
+use std::path::{Path, PathBuf};
+
+/// One call of the program.
+pub(super) struct Session {
+    pub(super) console: Console,
+    pub(super) global: Global,
+    folder: PathBuf,
+    home: Option<PathBuf>,
+}
+
+impl Session {
+    pub(super) fn new(global: Global, console: Console) -> Self {
+        // A working folder that was deleted: everything that needs one then says what cannot be read.
+        let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let home = etcetera::home_dir().ok().filter(|home| home.is_absolute());
+        Self { console, global, folder, home }
+    }
+
+    /// The working folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The library: named, or found upward; nothing when there is none.
+    pub(super) fn library(&self) -> Result<Option<Library>, CommandError> {
+        Ok(match &self.global.library {
+            Some(folder) => Some(Library::open(folder)?),
+            None => Library::find(&self.folder, self.home.as_deref())?,
+        })
+    }
+
+    /// Where the records are.
+    pub(super) fn store_folder(&self) -> Result<PathBuf, CommandError> {
+        if let Some(folder) = &self.global.store {
+            return Ok(self.folder.join(folder));
+        }
+        let state = etcetera::base_strategy::Xdg::new().ok().and_then(|folders| folders.state_dir());
+        match state {
+            Some(folder) => Ok(folder.join("runwright")),
+            None => Err(CommandError::usage("there is no home folder to keep records in", "name one with --store DIR")),
+        }
+    }
+
+    /// A path as messages show it: relative to the working folder when it is below.
+    pub(super) fn shown(&self, path: &Path) -> String {
+        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
+        let relative = path.strip_prefix(&self.folder).or_else(|_| path.strip_prefix(folder));
+        relative.unwrap_or(path).display().to_string()
+    }
+}

@@ -1,0 +1,325 @@
+//! One attempt at one act, and what its result says.
+
+use super::message::{Halt, Message, Permit};
+use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
+use super::run::Acts;
+use super::store_value::{store, store_field};
+use crate::event::{CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
+use crate::expr::{Expr, Scope, Used, Value, Verdict, unknown_of};
+use crate::graph::{NodeId, StepGraph};
+use crate::plan::{Act, GatePolicy, Resolver, StepScope, Values, view};
+use crate::runbook::{CaptureRule, DurationSpec};
+use crate::source::Sp;
+use indexmap::IndexMap;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long an attempt may take when the author does not say.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What every task of a run shares.
+pub(super) struct Shared {
+    pub(super) run: String,
+    pub(super) graph: Arc<StepGraph>,
+    pub(super) values: Values,
+    pub(super) resolver: Resolver,
+    pub(super) performer: Arc<dyn Performer>,
+    pub(super) evidence: Arc<dyn Evidence>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) acts: Acts,
+    pub(super) policy: GatePolicy,
+    pub(super) environment: Option<String>,
+    pub(super) host: String,
+    pub(super) grace: Duration,
+    pub(super) live: Option<mpsc::Sender<Chunk>>,
+    /// Targets whose identity was proven in this run.
+    pub(super) proven: Mutex<HashSet<String>>,
+    pub(super) answers: super::run::Answers,
+}
+
+/// One step's task.
+pub(super) struct Task {
+    pub(super) shared: Arc<Shared>,
+    pub(super) node: NodeId,
+    pub(super) bus: mpsc::UnboundedSender<Message>,
+    pub(super) cancel: Cancel,
+}
+
+/// The run is over for this task: it ends without another word.
+pub(super) struct Gone;
+
+/// One attempt's result.
+pub(super) struct Attempted {
+    pub(super) performed: Performed,
+    pub(super) tolerated: bool,
+}
+
+impl Task {
+    pub(super) fn id(&self) -> &str {
+        &self.shared.graph.node(self.node).id
+    }
+
+    pub(super) fn scope(&self) -> StepScope {
+        self.shared.values.scope(self.shared.clock.now())
+    }
+
+    /// Puts an event on record without waiting for the disk.
+    pub(super) fn note(&self, path: &str, attempt: Option<u32>, event: Event) {
+        let message = Message::Record { node: self.node, path: path.to_owned(), attempt, event, durable: None };
+        // The dispatcher outlives its tasks; when it is gone the run is over and nobody is left to tell.
+        self.bus.send(message).ok();
+    }
+
+    /// Puts an event on record and waits until it is on disk.
+    pub(super) async fn record(&self, path: &str, attempt: Option<u32>, event: Event) -> Result<(), Gone> {
+        let (durable, on_disk) = oneshot::channel();
+        let message =
+            Message::Record { node: self.node, path: path.to_owned(), attempt, event, durable: Some(durable) };
+        self.bus.send(message).map_err(|_| Gone)?;
+        on_disk.await.map_err(|_| Gone)
+    }
+
+    pub(super) async fn permit(&self, change: bool) -> Result<Permit, Halt> {
+        let (reply, answer) = oneshot::channel();
+        self.bus.send(Message::Permit { node: self.node, change, reply }).map_err(|_| Halt::Ending)?;
+        answer.await.unwrap_or(Err(Halt::Ending))
+    }
+
+    /// A duration with its value in, or the default.
+    pub(super) fn duration(
+        &self,
+        spec: Option<&DurationSpec>,
+        scope: &dyn Scope,
+        default: Duration,
+    ) -> Result<Duration, String> {
+        let Some(spec) = spec else { return Ok(default) };
+        match crate::plan::duration(spec, scope) {
+            Ok(Some(duration)) => Ok(duration),
+            Ok(None) => Err("the duration is unknown".to_owned()),
+            Err(refusal) => Err(refusal.message),
+        }
+    }
+
+    /// Sleeps, unless the step is stopped.
+    pub(super) async fn sleep(&self, duration: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => true,
+            () = self.cancel.cancelled() => false,
+        }
+    }
+
+    /// Performs one act: on record before the first effect, and after its end. The caller holds the permit.
+    pub(super) async fn attempt(
+        &self,
+        path: &str,
+        number: u32,
+        act: Act,
+        change: bool,
+        timeout: Duration,
+        tolerate: &[Sp<String>],
+    ) -> Result<Attempted, Gone> {
+        let view = view(&act);
+        self.record(path, Some(number), Event::AttemptStarted { act: Box::new(view.clone()), change }).await?;
+        let started = self.shared.clock.elapsed();
+        let performed = if let Some(hole) = view.holes.first() {
+            let message = format!("`{}` is unknown: {}", hole.label, hole.text);
+            refused(ErrorClass::BadValue, message)
+        } else {
+            self.perform(path, number, act, change, timeout).await
+        };
+        let took = self.shared.clock.elapsed().saturating_sub(started);
+        let event = Event::AttemptEnded {
+            outcome: performed.outcome,
+            error: performed.error.clone(),
+            message: performed.message.clone(),
+            fields: performed.fields.iter().map(|(name, value)| (name.clone(), store_field(value))).collect(),
+            evidence: performed.evidence.clone(),
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            left: performed.left.clone(),
+        };
+        self.note(path, Some(number), event);
+        let tolerated = performed.error.as_ref().is_some_and(|error| tolerates(tolerate, error));
+        Ok(Attempted { performed, tolerated })
+    }
+
+    async fn perform(&self, path: &str, number: u32, act: Act, change: bool, timeout: Duration) -> Performed {
+        let (started, pid) = oneshot::channel();
+        let context = AttemptContext {
+            step: StepPath(path.to_owned()),
+            marker: format!("{}/{path}/{number}", self.shared.run),
+            change,
+            timeout,
+            grace: self.shared.grace,
+            cancel: self.cancel.clone(),
+            evidence: self.shared.evidence.clone(),
+            live: self.shared.live.clone(),
+            started: Some(started),
+        };
+        let performing = self.shared.performer.perform(act, context);
+        tokio::pin!(performing);
+        // The pid is worth a line only if the process is still there by the time it is known.
+        tokio::select! {
+            biased;
+            performed = &mut performing => return performed,
+            pid = pid => if let Ok(pid) = pid {
+                self.note(path, Some(number), Event::ProcessStarted { pid });
+            },
+        }
+        performing.await
+    }
+
+    /// Proves what a target is. Before each change it is proven again.
+    pub(super) async fn prove(&self, target: &str, again: bool, scope: &StepScope) -> Result<Option<String>, ProofFailed> {
+        let runbook = self.shared.graph.runbook().clone();
+        let Some(identity) = runbook.targets.get(target).and_then(|target| target.identity.clone()) else {
+            return Ok(None);
+        };
+        let known = || self.shared.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(target);
+        if !again && known() {
+            return Ok(None);
+        }
+        let refusal = |message: String| ProofFailed::Unproven(format!("the identity of `{target}` is not proven: {message}"));
+        let http = self
+            .shared
+            .resolver
+            .identity(target, &identity, scope)
+            .map_err(|error| refusal(error.message))?;
+        let address = http.target.base.to_string();
+        let performed = self.perform(&format!("identity:{target}"), 1, Act::Http(http), false, Duration::from_secs(15)).await;
+        if performed.outcome != Outcome::Succeeded {
+            return Err(refusal(performed.message.unwrap_or_else(|| "no answer".to_owned())));
+        }
+        let mut inner = scope.clone();
+        inner.extend(performed.fields);
+        let name = identity.read.eval(&inner).map_err(|error| refusal(error.message))?;
+        if let Some(unknown) = unknown_of(&name) {
+            return Err(refusal(unknown.reason.clone()));
+        }
+        let name = name.to_string();
+        let mut used = Vec::new();
+        match identity.expect.verdict(&inner, &mut used) {
+            Ok(Verdict::Holds) => {}
+            Ok(Verdict::DoesNotHold) => {
+                let expected = identity.expect.text().trim().to_owned();
+                let event = Event::TargetRefused { target: target.to_owned(), address, expected, found: name.clone() };
+                self.record(self.id(), None, event).await.ok();
+                self.bus.send(Message::Refused { target: target.to_owned() }).ok();
+                return Err(ProofFailed::Refused(format!("`{target}` is {name}, and that is not the target of this run")));
+            }
+            Ok(Verdict::CannotTell) => {
+                let reason = used.iter().find_map(|used| unknown_of(&used.value)).map_or("it cannot be told", |u| &u.reason);
+                return Err(refusal(reason.to_owned()));
+            }
+            Err(error) => return Err(refusal(error.message)),
+        }
+        if self.shared.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned()) {
+            let event = Event::TargetProven { target: target.to_owned(), address, identity: Some(name.clone()) };
+            self.note(self.id(), None, event);
+        }
+        Ok(Some(name))
+    }
+}
+
+/// Why a target's identity is not proven.
+pub(super) enum ProofFailed {
+    /// It could not be asked.
+    Unproven(String),
+    /// It is another one.
+    Refused(String),
+}
+
+impl ProofFailed {
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Unproven(reason) | Self::Refused(reason) => reason,
+        }
+    }
+}
+
+/// An attempt that sent nothing.
+pub(super) fn refused(error: ErrorClass, message: impl Into<String>) -> Performed {
+    Performed {
+        outcome: Outcome::Failed,
+        error: Some(error),
+        message: Some(message.into()),
+        fields: IndexMap::new(),
+        evidence: Vec::new(),
+        left: Vec::new(),
+    }
+}
+
+/// Whether an error class is a finding here. `exit` and `status` stand for every code.
+pub(super) fn tolerates(list: &[Sp<String>], error: &ErrorClass) -> bool {
+    let name = error.to_string();
+    let family = match error {
+        ErrorClass::Exit(_) => "exit",
+        ErrorClass::Status(_) => "status",
+        ErrorClass::Signal(_) => "signal",
+        _ => name.as_str(),
+    };
+    list.iter().any(|entry| entry.value == name || entry.value == family)
+}
+
+/// The captures of a result, each seeing those before it.
+pub(super) fn captures(
+    rules: &IndexMap<Sp<String>, CaptureRule>,
+    scope: &mut StepScope,
+) -> Result<IndexMap<String, Value>, String> {
+    let mut found = IndexMap::new();
+    for (name, rule) in rules {
+        let value = rule.value.eval(scope).map_err(|error| format!("capture `{}`: {error}", name.value))?;
+        scope.extend([(name.value.clone(), value.clone())]);
+        found.insert(name.value.clone(), value);
+    }
+    Ok(found)
+}
+
+/// Values that an evaluation used, for the record.
+pub(super) fn used_views(used: &[Used]) -> Vec<UsedView> {
+    used.iter().map(|used| UsedView { name: used.path.clone(), value: store(&used.value) }).collect()
+}
+
+/// Evaluates every check; the verdict is nothing when there are none.
+pub(super) fn checks<'a>(
+    list: impl IntoIterator<Item = &'a Expr>,
+    scope: &dyn Scope,
+) -> (Option<StepVerdict>, Vec<CheckView>) {
+    let mut views = Vec::new();
+    let mut verdict = None;
+    for expr in list {
+        let mut used = Vec::new();
+        let (this, reason) = match expr.verdict(scope, &mut used) {
+            Ok(Verdict::Holds) => (StepVerdict::Holds, None),
+            Ok(Verdict::DoesNotHold) => (StepVerdict::DoesNotHold, None),
+            Ok(Verdict::CannotTell) => {
+                let unknown = used.iter().find_map(|used| unknown_of(&used.value)).map(|unknown| unknown.reason.clone());
+                let whole = expr.eval(scope).ok().and_then(|value| unknown_of(&value).map(|unknown| unknown.reason.clone()));
+                (StepVerdict::CannotTell, whole.or(unknown))
+            }
+            Err(error) => (StepVerdict::CannotTell, Some(error.message)),
+        };
+        verdict = Some(match (verdict, this) {
+            (Some(StepVerdict::DoesNotHold), _) | (_, StepVerdict::DoesNotHold) => StepVerdict::DoesNotHold,
+            (Some(StepVerdict::CannotTell), _) | (_, StepVerdict::CannotTell) => StepVerdict::CannotTell,
+            _ => StepVerdict::Holds,
+        });
+        let expression = expr.text().trim().to_owned();
+        views.push(CheckView { expression, verdict: this, used: used_views(&used), reason });
+    }
+    (verdict, views)
+}
+
+/// The evidence that an author wants on the screen.
+pub(super) fn shown(list: &[Expr], scope: &dyn Scope) -> Vec<UsedView> {
+    list.iter()
+        .map(|expr| {
+            let value = match expr.eval(scope) {
+                Ok(value) => store(&value),
+                Err(error) => crate::event::StoredValue::Unknown(error.message),
+            };
+            UsedView { name: expr.text().trim().to_owned(), value }
+        })
+        .collect()
+}

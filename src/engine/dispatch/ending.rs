@@ -1,0 +1,161 @@
+//! The end of a run: its result out of what happened (ruling 9).
+
+use super::super::port::StoreError;
+use super::super::result::{RunEnd, RunState};
+use super::super::run::Acts;
+use super::{Dispatcher, Early};
+use crate::event::{Event, Outcome, RunResult, StepVerdict};
+use crate::graph::Section;
+use crate::runbook::{End, Kind};
+
+/// What the validations of a run say together.
+#[derive(Default)]
+struct Proof {
+    /// Those that were meant to be performed.
+    all: u32,
+    holds: u32,
+    /// Whether one holds after the last change.
+    after_last_change: bool,
+    reasons: Vec<String>,
+}
+
+impl Dispatcher {
+    /// Leaves a run that has not ended.
+    pub(super) fn let_go(&mut self, state: RunState) -> Result<RunEnd, StoreError> {
+        match &state {
+            RunState::Parked(waiting) => self.log(Event::RunParked { waiting: waiting.clone() }),
+            RunState::Suspended(reason) => self.log(Event::RunSuspended { reason: reason.clone() }),
+            RunState::Ended(_) => {}
+        }
+        self.flush(true)?;
+        Ok(self.end(state))
+    }
+
+    /// Writes the closing event.
+    pub(super) fn close(&mut self) -> Result<RunEnd, StoreError> {
+        let proof = self.proof();
+        let (result, mut reasons) = self.result(&proof);
+        reasons.extend(proof.reasons.clone());
+        reasons.dedup();
+        let ran_to_end = !matches!(self.early, Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Escalated));
+        let event = Event::RunEnded {
+            result,
+            ran_to_end,
+            reasons,
+            holds: proof.holds,
+            validations: proof.all,
+            changes: self.tally.changes,
+            open_changes: Vec::new(),
+            waited_ms: u64::try_from(self.tally.waited.as_millis()).unwrap_or(u64::MAX),
+        };
+        self.log(event);
+        self.flush(true)?;
+        self.head = self.store.close()?;
+        Ok(self.end(RunState::Ended(result)))
+    }
+
+    fn end(&self, state: RunState) -> RunEnd {
+        let probe = self.shared.acts == Acts::Reads;
+        let does_not_hold = self.over.values().any(|over| over.verdict == Some(StepVerdict::DoesNotHold));
+        RunEnd {
+            run: self.run.clone(),
+            state,
+            target_refused: matches!(self.early, Some(Early::TargetRefused(_))),
+            probe_does_not_hold: probe && does_not_hold,
+            head: self.head.clone(),
+            signal: self.signal,
+        }
+    }
+
+    fn proof(&self) -> Proof {
+        let mut proof = Proof::default();
+        for (id, over) in &self.over {
+            let node = self.graph().node(*id);
+            if node.step.kind != Kind::Validate || node.section != Section::Body || over.not_meant {
+                continue;
+            }
+            proof.all += 1;
+            match over.verdict {
+                Some(StepVerdict::Holds) => {
+                    proof.holds += 1;
+                    proof.after_last_change |= over.turn > self.tally.last_change;
+                }
+                Some(StepVerdict::DoesNotHold) => proof.reasons.push(format!("`{}` does not hold", node.id)),
+                Some(StepVerdict::CannotTell) => proof.reasons.push(format!("`{}` cannot be told", node.id)),
+                None => proof.reasons.push(format!("`{}` was not performed", node.id)),
+            }
+        }
+        proof
+    }
+
+    fn result(&self, proof: &Proof) -> (RunResult, Vec<String>) {
+        match &self.early {
+            Some(Early::Aborted(reason)) => return (RunResult::Aborted, vec![format!("aborted: {reason}")]),
+            Some(Early::TargetRefused(target)) => {
+                return (RunResult::Failed, vec![format!("target `{target}` is not the one this run is for")]);
+            }
+            _ => {}
+        }
+        let failed = self.failed_changes();
+        if !failed.is_empty() && self.tally.escalation.is_none() {
+            return (RunResult::Failed, failed);
+        }
+        if let Some((to, text)) = &self.tally.escalation {
+            let to = to.as_ref().map_or_else(String::new, |to| format!(" to {to}"));
+            return (RunResult::Escalated, vec![format!("escalated{to}: {text}")]);
+        }
+        if let Some(declined) = &self.tally.declined {
+            return (RunResult::Declined, vec![format!("declined {declined}")]);
+        }
+        if let Some(undecided) = &self.tally.undecided {
+            return (RunResult::Undecided, vec![format!("not decided {undecided}")]);
+        }
+        self.goal(proof)
+    }
+
+    fn failed_changes(&self) -> Vec<String> {
+        let bad = self.over.iter().filter(|(id, over)| {
+            self.graph().node(**id).step.change.is_some() && over.failed && !over.handled
+        });
+        bad.map(|(id, over)| {
+            let word = if over.outcome == Outcome::Unknown { "has an unknown outcome" } else { "failed" };
+            format!("change `{}` {word}", self.graph().node(*id).id)
+        })
+        .collect()
+    }
+
+    fn goal(&self, proof: &Proof) -> (RunResult, Vec<String>) {
+        let all_hold = proof.holds == proof.all;
+        if let Some(Early::Option(end)) = &self.early {
+            return match end {
+                _ if !all_hold => (RunResult::NotResolved, Vec::new()),
+                End::Resolved => (RunResult::Resolved, Vec::new()),
+                End::NoAction => (RunResult::NoAction, Vec::new()),
+            };
+        }
+        let failed: Vec<_> = self
+            .over
+            .iter()
+            .filter(|(id, over)| {
+                let kind = self.graph().node(**id).step.kind;
+                over.failed && !over.handled && kind != Kind::Validate
+            })
+            .map(|(id, _)| format!("`{}` failed", self.graph().node(*id).id))
+            .collect();
+        if proof.all == 0 {
+            if self.tally.changes > 0 {
+                let reason = "something was changed, and nothing validates it".to_owned();
+                return (RunResult::NotResolved, vec![reason]);
+            }
+            let result = if failed.is_empty() { RunResult::Completed } else { RunResult::NotResolved };
+            return (result, failed);
+        }
+        if !all_hold {
+            return (RunResult::NotResolved, failed);
+        }
+        if !proof.after_last_change {
+            return (RunResult::NotResolved, vec!["nothing was validated after the last change".to_owned()]);
+        }
+        (RunResult::Resolved, Vec::new())
+    }
+}

@@ -1,0 +1,117 @@
+//! The dispatcher's side of prompts: which are open, who may answer, when nobody will.
+
+use super::super::port::{InboxDecision, Prompt, PromptId, StoreError};
+use super::super::result::RunState;
+use super::super::settle::Pending;
+use super::Dispatcher;
+use crate::graph::{NodeId, Section};
+use crate::runbook::Kind;
+
+impl Dispatcher {
+    pub(in super::super) fn new_prompt(&mut self) -> PromptId {
+        self.prompts += 1;
+        PromptId(self.prompts)
+    }
+
+    pub(in super::super) fn show(&mut self, prompt: Prompt) {
+        // The screen must show everything that came before the question.
+        if self.person.is_present() && !self.person_gone {
+            self.shown_before(prompt);
+        }
+    }
+
+    fn shown_before(&mut self, prompt: Prompt) {
+        // A failed write surfaces at the next flush, which every act waits for.
+        self.flush(false).ok();
+        self.person.ask(prompt);
+    }
+
+    pub(in super::super) fn withdraw(&mut self, id: PromptId, why: &str) {
+        self.person.withdraw(id, why);
+    }
+
+    pub(in super::super) fn add_pending(&mut self, pending: Pending) {
+        if self.tally.waiting_since.is_none() {
+            self.tally.waiting_since = Some(self.shared.clock.elapsed());
+        }
+        self.pending.push(pending);
+    }
+
+    pub(in super::super) fn take_pending(&mut self, id: PromptId) -> Option<Pending> {
+        let place = self.pending.iter().position(|pending| pending.id == id)?;
+        Some(self.remove_pending(place))
+    }
+
+    pub(in super::super) fn take_pending_of(&mut self, step: &str) -> Option<Pending> {
+        let place = self.pending.iter().position(|pending| self.path(pending.node).0 == step)?;
+        Some(self.remove_pending(place))
+    }
+
+    fn remove_pending(&mut self, place: usize) -> Pending {
+        let pending = self.pending.remove(place);
+        if self.pending.is_empty()
+            && let Some(since) = self.tally.waiting_since.take()
+        {
+            self.tally.waited += self.shared.clock.elapsed().saturating_sub(since);
+        }
+        pending
+    }
+
+    pub(in super::super) fn take_all_pending(&mut self) -> Vec<Pending> {
+        let mut all = Vec::new();
+        while !self.pending.is_empty() {
+            all.push(self.remove_pending(0));
+        }
+        all
+    }
+
+    pub(in super::super) fn pending(&self) -> &[Pending] {
+        &self.pending
+    }
+
+    pub(in super::super) fn title(&self, node: NodeId) -> String {
+        let template = &self.graph().node(node).step.title;
+        let scope = self.shared.values.scope(self.now());
+        let rendered = template.render(&scope, crate::expr::Place::Plain);
+        rendered.map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
+    }
+
+    pub(in super::super) fn take_inbox(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
+        self.inbox.take()
+    }
+
+    pub(in super::super) fn person_left(&mut self) {
+        self.person_gone = true;
+        self.park_if_alone();
+    }
+
+    pub(in super::super) fn somebody_may_answer(&self) -> bool {
+        let at_terminal = self.person.is_present() && !self.person_gone;
+        at_terminal || self.waited_here() < self.park_after
+    }
+
+    fn waited_here(&self) -> std::time::Duration {
+        let since = self.tally.waiting_since.map(|since| self.shared.clock.elapsed().saturating_sub(since));
+        since.unwrap_or_default()
+    }
+
+    /// Parks when everything that could go on waits for people, and nobody is here.
+    pub(in super::super) fn park_if_alone(&mut self) {
+        let all_wait = self.live == self.pending.len() + self.queue.len();
+        if !self.pending.is_empty() && all_wait && !self.somebody_may_answer() {
+            self.leave = Some(RunState::Parked(self.waiting()));
+        }
+    }
+
+    /// Diagnoses before a step that failed: evidence that its card must name as missing.
+    pub(in super::super) fn failed_reads_before(&self, node: NodeId) -> Vec<String> {
+        self.over
+            .range(..node)
+            .filter(|(id, over)| {
+                let step = self.graph().node(**id);
+                step.step.kind == Kind::Diagnose && step.section == Section::Body && over.failed
+            })
+            .map(|(id, _)| format!("`{}` failed: what it would have found is not known", self.graph().node(*id).id))
+            .collect()
+    }
+}

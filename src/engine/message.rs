@@ -1,0 +1,138 @@
+//! What tasks say to the dispatcher.
+
+use super::port::{Answer, PromptKind};
+use crate::event::{CheckView, ErrorClass, Event, GateRequirement, CardView, Outcome, StepVerdict, UsedView};
+use crate::expr::Value;
+use crate::graph::NodeId;
+use crate::runbook::Risk;
+use indexmap::IndexMap;
+use tokio::sync::oneshot;
+
+/// Why a task must not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// Changes are blocked: the reason.
+    Blocked(String),
+    /// The run is ending.
+    Ending,
+}
+
+/// Leave to perform: given back by dropping it.
+#[derive(Debug)]
+pub(super) struct Permit {
+    pub(super) _back: oneshot::Sender<()>,
+}
+
+/// What a task says.
+pub(super) enum Message {
+    /// Something for the record. With `durable`, the answer comes after it is on disk.
+    Record { node: NodeId, path: String, attempt: Option<u32>, event: Event, durable: Option<oneshot::Sender<()>> },
+    /// May I perform? Changes wait for the one write slot.
+    Permit { node: NodeId, change: bool, reply: oneshot::Sender<Result<Permit, Halt>> },
+    /// A gate.
+    Gate { node: NodeId, request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome> },
+    /// A question to a person.
+    Ask { node: NodeId, kind: PromptKind, reply: oneshot::Sender<Settled> },
+    /// The step is over.
+    Ended { node: NodeId, end: Box<StepEnd> },
+    /// A decision was made.
+    Chosen { node: NodeId, choice: Choice },
+    /// A target is not what it should be: the whole run stops.
+    Refused { target: String },
+}
+
+/// What a gate wants to know.
+pub(super) struct GateRequest {
+    pub(super) number: u32,
+    pub(super) digest: String,
+    pub(super) card: CardView,
+    /// Nothing: the environment's policy passes it.
+    pub(super) requirement: Option<GateRequirement>,
+    pub(super) risk: Risk,
+    pub(super) may_skip: bool,
+}
+
+/// How a gate came out.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum GateOutcome {
+    Approved,
+    Declined(Option<String>),
+    Skipped(String),
+    /// The run is ending or parked.
+    Ended,
+}
+
+/// How a question came out.
+pub(super) enum Settled {
+    /// Somebody answered; the second is who, for the record.
+    By(Answer, String),
+    /// Nobody is there, and something else is said to happen then (`otherwise`).
+    Nobody,
+    /// The run is ending or parked.
+    Ended,
+}
+
+/// What a decide came to.
+pub(super) enum Choice {
+    /// Options by place; the place after the last is `otherwise`.
+    Options(Vec<usize>),
+    /// Not decided because nothing is performed here (dry run).
+    NotPerformed(String),
+    /// Could not be decided: an expression failed, or a person said no.
+    Failed(String),
+}
+
+/// The end of a step that acts.
+#[derive(Clone, Debug)]
+pub(super) struct StepEnd {
+    pub(super) outcome: Outcome,
+    pub(super) verdict: Option<StepVerdict>,
+    pub(super) error: Option<ErrorClass>,
+    pub(super) reason: Option<String>,
+    /// Result fields and captures, as later steps see them.
+    pub(super) values: IndexMap<String, Value>,
+    /// Only the captures, for the record.
+    pub(super) captures: IndexMap<String, Value>,
+    pub(super) checks: Vec<CheckView>,
+    pub(super) shown: Vec<UsedView>,
+    pub(super) attempts: u32,
+    /// Whether a change was really attempted.
+    pub(super) changed: bool,
+    /// Whether the operator left it out.
+    pub(super) deviation: bool,
+    /// Ends the run as escalated: to whom, and what is said.
+    pub(super) escalate: Option<(Option<String>, String)>,
+}
+
+impl StepEnd {
+    pub(super) fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            verdict: None,
+            error: None,
+            reason: None,
+            values: IndexMap::new(),
+            captures: IndexMap::new(),
+            checks: Vec::new(),
+            shown: Vec::new(),
+            attempts: 0,
+            changed: false,
+            deviation: false,
+            escalate: None,
+        }
+    }
+
+    pub(super) fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..Self::new(outcome) }
+    }
+
+    pub(super) fn failed(error: ErrorClass, reason: impl Into<String>) -> Self {
+        Self { error: Some(error), ..Self::because(Outcome::Failed, reason) }
+    }
+
+    /// Whether `on_failure` answers it: failed, does not hold, cannot tell alike (ruling 30).
+    pub(super) fn is_failure(&self) -> bool {
+        let ended_badly = matches!(self.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Unknown);
+        ended_badly || matches!(self.verdict, Some(StepVerdict::DoesNotHold | StepVerdict::CannotTell))
+    }
+}

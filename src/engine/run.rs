@@ -1,0 +1,96 @@
+//! The entry: a run from its first event to its last.
+
+use super::dispatch::Dispatcher;
+use super::port::{Answer, Chunk, Clock, Inbox, Performer, Person, PromptId, RunStore, StoreError};
+use super::result::RunEnd;
+use crate::event::{Event, Operator, RunId};
+use crate::graph::StepGraph;
+use crate::plan::{GatePolicy, Resolver, Values};
+use crate::runbook::Risk;
+use indexmap::IndexMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What is performed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acts {
+    /// Everything.
+    All,
+    /// Reads and nothing else: a probe.
+    Reads,
+}
+
+/// Answers given beforehand, by step: `step: option`, `step: {question: value}`, `step: done`.
+pub type Answers = IndexMap<String, serde_json::Value>;
+
+/// Everything a run is started with.
+pub struct Setup {
+    /// The run.
+    pub run: RunId,
+    /// The checked runbook.
+    pub graph: Arc<StepGraph>,
+    /// The values known before the first step.
+    pub values: Values,
+    /// Resolves acts.
+    pub resolver: Resolver,
+    /// The first event.
+    pub started: Event,
+    /// What is performed.
+    pub acts: Acts,
+    /// The gates of the environment.
+    pub policy: GatePolicy,
+    /// The environment's name.
+    pub environment: Option<String>,
+    /// The highest risk whose confirmations `--yes` answers.
+    pub yes: Option<Risk>,
+    /// Answers given beforehand.
+    pub answers: Answers,
+    /// How many reads run at once.
+    pub jobs: usize,
+    /// How long the run stays when it waits for people and nobody is at its terminal.
+    pub park_after: Duration,
+    /// Who runs it.
+    pub operator: Operator,
+    /// The name of this machine: what a typed gate wants for local acts.
+    pub host: String,
+    /// Between TERM and KILL.
+    pub grace: Duration,
+}
+
+/// A signal to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// End in order; the number for the exit code. A second one leaves at once.
+    Stop(i32),
+}
+
+/// The outside.
+pub struct Ports {
+    /// The hands.
+    pub performer: Arc<dyn Performer>,
+    /// The person at the terminal.
+    pub person: Box<dyn Person>,
+    /// That person's answers.
+    pub answers: mpsc::Receiver<(PromptId, Answer)>,
+    /// The record.
+    pub store: Box<dyn RunStore>,
+    /// Decisions of others.
+    pub inbox: Box<dyn Inbox>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Signals.
+    pub signals: mpsc::Receiver<Signal>,
+    /// Sees every record as it is kept.
+    pub observer: Box<dyn FnMut(&crate::event::Record) + Send>,
+    /// Hears of output as it comes.
+    pub live: Option<mpsc::Sender<Chunk>>,
+}
+
+/// Performs a run. Must be called inside a tokio `LocalSet` or runtime that can spawn tasks.
+///
+/// # Errors
+/// The record cannot be written: nothing more was started after that.
+pub async fn run(setup: Setup, ports: Ports) -> Result<RunEnd, StoreError> {
+    Dispatcher::new(setup, ports).run().await
+}

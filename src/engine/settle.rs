@@ -1,0 +1,298 @@
+//! Prompts and gates: the one place where a gate is settled, whatever the door.
+
+use super::dispatch::Dispatcher;
+use super::message::{GateOutcome, GateRequest, Settled};
+use super::port::{Answer, InboxDecision, Prompt, PromptId, PromptKind, StoreError};
+use crate::event::{Actor, AnswerKind, Door, Event, GateAnswer, GateRequirement, Operator, StepPath, Waiting};
+use crate::graph::NodeId;
+use crate::runbook::{Risk, StepBody};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
+
+/// How long an approval is good for.
+const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long a decision left in the inbox is good for: nobody may have been there to use it.
+const INBOX_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// An open prompt.
+pub(super) struct Pending {
+    pub(super) id: PromptId,
+    pub(super) node: NodeId,
+    pub(super) title: String,
+    pub(super) what: Wanted,
+}
+
+/// What an open prompt waits for.
+pub(super) enum Wanted {
+    Gate { request: Box<GateRequest>, reply: Option<oneshot::Sender<GateOutcome>> },
+    Ask { kind: PromptKind, reply: Option<oneshot::Sender<Settled>> },
+}
+
+impl Pending {
+    fn waiting(&self, path: &str) -> Waiting {
+        let (what, text, digest) = match &self.what {
+            Wanted::Gate { request, .. } => ("gate", request.card.act.text.clone(), Some(request.digest.clone())),
+            Wanted::Ask { kind, .. } => match kind {
+                PromptKind::Gate { .. } => ("gate", String::new(), None),
+                PromptKind::Decide { reason, .. } => ("decide", reason.clone(), None),
+                PromptKind::When { expression, reason } => ("when", format!("{expression}: {reason}"), None),
+                PromptKind::Ask { questions } => {
+                    let texts: Vec<_> = questions.iter().map(|question| question.text.clone()).collect();
+                    ("ask", texts.join(" / "), None)
+                }
+                PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
+            },
+        };
+        let text = if text.is_empty() { self.title.clone() } else { text };
+        Waiting { step: StepPath(path.to_owned()), what: what.to_owned(), text, digest }
+    }
+}
+
+impl Dispatcher {
+    /// Opens a gate. What the environment passes and what `--yes` answers is settled at once; the rest waits.
+    pub(super) fn open_gate(
+        &mut self,
+        node: NodeId,
+        mut request: Box<GateRequest>,
+        reply: oneshot::Sender<GateOutcome>,
+    ) {
+        if self.is_ending() {
+            reply.send(GateOutcome::Ended).ok();
+            return;
+        }
+        let failed_reads = self.failed_reads_before(node);
+        request.card.missing.extend(failed_reads);
+        let now = self.now();
+        let expires = now.checked_add(GOOD_FOR).unwrap_or(now);
+        let opened = Event::GateOpened {
+            number: request.number,
+            digest: request.digest.clone(),
+            expires,
+            card: Box::new(request.card.clone()),
+        };
+        self.log_step(node, opened);
+        let door = match &request.requirement {
+            None => Some(Door::Policy),
+            Some(GateRequirement::Confirm) if self.flag_answers(&request) => Some(Door::Flag),
+            Some(_) => None,
+        };
+        let title = request.card.title.clone();
+        let id = self.new_prompt();
+        let pending = Pending { id, node, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) } };
+        if let Some(door) = door {
+            let mut pending = pending;
+            let answer = GateAnswer { answer: AnswerKind::Approved, door, reason: None };
+            let actor = if door == Door::Policy { Actor::Runwright } else { Actor::Person(self.operator()) };
+            self.settle(&mut pending, answer, actor);
+            return;
+        }
+        if let Wanted::Gate { request, .. } = &pending.what {
+            let kind = PromptKind::Gate {
+                card: Box::new(request.card.clone()),
+                digest: request.digest.clone(),
+                expires,
+                may_skip: request.may_skip,
+            };
+            self.show(Prompt { id, step: self.path(node), title, kind });
+        }
+        self.add_pending(pending);
+    }
+
+    /// Ruling 14: `--yes` never answers a re-opened gate, missing evidence, or what cannot be undone (unless of low risk).
+    fn flag_answers(&self, request: &GateRequest) -> bool {
+        let covers = self.yes().is_some_and(|yes| request.risk <= yes && request.risk != Risk::High);
+        let reversible = request.card.irreversible.is_none() || request.risk == Risk::Low;
+        covers && reversible && request.number == 1 && request.card.missing.is_empty()
+    }
+
+    /// The decision function: every answer to a gate passes here, and the first one is the only one.
+    pub(super) fn settle(&mut self, pending: &mut Pending, answer: GateAnswer, actor: Actor) {
+        let Wanted::Gate { request, reply } = &mut pending.what else { return };
+        let Some(reply) = reply.take() else { return };
+        let outcome = match answer.answer {
+            AnswerKind::Approved => GateOutcome::Approved,
+            AnswerKind::Declined | AnswerKind::Expired => GateOutcome::Declined(answer.reason.clone()),
+            AnswerKind::Skipped => {
+                GateOutcome::Skipped(answer.reason.clone().unwrap_or_else(|| "no reason given".to_owned()))
+            }
+            AnswerKind::Voided => GateOutcome::Ended,
+        };
+        let event = Event::GateAnswered { number: request.number, digest: request.digest.clone(), answer };
+        self.log_as(pending.node, event, actor);
+        reply.send(outcome).ok();
+    }
+
+    /// Puts a question to a person, or to nobody.
+    pub(super) fn open_question(&mut self, node: NodeId, kind: PromptKind, reply: oneshot::Sender<Settled>) {
+        if self.is_ending() {
+            reply.send(Settled::Ended).ok();
+            return;
+        }
+        let otherwise = matches!(kind, PromptKind::Decide { .. })
+            && matches!(&self.graph().node(node).step.body, StepBody::Decide(decide) if decide.otherwise.is_some());
+        if otherwise && !self.somebody_may_answer() {
+            reply.send(Settled::Nobody).ok();
+            return;
+        }
+        let id = self.new_prompt();
+        let title = self.title(node);
+        self.show(Prompt { id, step: self.path(node), title: title.clone(), kind: kind.clone() });
+        self.add_pending(Pending { id, node, title, what: Wanted::Ask { kind, reply: Some(reply) } });
+    }
+
+    /// An answer from the run's own terminal.
+    pub(super) fn terminal_answer(&mut self, id: PromptId, answer: Answer) {
+        match answer {
+            Answer::Gone => return self.person_left(),
+            Answer::Abort { reason } => return self.abort(reason, None),
+            Answer::Suspend => return self.suspend("the operator left the run as it is".to_owned()),
+            _ => {}
+        }
+        let Some(mut pending) = self.take_pending(id) else { return };
+        if let Answer::Note(text) = answer {
+            let actor = Actor::Person(self.operator());
+            self.log_as(pending.node, Event::Noted { text }, actor);
+            self.add_pending(pending);
+            return;
+        }
+        let by = self.operator();
+        self.answer(&mut pending, answer, Door::Terminal, by);
+    }
+
+    fn answer(&mut self, pending: &mut Pending, answer: Answer, door: Door, by: Operator) {
+        let name = by.name.clone();
+        match &mut pending.what {
+            Wanted::Gate { .. } => {
+                let (kind, reason) = match answer {
+                    Answer::Approve => (AnswerKind::Approved, None),
+                    Answer::Skip { reason } => (AnswerKind::Skipped, Some(reason)),
+                    Answer::Decline { reason } => (AnswerKind::Declined, reason),
+                    _ => (AnswerKind::Declined, Some("the answer was no approval".to_owned())),
+                };
+                self.settle(pending, GateAnswer { answer: kind, door, reason }, Actor::Person(by));
+            }
+            Wanted::Ask { reply, .. } => {
+                if let Some(reply) = reply.take() {
+                    reply.send(Settled::By(answer, name)).ok();
+                }
+            }
+        }
+    }
+
+    /// Decisions that others left since the last look.
+    pub(super) fn read_inbox(&mut self) -> Result<(), StoreError> {
+        for decision in self.take_inbox()? {
+            self.inbox_decision(decision);
+        }
+        Ok(())
+    }
+
+    fn inbox_decision(&mut self, decision: InboxDecision) {
+        let Some(mut pending) = self.take_pending_of(&decision.step.0) else {
+            let text = format!("an answer of {} for `{}` came when nothing waited for it", decision.by.name, decision.step);
+            self.log(Event::Deviated { text });
+            return;
+        };
+        if let Some(problem) = stale(&pending, &decision, self.now()) {
+            let text = format!("an answer of {} for `{}` was not used: {problem}", decision.by.name, decision.step);
+            self.log(Event::Deviated { text });
+            self.add_pending(pending);
+            return;
+        }
+        let answer = match (&pending.what, decision.answer) {
+            (Wanted::Gate { .. }, Some(AnswerKind::Approved)) => Answer::Approve,
+            (_, Some(AnswerKind::Skipped)) => {
+                Answer::Skip { reason: decision.reason.clone().unwrap_or_else(|| "no reason given".to_owned()) }
+            }
+            (Wanted::Gate { .. }, _) => Answer::Decline { reason: decision.reason.clone() },
+            (Wanted::Ask { kind, .. }, _) => match question_answer(kind, &decision) {
+                Some(answer) => answer,
+                None => {
+                    let text = format!("an answer of {} for `{}` does not fit the question", decision.by.name, decision.step);
+                    self.log(Event::Deviated { text });
+                    self.add_pending(pending);
+                    return;
+                }
+            },
+        };
+        self.withdraw(pending.id, &format!("{} answered elsewhere", decision.by.name));
+        self.answer(&mut pending, answer, Door::Inbox, decision.by);
+    }
+
+    /// What the run waits for.
+    pub(super) fn waiting(&self) -> Vec<Waiting> {
+        self.pending().iter().map(|pending| pending.waiting(&self.path(pending.node).0)).collect()
+    }
+
+    /// Takes every prompt back: the run is ending.
+    pub(super) fn void_prompts(&mut self, why: &str) {
+        for mut pending in self.take_all_pending() {
+            self.withdraw(pending.id, why);
+            match &mut pending.what {
+                Wanted::Gate { .. } => {
+                    let reason = Some(why.to_owned());
+                    let answer = GateAnswer { answer: AnswerKind::Voided, door: Door::Terminal, reason };
+                    self.settle(&mut pending, answer, Actor::Runwright);
+                }
+                Wanted::Ask { reply, .. } => {
+                    if let Some(reply) = reply.take() {
+                        reply.send(Settled::Ended).ok();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why a decision from elsewhere cannot be used for an open prompt.
+fn stale(pending: &Pending, decision: &InboxDecision, now: Timestamp) -> Option<String> {
+    let age = now.duration_since(decision.at);
+    if age > INBOX_GOOD_FOR {
+        return Some("it is more than an hour old".to_owned());
+    }
+    let Wanted::Gate { request, .. } = &pending.what else { return None };
+    let saw_this = !decision.digest.is_empty() && decision.digest == request.digest;
+    // A refusal needs no digest: it is safe whatever was seen.
+    if decision.answer == Some(AnswerKind::Approved) && !saw_this {
+        return Some("the facts have moved since that card was shown".to_owned());
+    }
+    None
+}
+
+fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer> {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Some(match kind {
+        PromptKind::Decide { options, .. } => {
+            let option = decision.chosen.clone().filter(|chosen| options.iter().any(|option| option.name == *chosen))?;
+            Answer::Choose { option, reason: decision.reason.clone() }
+        }
+        PromptKind::When { .. } => match decision.values.get("perform")?.as_bool() {
+            Some(perform) => Answer::Perform(perform),
+            None => match text(decision.values.get("perform")?).as_str() {
+                "yes" | "true" => Answer::Perform(true),
+                "no" | "false" => Answer::Perform(false),
+                _ => return None,
+            },
+        },
+        PromptKind::Ask { questions } => {
+            let mut values = indexmap::IndexMap::new();
+            for question in questions {
+                match decision.values.get(&question.name) {
+                    Some(value) => {
+                        values.insert(question.name.clone(), text(value));
+                    }
+                    None if question.default.is_some() => {}
+                    None => return None,
+                }
+            }
+            Answer::Values(values)
+        }
+        PromptKind::Manual { .. } => match decision.values.get("result").map(text)?.as_str() {
+            "done" => Answer::Done { evidence: decision.reason.clone() },
+            "failed" => Answer::NotDone { reason: decision.reason.clone().unwrap_or_else(|| "it failed".to_owned()) },
+            _ => return None,
+        },
+        PromptKind::Gate { .. } => return None,
+    })
+}

@@ -1,0 +1,518 @@
+//! A step that acts, from its condition to its end.
+
+use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks, shown};
+use super::message::{Halt, Message, Settled, StepEnd};
+use super::port::{Answer, Performed, PromptKind, QuestionView};
+use super::run::Acts;
+use super::store_value::store;
+use crate::event::{Door, ErrorClass, Event, Outcome, StepVerdict};
+use crate::expr::{Place, Time, UnknownSort, Value, Verdict, unknown, unknown_of};
+use crate::plan::StepScope;
+use crate::runbook::{Action, Ask, Choices, InputType, Kind, Step, StepBody};
+use indexmap::IndexMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whether a `when` lets a step go on.
+pub(super) enum When {
+    Yes,
+    No(StepEnd),
+}
+
+impl Task {
+    /// Performs the step and tells the dispatcher how it ended.
+    pub(super) async fn run(self) {
+        let step = self.shared.graph.node(self.node).step.clone();
+        if matches!(step.body, StepBody::Decide(_)) {
+            self.decide(&step).await;
+            return;
+        }
+        let end = match self.perform_step(&step).await {
+            Ok(end) => end,
+            Err(Gone) => StepEnd::because(Outcome::Cancelled, "the run went on without it"),
+        };
+        self.bus.send(Message::Ended { node: self.node, end: Box::new(end) }).ok();
+    }
+
+    async fn perform_step(&self, step: &Arc<Step>) -> Result<StepEnd, Gone> {
+        if let When::No(end) = self.when(step).await? {
+            return Ok(end);
+        }
+        match &step.body {
+            StepBody::Group(_) | StepBody::Decide(_) => Ok(StepEnd::new(Outcome::Succeeded)),
+            StepBody::Action(action) => self.perform_action(step, action).await,
+        }
+    }
+
+    /// The step's own condition; an unknown one is asked.
+    pub(super) async fn when(&self, step: &Step) -> Result<When, Gone> {
+        let Some(when) = &step.when else { return Ok(When::Yes) };
+        let scope = self.scope();
+        let mut used = Vec::new();
+        let text = when.text().trim();
+        let skipped = |reason: String| When::No(StepEnd::because(Outcome::Skipped, reason));
+        let reason = match when.verdict(&scope, &mut used) {
+            Ok(Verdict::Holds) => return Ok(When::Yes),
+            Ok(Verdict::DoesNotHold) => return Ok(skipped(format!("`{text}` does not hold"))),
+            Ok(Verdict::CannotTell) => used
+                .iter()
+                .find_map(|used| unknown_of(&used.value))
+                .map_or_else(|| "it is unknown".to_owned(), |unknown| unknown.reason.clone()),
+            Err(error) => return Ok(When::No(StepEnd::failed(ErrorClass::BadValue, error.message))),
+        };
+        if self.shared.acts == Acts::Reads {
+            return Ok(When::No(StepEnd::because(Outcome::NotPerformed, format!("`{text}` is not known: {reason}"))));
+        }
+        let kind = PromptKind::When { expression: text.to_owned(), reason };
+        match self.ask(kind).await? {
+            (Answer::Perform(true), _) => Ok(When::Yes),
+            (Answer::Perform(false), _) => Ok(skipped("a person said that it does not apply".to_owned())),
+            (other, _) => Ok(When::No(unexpected(&other))),
+        }
+    }
+
+    /// Puts a question to a person and waits; notes are kept on the way.
+    pub(super) async fn ask(&self, kind: PromptKind) -> Result<(Answer, String), Gone> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.bus.send(Message::Ask { node: self.node, kind, reply }).map_err(|_| Gone)?;
+        match answer.await {
+            Ok(Settled::By(answer, by)) => Ok((answer, by)),
+            Ok(Settled::Nobody | Settled::Ended) | Err(_) => Err(Gone),
+        }
+    }
+
+    async fn perform_action(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
+        let people = matches!(action, Action::Ask(_) | Action::Manual(_) | Action::Wait(_) | Action::Escalate(_));
+        if people && self.shared.acts == Acts::Reads {
+            return Ok(StepEnd::because(Outcome::NotPerformed, "a probe reads and does nothing else"));
+        }
+        match action {
+            Action::Ask(ask) => self.questions(step, ask).await,
+            Action::Manual(text) => self.manual(step, text).await,
+            Action::Wait(spec) => {
+                let scope = self.scope();
+                match self.duration(Some(spec), &scope, Duration::ZERO) {
+                    Err(reason) => Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
+                    Ok(duration) => {
+                        let finished = self.sleep(duration).await;
+                        let outcome = if finished { Outcome::Succeeded } else { Outcome::Cancelled };
+                        Ok(self.conclude(step, StepEnd::new(outcome), self.scope()))
+                    }
+                }
+            }
+            Action::Set(values) => {
+                let mut scope = self.scope();
+                let mut end = StepEnd::new(Outcome::Succeeded);
+                for (name, expr) in values {
+                    match expr.eval(&scope) {
+                        Ok(value) => {
+                            scope.extend([(name.value.clone(), value.clone())]);
+                            end.captures.insert(name.value.clone(), value);
+                        }
+                        Err(error) => {
+                            let reason = format!("`{}`: {error}", name.value);
+                            return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
+                        }
+                    }
+                }
+                Ok(self.conclude(step, end, scope))
+            }
+            Action::Assert(list) => {
+                let scope = self.scope();
+                let mut end = StepEnd::new(Outcome::Succeeded);
+                let (verdict, views) = checks(list.iter().chain(&step.expect), &scope);
+                end.verdict = verdict;
+                end.checks = views;
+                end.shown = shown(&step.show, &scope);
+                Ok(end)
+            }
+            Action::Escalate(escalation) => {
+                let text = escalation.text.render(&self.scope(), Place::Plain);
+                let text = text.map_or_else(|_| escalation.text.source_text().to_owned(), |text| text.to_string());
+                let mut end = StepEnd::new(Outcome::Succeeded);
+                end.escalate = Some((escalation.to.as_ref().map(|to| to.value.clone()), text));
+                Ok(end)
+            }
+            _ if step.change.is_some() => self.change(step, action).await,
+            _ => self.read(step, action).await,
+        }
+    }
+
+    /// Captures, checks and evidence over a result.
+    pub(super) fn conclude(&self, step: &Step, mut end: StepEnd, mut scope: StepScope) -> StepEnd {
+        scope.extend(end.values.clone());
+        scope.extend(end.captures.clone());
+        let error = end.error.as_ref().map_or(Value::from(()), |error| Value::from(error.to_string()));
+        scope.extend([("error".to_owned(), error), ("attempts".to_owned(), Value::from(end.attempts))]);
+        match captures(&step.capture, &mut scope) {
+            Ok(found) => end.captures.extend(found),
+            Err(reason) => {
+                end.outcome = Outcome::Failed;
+                end.error = Some(ErrorClass::BadValue);
+                end.reason = Some(reason);
+                return end;
+            }
+        }
+        let until = step.until.as_ref().into_iter().flat_map(|until| &until.expect.0);
+        let (verdict, views) = checks(step.expect.iter().chain(until), &scope);
+        end.verdict = match (verdict, step.kind) {
+            // A validate without a check of its own holds when its action succeeds.
+            (None, Kind::Validate) if end.outcome == Outcome::Succeeded => Some(StepVerdict::Holds),
+            (verdict, _) => verdict,
+        };
+        end.checks = views;
+        end.shown = shown(&step.show, &scope);
+        end
+    }
+
+    /// A read: attempts until it holds, or once.
+    async fn read(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
+        if step.each.is_some() {
+            return self.read_list(step, action).await;
+        }
+        self.read_unit(step, action, self.scope(), self.id()).await
+    }
+
+    pub(super) async fn read_unit(
+        &self,
+        step: &Arc<Step>,
+        action: &Action,
+        base: StepScope,
+        path: &str,
+    ) -> Result<StepEnd, Gone> {
+        let times = match Times::of(self, step, &base) {
+            Ok(times) => times,
+            Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
+        };
+        let began = self.shared.clock.elapsed();
+        let mut number = 0;
+        loop {
+            number += 1;
+            let end = self.read_once(step, action, &base, path, number, times.timeout).await?;
+            if end.outcome == Outcome::Cancelled || self.cancel.is_cancelled() {
+                return Ok(end);
+            }
+            let pause = if let Some((every, within)) = times.until.filter(|_| self.shared.acts == Acts::All) {
+                let holds = end.outcome == Outcome::Succeeded && end.verdict.is_none_or(|verdict| verdict == StepVerdict::Holds);
+                let spent = self.shared.clock.elapsed().saturating_sub(began);
+                if holds || spent + every > within || self.gives_up(step, &base, &end) {
+                    return Ok(late(end, holds, spent, within));
+                }
+                every
+            } else {
+                match times.pause_after(&end, number) {
+                    Some(pause) => pause,
+                    None => return Ok(end),
+                }
+            };
+            if !self.sleep(pause).await {
+                return Ok(StepEnd::because(Outcome::Cancelled, "stopped while waiting for the next attempt"));
+            }
+        }
+    }
+
+    fn gives_up(&self, step: &Step, base: &StepScope, end: &StepEnd) -> bool {
+        let Some(expr) = step.until.as_ref().and_then(|until| until.give_up.as_ref()) else { return false };
+        let mut scope = base.clone();
+        scope.extend(end.values.clone());
+        scope.extend(end.captures.clone());
+        matches!(expr.verdict(&scope, &mut Vec::new()), Ok(Verdict::Holds))
+    }
+
+    async fn read_once(
+        &self,
+        step: &Arc<Step>,
+        action: &Action,
+        base: &StepScope,
+        path: &str,
+        number: u32,
+        timeout: Duration,
+    ) -> Result<StepEnd, Gone> {
+        let failed = |error, reason: String| {
+            let mut end = StepEnd::failed(error, reason);
+            end.attempts = number;
+            end
+        };
+        let act = match self.shared.resolver.act(action, step.target.as_ref(), base) {
+            Ok(Some(act)) => act,
+            Ok(None) => return Ok(StepEnd::new(Outcome::Succeeded)),
+            Err(refusal) => return Ok(self.conclude(step, failed(ErrorClass::BadValue, refusal.message), base.clone())),
+        };
+        let permit = match self.permit(false).await {
+            Ok(permit) => permit,
+            Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
+            Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
+        };
+        if let Some(target) = target_of(&act)
+            && let Err(error) = self.prove(&target, false, base).await
+        {
+            return Ok(failed(ErrorClass::BadAnswer, error.reason()));
+        }
+        let attempted = self.attempt(path, number, act, false, timeout, &step.tolerate).await?;
+        drop(permit);
+        let end = ended(attempted.performed, attempted.tolerated, number);
+        Ok(self.conclude(step, end, base.clone()))
+    }
+
+    async fn questions(&self, step: &Arc<Step>, ask: &Ask) -> Result<StepEnd, Gone> {
+        let scope = self.scope();
+        let mut views = Vec::new();
+        for (name, question) in &ask.questions {
+            match question_view(&name.value, question, &scope) {
+                Ok(view) => views.push(view),
+                Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
+            }
+        }
+        self.note(self.id(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
+        let given = self.shared.answers.get(self.id()).and_then(|answer| prepared(answer, &views));
+        let (texts, by, door) = match given {
+            Some(texts) => (texts, "an answer given beforehand".to_owned(), Door::Flag),
+            None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
+                (Answer::Values(texts), by) => (texts, by, Door::Terminal),
+                (Answer::Skip { reason }, _) => return Ok(skipped(reason)),
+                (other, _) => return Ok(unexpected(&other)),
+            },
+        };
+        let mut end = StepEnd::new(Outcome::Succeeded);
+        for view in &views {
+            let text = texts.get(&view.name).cloned().or_else(|| view.default.clone());
+            let value = match text {
+                None => unknown(UnknownSort::Unobtained, format!("`{}` was not answered", view.name)),
+                Some(text) => match answer_value(view, &text) {
+                    Ok(value) => value,
+                    Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
+                },
+            };
+            end.captures.insert(view.name.clone(), value);
+        }
+        let values = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
+        self.note(self.id(), None, Event::Answered { values, door });
+        end.values.insert("by".into(), Value::from(by));
+        end.values.insert("at".into(), Time(self.shared.clock.now()).into());
+        Ok(self.conclude(step, end, scope))
+    }
+
+    async fn manual(&self, step: &Arc<Step>, text: &crate::expr::Template) -> Result<StepEnd, Gone> {
+        let scope = self.scope();
+        let text = text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
+        let given = self.shared.answers.get(self.id()).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let (answer, by, door) = match given.as_deref() {
+            Some("done") => (Answer::Done { evidence: None }, "an answer given beforehand".to_owned(), Door::Flag),
+            Some("failed") => {
+                let reason = "said beforehand".to_owned();
+                (Answer::NotDone { reason }, "an answer given beforehand".to_owned(), Door::Flag)
+            }
+            _ => {
+                let (answer, by) = self.ask(PromptKind::Manual { text, may_skip: !step.required }).await?;
+                (answer, by, Door::Terminal)
+            }
+        };
+        let mut end = match answer {
+            Answer::Done { evidence } => {
+                let mut end = StepEnd::new(Outcome::Succeeded);
+                let missing = || unknown(UnknownSort::Unobtained, "no evidence was given");
+                end.values.insert("evidence".into(), evidence.map_or_else(missing, Value::from));
+                end
+            }
+            Answer::NotDone { reason } => StepEnd::because(Outcome::Failed, reason),
+            Answer::Skip { reason } => return Ok(skipped(reason)),
+            other => return Ok(unexpected(&other)),
+        };
+        end.changed = step.kind == Kind::Remediate;
+        let mut values = IndexMap::new();
+        if let Some(evidence) = end.values.get("evidence") {
+            values.insert("evidence".to_owned(), store(evidence));
+        }
+        self.note(self.id(), None, Event::Answered { values, door });
+        end.values.insert("by".into(), Value::from(by));
+        end.values.insert("at".into(), Time(self.shared.clock.now()).into());
+        Ok(self.conclude(step, end, scope))
+    }
+}
+
+/// The pauses and limits of a read's attempts.
+struct Times {
+    timeout: Duration,
+    until: Option<(Duration, Duration)>,
+    attempts: u32,
+    every: Duration,
+    backoff: bool,
+    classes: Vec<String>,
+}
+
+impl Times {
+    fn of(task: &Task, step: &Step, scope: &StepScope) -> Result<Self, String> {
+        let timeout = task.duration(step.timeout.as_ref(), scope, DEFAULT_TIMEOUT)?;
+        let until = match &step.until {
+            None => None,
+            Some(until) => {
+                let every = task.duration(until.every.as_ref(), scope, Duration::from_secs(5))?;
+                Some((every, task.duration(Some(&until.within), scope, Duration::ZERO)?))
+            }
+        };
+        let retry = step.retry.as_ref();
+        let backoff = retry.and_then(|retry| retry.backoff.as_ref());
+        let every = backoff.or_else(|| retry.and_then(|retry| retry.every.as_ref()));
+        Ok(Self {
+            timeout,
+            until,
+            attempts: retry.map_or(1, |retry| u32::try_from(retry.attempts.value).unwrap_or(1).max(1)),
+            every: task.duration(every, scope, Duration::from_secs(1))?,
+            backoff: backoff.is_some(),
+            classes: retry.map(|retry| retry.classes.0.iter().map(|class| class.value.clone()).collect()).unwrap_or_default(),
+        })
+    }
+
+    /// The pause before the next attempt, or nothing when there is none.
+    fn pause_after(&self, end: &StepEnd, number: u32) -> Option<Duration> {
+        if !matches!(end.outcome, Outcome::Failed | Outcome::TimedOut) || number >= self.attempts {
+            return None;
+        }
+        let class = end.error.as_ref().map(ToString::to_string).unwrap_or_default();
+        let family = class.split('_').next().unwrap_or_default();
+        if !self.classes.is_empty() && !self.classes.iter().any(|wanted| *wanted == class || wanted == family) {
+            return None;
+        }
+        if !self.backoff {
+            return Some(self.every);
+        }
+        let doubled = self.every.saturating_mul(1 << (number - 1).min(16));
+        Some(doubled.min(Duration::from_secs(60)))
+    }
+}
+
+/// A read that was repeated until its time was over.
+fn late(mut end: StepEnd, holds: bool, spent: Duration, within: Duration) -> StepEnd {
+    if holds {
+        return end;
+    }
+    let word = |duration: Duration| crate::expr::Duration(jiff::SignedDuration::try_from(duration).unwrap_or_default());
+    let tried = Duration::from_secs(spent.as_secs());
+    let note = format!("tried for {} of {}", word(tried), word(within));
+    end.reason = Some(match end.reason.take() {
+        Some(reason) => format!("{reason}; {note}"),
+        None => note,
+    });
+    end
+}
+
+/// A performed attempt as the end of a step, before its captures.
+pub(super) fn ended(performed: Performed, tolerated: bool, attempts: u32) -> StepEnd {
+    let mut end = StepEnd::new(if tolerated { Outcome::Succeeded } else { performed.outcome });
+    end.error = performed.error;
+    end.reason = performed.message.filter(|_| !tolerated);
+    end.values = performed.fields;
+    end.attempts = attempts;
+    end
+}
+
+/// The name of the target an act goes to.
+pub(super) fn target_of(act: &crate::plan::Act) -> Option<String> {
+    match act {
+        crate::plan::Act::Http(http) if !http.target.name.is_empty() => Some(http.target.name.clone()),
+        _ => None,
+    }
+}
+
+pub(super) fn skipped(reason: String) -> StepEnd {
+    let mut end = StepEnd::because(Outcome::Skipped, format!("left out by the operator: {reason}"));
+    end.deviation = true;
+    end
+}
+
+fn unexpected(answer: &Answer) -> StepEnd {
+    match answer {
+        Answer::Decline { reason } => {
+            StepEnd::because(Outcome::Declined, reason.clone().unwrap_or_else(|| "a person said no".to_owned()))
+        }
+        Answer::Skip { reason } => skipped(reason.clone()),
+        _ => StepEnd::because(Outcome::Cancelled, "the question was taken back"),
+    }
+}
+
+fn question_view(
+    name: &str,
+    question: &crate::runbook::Question,
+    scope: &StepScope,
+) -> Result<QuestionView, String> {
+    let text = |template: &crate::expr::Template| {
+        template.render(scope, Place::Plain).map(|text| text.to_string()).map_err(|error| error.message)
+    };
+    let choices = match &question.choices {
+        None => Vec::new(),
+        Some(Choices::Fixed(list)) => list.iter().map(text).collect::<Result<_, _>>()?,
+        Some(Choices::Computed(expr)) => {
+            let value = expr.eval(scope).map_err(|error| error.message)?;
+            if let Some(unknown) = unknown_of(&value) {
+                return Err(format!("the choices of `{name}` are unknown: {}", unknown.reason));
+            }
+            let items = value.try_iter().map_err(|_| format!("the choices of `{name}` are not a list"))?;
+            items.map(|item| item.to_string()).collect()
+        }
+    };
+    let default = match &question.default {
+        None => None,
+        Some(template) => {
+            let value = template.value(scope).map_err(|error| error.message)?;
+            if unknown_of(&value).is_some() { None } else { Some(value.to_string()) }
+        }
+    };
+    let kind = question.kind.unwrap_or(if choices.is_empty() { InputType::String } else { InputType::Choice });
+    Ok(QuestionView {
+        name: name.to_owned(),
+        text: text(&question.question)?,
+        kind: kind.as_str().to_owned(),
+        choices,
+        default,
+        secret: false,
+    })
+}
+
+/// An answer of a file: one value for one question, or a map by name.
+fn prepared(answer: &serde_json::Value, views: &[QuestionView]) -> Option<IndexMap<String, String>> {
+    let word = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            items.join(",")
+        }
+        other => other.to_string(),
+    };
+    if let serde_json::Value::Object(map) = answer {
+        return Some(map.iter().map(|(name, value)| (name.clone(), word(value))).collect());
+    }
+    let [only] = views else { return None };
+    Some(IndexMap::from([(only.name.clone(), word(answer))]))
+}
+
+/// An answer as a value of its type.
+fn answer_value(view: &QuestionView, text: &str) -> Result<Value, String> {
+    let text = text.trim();
+    let wrong = |wanted: &str| format!("`{text}` is not {wanted} (answer `{}`)", view.name);
+    Ok(match view.kind.as_str() {
+        "integer" => Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?),
+        "number" => {
+            let number = text.parse::<f64>().map_err(|_| wrong("a number"))?;
+            if !number.is_finite() {
+                return Err(wrong("a number"));
+            }
+            Value::from(number)
+        }
+        "boolean" => match text {
+            "true" | "yes" | "y" => Value::from(true),
+            "false" | "no" | "n" => Value::from(false),
+            _ => return Err(wrong("yes or no")),
+        },
+        "duration" => {
+            let duration = crate::runbook::parse_duration(text).ok_or_else(|| wrong("a duration such as 10m"))?;
+            let signed = jiff::SignedDuration::try_from(duration).map_err(|_| wrong("a duration"))?;
+            crate::expr::Duration(signed).into()
+        }
+        "list" => Value::from(text.split(',').map(|item| Value::from(item.trim())).collect::<Vec<_>>()),
+        "url" if url::Url::parse(text).is_err() => return Err(wrong("a URL")),
+        "choice" if !view.choices.iter().any(|choice| choice == text) => {
+            return Err(wrong(&format!("one of {}", view.choices.join(", "))));
+        }
+        _ => Value::from(text),
+    })
+}

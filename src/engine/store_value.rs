@@ -1,0 +1,45 @@
+//! Values as the record keeps them.
+
+use crate::event::StoredValue;
+use crate::expr::{SecretText, UnknownSort, Value, from_record, to_record, unknown, unknown_of};
+
+/// The most of one value that an event holds, in bytes of its JSON; longer values are in the evidence.
+const LIMIT: usize = 64 * 1024;
+
+/// A value as it is kept.
+#[must_use]
+pub fn store(value: &Value) -> StoredValue {
+    if let Some(unknown) = unknown_of(value) {
+        return match unknown.sort {
+            UnknownSort::Unobtained => StoredValue::Unknown(unknown.reason.clone()),
+            UnknownSort::NotYet => StoredValue::NotYet(unknown.reason.clone()),
+        };
+    }
+    if let Some(secret) = value.downcast_object_ref::<SecretText>() {
+        return StoredValue::Secret(secret.name.to_string());
+    }
+    StoredValue::Value(to_record(value))
+}
+
+/// The same for result fields: what is long stays in the evidence.
+#[must_use]
+pub(super) fn store_field(value: &Value) -> StoredValue {
+    let stored = store(value);
+    match &stored {
+        StoredValue::Value(json) if json.to_string().len() > LIMIT => {
+            StoredValue::Unknown(format!("{} bytes, kept as evidence", json.to_string().len()))
+        }
+        _ => stored,
+    }
+}
+
+/// The value again. A secret comes back as unknown: it is read from its source, never from the record.
+#[must_use]
+pub fn restore(stored: &StoredValue) -> Value {
+    match stored {
+        StoredValue::Value(json) => from_record(json),
+        StoredValue::Unknown(reason) => unknown(UnknownSort::Unobtained, reason.clone()),
+        StoredValue::NotYet(reason) => unknown(UnknownSort::NotYet, reason.clone()),
+        StoredValue::Secret(name) => unknown(UnknownSort::Unobtained, format!("the secret `{name}` is not kept")),
+    }
+}

@@ -1,0 +1,378 @@
+//! The screen of a run: a fold over its records that gives the lines to print, in the order things happen.
+
+use super::blocks::{Closing, Head, marked, parked, suspended, target};
+use super::layout::labelled;
+use super::output::Output;
+use super::problem::{Problem, problem};
+use super::prompt::boxed;
+use super::steps::StepTable;
+use super::style::{Style, Tone};
+use super::words;
+use crate::engine::Chunk;
+use crate::event::{Actor, ErrorClass, Event, EvidenceRef, Record, StepPath};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use std::collections::HashMap;
+
+mod step;
+
+/// Items of a loop that get a line each when they succeed; beyond, only trouble is shown.
+const ITEM_LINES: usize = 20;
+
+/// Below so many columns the time of day stands on a line of its own.
+const NARROW: usize = 60;
+
+/// What a screen shows beside the lines of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct ScreenOptions {
+    /// Whether the cards of gates are printed when they open. Off where a person is asked at this terminal, because
+    /// the prompt shows the card.
+    pub cards: bool,
+    /// Whether each block begins with the time of day (UTC): for a run that is over.
+    pub clock: bool,
+    /// Whether output of steps is shown while they run, once they have run for some seconds.
+    pub output: bool,
+}
+
+impl ScreenOptions {
+    /// A run on a terminal.
+    pub const LIVE: Self = Self { cards: false, clock: false, output: true };
+    /// A run in a pipe or in CI: nobody is asked here.
+    pub const UNATTENDED: Self = Self { cards: true, clock: false, output: false };
+    /// A recorded run.
+    pub const RECORDED: Self = Self { cards: true, clock: true, output: false };
+}
+
+/// A step that has begun and not ended.
+#[derive(Default)]
+struct Running {
+    since: Option<Timestamp>,
+    since_ms: Option<u64>,
+    attempt: u32,
+    active: bool,
+    change: bool,
+    error: Option<String>,
+    evidence: Vec<EvidenceRef>,
+    title: Option<String>,
+    gated: bool,
+    waiting: Option<&'static str>,
+    items_shown: usize,
+}
+
+/// The screen of a run. Feed it every record once, in order; print what comes back.
+pub struct LiveScreen {
+    style: Style,
+    steps: StepTable,
+    options: ScreenOptions,
+    run: String,
+    running: IndexMap<StepPath, Running>,
+    targets: HashMap<String, (String, Option<String>)>,
+    /// Steps left out since the last line, with the reason.
+    skipped: Vec<(String, String)>,
+    skipped_at: Option<Timestamp>,
+    /// Whether something stands below the head.
+    begun: bool,
+    deviations: Vec<String>,
+    output: Output,
+    places: HashMap<StepPath, String>,
+}
+
+impl LiveScreen {
+    /// A screen on which nothing has happened yet.
+    #[must_use]
+    pub fn new(style: Style, steps: StepTable, options: ScreenOptions) -> Self {
+        Self {
+            style,
+            steps,
+            options,
+            run: "RUN".to_owned(),
+            running: IndexMap::new(),
+            targets: HashMap::new(),
+            skipped: Vec::new(),
+            skipped_at: None,
+            begun: false,
+            deviations: Vec::new(),
+            output: Output::default(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Says where steps stand in the runbook (`runbooks/x.yaml:38:7`), so that failures can point at it.
+    #[must_use]
+    pub fn with_places(mut self, places: HashMap<StepPath, String>) -> Self {
+        self.places = places;
+        self
+    }
+
+    /// Takes a record; gives the lines to print for it, which may be none.
+    pub fn fold(&mut self, record: &Record) -> Vec<String> {
+        let inner = self.inner_style();
+        let lines = self.event(record, &inner);
+        if lines.is_empty() {
+            return lines;
+        }
+        let mut out = Vec::new();
+        if record.step.is_some() && !std::mem::replace(&mut self.begun, true) {
+            out.push(String::new());
+        }
+        if let Some(time) = self.skipped_at.take() {
+            let skipped = self.take_skipped(&inner);
+            out.extend(self.timed(time, skipped));
+        }
+        out.extend(self.timed(record.time, lines));
+        out
+    }
+
+    /// The last line of a run that was sealed: the head of its record.
+    #[must_use]
+    pub fn sealed(&self, head: &str) -> Vec<String> {
+        let head = self.style.text(head);
+        let short = match (head.get(..8), head.get(head.len().saturating_sub(8)..)) {
+            (Some(first), Some(last)) if head.len() > 20 => format!("{first}{}{last}", self.style.glyphs().cut),
+            _ => head,
+        };
+        let inset = self.style.columns() - self.inner_style().columns();
+        labelled(&self.style, inset + 2, "head            ", " ", &short)
+    }
+
+    /// Takes a piece of output of a running step.
+    pub fn output(&mut self, chunk: &Chunk) {
+        if self.options.output {
+            self.output.take(chunk);
+        }
+    }
+
+    /// The lines of output that are due: of each step that has run for some seconds, its latest lines. To be called
+    /// a few times a second.
+    pub fn tick(&mut self, now: Timestamp) -> Vec<String> {
+        let mut out = Vec::new();
+        for (path, step) in &self.running {
+            let ran = step.since.map_or(0, |since| words::between(since, now));
+            if step.active {
+                out.extend(self.output.due(path, ran, &self.style));
+            }
+        }
+        out
+    }
+
+    /// One line about what runs now, for a terminal; nothing when nothing runs.
+    #[must_use]
+    pub fn status_line(&self, now: Timestamp) -> Option<String> {
+        if !self.style.terminal {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for (path, step) in &self.running {
+            let name = self.style.text(&path.0);
+            if let Some(what) = step.waiting {
+                parts.push(format!("{name} waits for {what}"));
+            } else if step.active {
+                let ran = step.since.map_or(0, |since| words::between(since, now));
+                let attempt = if step.attempt > 1 { format!(" (attempt {})", step.attempt) } else { String::new() };
+                parts.push(format!("{name} {}{attempt}", words::span(ran / 1000 * 1000).replace(".0 s", " s")));
+            }
+        }
+        if parts.is_empty() {
+            return None;
+        }
+        let line = format!("{} {}", self.style.glyphs().cut, parts.join("  "));
+        let line = self.style.cut(&line, self.style.columns() - 1);
+        Some(self.style.paint(Tone::Quiet, &line))
+    }
+
+    fn inner_style(&self) -> Style {
+        let taken = if self.options.clock && self.style.columns() >= NARROW { 10 } else { 0 };
+        Style { width: self.style.columns().saturating_sub(taken), ..self.style }
+    }
+
+    /// Puts the time of day before the first line of a block that has a text, and blanks before the others.
+    fn timed(&self, time: Timestamp, lines: Vec<String>) -> Vec<String> {
+        if !self.options.clock {
+            return lines;
+        }
+        if self.style.columns() < NARROW {
+            let mut out = lines;
+            out.insert(usize::from(out.first().is_some_and(String::is_empty)), words::clock(time));
+            return out;
+        }
+        let mut stamp = Some(words::clock(time));
+        let put = |line: String| match (line.is_empty(), stamp.take_if(|_| !line.is_empty())) {
+            (true, _) => line,
+            (false, Some(stamp)) => format!("{stamp}  {line}"),
+            (false, None) => format!("{}{line}", " ".repeat(10)),
+        };
+        lines.into_iter().map(put).collect()
+    }
+
+    fn event(&mut self, record: &Record, style: &Style) -> Vec<String> {
+        match (&record.event, &record.step) {
+            (Event::RunStarted { .. }, _) => self.started(record, style),
+            (Event::TargetProven { target: name, address, identity }, _) => {
+                let facts = (address.clone(), identity.clone());
+                if self.targets.get(name) == Some(&facts) {
+                    return Vec::new();
+                }
+                self.targets.insert(name.clone(), facts);
+                target(style, name, address, identity.as_deref())
+            }
+            (Event::TargetRefused { target, address, expected, found }, step) => {
+                self.refused(step.as_ref(), [target, address, expected, found], style)
+            }
+            (Event::Noted { text }, _) => {
+                let who = if record.actor == Actor::Runwright {
+                    String::new()
+                } else {
+                    format!(" ({})", words::actor(&record.actor))
+                };
+                labelled(style, 2, "note", "  ", &style.text(&format!("{text}{who}")))
+            }
+            (Event::Deviated { text }, _) => {
+                self.deviations.push(text.clone());
+                marked(style, Tone::Attention, "deviation", &style.text(text))
+            }
+            (Event::ClockMoved { by_ms }, _) => {
+                let way = if *by_ms < 0 { "back" } else { "ahead" };
+                let text = format!(
+                    "the wall clock was set {way} by {}; open approvals are void",
+                    words::span(by_ms.unsigned_abs())
+                );
+                marked(style, Tone::Attention, "clock", &text)
+            }
+            (Event::Escalated { to, text }, _) => {
+                let to = to.as_deref().map(|to| format!(" to {}", style.text(to))).unwrap_or_default();
+                let head = style.paint(Tone::Attention, "ESCALATED");
+                let mut out = vec![String::new()];
+                out.extend(
+                    labelled(style, 0, "ESCALATED", "", &to)
+                        .into_iter()
+                        .map(|line| line.replacen("ESCALATED", &head, 1)),
+                );
+                out.extend(boxed(style, text));
+                out
+            }
+            (Event::RunParked { waiting }, _) => spaced(parked(style, &self.run, waiting)),
+            (Event::RunSuspended { reason }, _) => spaced(suspended(style, &self.run, reason)),
+            (Event::RunEnded { .. }, _) => self.ended(record, style),
+            (_, Some(step)) => self.step_event(record, step, style),
+            _ => Vec::new(),
+        }
+    }
+
+    fn started(&mut self, record: &Record, style: &Style) -> Vec<String> {
+        let Event::RunStarted {
+            run,
+            mode,
+            runbook,
+            title,
+            library,
+            environment,
+            production,
+            operator,
+            inputs,
+            warnings,
+            ..
+        } = &record.event
+        else {
+            return Vec::new();
+        };
+        run.as_str().clone_into(&mut self.run);
+        let head = Head {
+            run,
+            mode: *mode,
+            runbook,
+            title,
+            environment: environment.as_deref(),
+            production: *production,
+            operator,
+            library: library.as_deref(),
+            inputs,
+            warnings,
+        };
+        let mut out = head.lines(style);
+        if self.options.clock {
+            out.extend(labelled(
+                style,
+                2,
+                "started",
+                " ",
+                &format!("{} UTC; times are UTC", words::day_and_clock(record.time)),
+            ));
+        }
+        out
+    }
+
+    fn refused(&self, step: Option<&StepPath>, facts: [&String; 4], style: &Style) -> Vec<String> {
+        let [target, address, expected, found] = facts;
+        spaced(problem(
+            &Problem {
+                code: "target-identity".to_owned(),
+                message: format!("`{target}` is not what this run was started for"),
+                facts: vec![
+                    ("expected".to_owned(), expected.clone()),
+                    ("found".to_owned(), format!("{found} at {address}")),
+                ],
+                notes: vec![
+                    "Nothing was sent to it after this was seen. The name may have moved to another machine."
+                        .to_owned(),
+                ],
+                location: step.and_then(|step| self.places.get(step).cloned()),
+                hint: Some(format!(
+                    "compare with `runwright show {}`, then start a new run for the right target",
+                    self.run
+                )),
+            },
+            style,
+        ))
+    }
+
+    /// Steps left out for the same reason stand on one line.
+    fn take_skipped(&mut self, style: &Style) -> Vec<String> {
+        let mut grouped: IndexMap<String, Vec<String>> = IndexMap::new();
+        for (step, reason) in self.skipped.drain(..) {
+            grouped.entry(reason).or_default().push(style.text(&step));
+        }
+        let line = |(reason, steps): (String, Vec<String>)| {
+            marked(style, Tone::Attention, "skipped", &format!("{}: {}", steps.join(", "), style.text(&reason)))
+        };
+        grouped.into_iter().flat_map(line).collect()
+    }
+
+    fn ended(&self, record: &Record, style: &Style) -> Vec<String> {
+        let Event::RunEnded { result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms } =
+            &record.event
+        else {
+            return Vec::new();
+        };
+        let end = Closing {
+            run: &self.run,
+            result: *result,
+            elapsed_ms: record.elapsed_ms,
+            waited_ms: *waited_ms,
+            ran_to_end: *ran_to_end,
+            reasons,
+            holds: *holds,
+            validations: *validations,
+            changes: *changes,
+            open_changes,
+            deviations: &self.deviations,
+        };
+        spaced(end.lines(style))
+    }
+}
+
+/// The class of an error and what was said about it.
+pub(crate) fn told(error: Option<&ErrorClass>, message: Option<&str>) -> Option<String> {
+    match (error, message) {
+        (Some(error), Some(message)) => Some(format!("{error}: {message}")),
+        (Some(error), None) => Some(error.to_string()),
+        (None, Some(message)) => Some(message.to_owned()),
+        (None, None) => None,
+    }
+}
+
+fn spaced(lines: Vec<String>) -> Vec<String> {
+    let mut out = Vec::with_capacity(lines.len() + 1);
+    out.push(String::new());
+    out.extend(lines);
+    out
+}

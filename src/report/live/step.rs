@@ -1,0 +1,288 @@
+//! The events of steps on the screen.
+
+use super::super::blocks::{StepEnd, marked};
+use super::super::card::{CardFoot, CardFrame, card};
+use super::super::layout::{INDENT, headline, labelled, prose, table};
+use super::super::prompt::{option_table, option_title, shown_table, value_table};
+use super::super::steps::{StepInfo, is_item};
+use super::super::style::{Style, Tone, break_exact};
+use super::super::value::{short, to_json};
+use super::super::words;
+use super::{ITEM_LINES, LiveScreen, Running, spaced, told};
+use crate::event::{
+    Actor, AnswerKind, CardView, Event, GateAnswer, OptionView, Outcome, Record, StepPath, StoredValue, UsedView,
+};
+use indexmap::IndexMap;
+
+impl LiveScreen {
+    pub(super) fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        match &record.event {
+            Event::StepSkipped { reason, deviation } => {
+                self.skipped_at.get_or_insert(record.time);
+                self.step_skipped(path, reason, *deviation)
+            }
+            Event::Decided { .. } => self.decided(record, path, style),
+            Event::ItemsListed { items } => {
+                let step = self.steps.find(path);
+                let items = StoredValue::Value(items.iter().map(to_json).collect());
+                let text = [("items".to_owned(), short(style, &items, style.columns().saturating_sub(INDENT + 8)))];
+                let mut out = self.opening(&step, path, style, "");
+                out.extend(table(style, INDENT, &text));
+                out
+            }
+            Event::GateOpened { digest, expires, card: view, .. } => {
+                let good_for_ms = words::between(record.time, *expires);
+                self.gate_opened(path, style, view, digest, good_for_ms)
+            }
+            Event::GateAnswered { digest, answer, .. } => self.gate_answered(record, path, digest, answer, style),
+            Event::Asked { .. } => {
+                self.running.entry(path.clone()).or_default().waiting = Some("an answer");
+                Vec::new()
+            }
+            Event::Answered { values, door } => {
+                self.entry(path).waiting = None;
+                let step = self.steps.find(path);
+                let values = value_table(style, values.iter().map(|(name, value)| (name.as_str(), value)));
+                let mut out = self.opening(&step, path, style, "answered");
+                out.extend(values);
+                let who = style.text(&words::actor(&record.actor));
+                out.extend(prose(style, INDENT, &format!("by {who} {}", words::door(*door))));
+                out
+            }
+            Event::AttemptStarted { .. } => self.attempt_started(record, path, style),
+            Event::AttemptEnded { .. } => self.attempt_ended(record, path, style),
+            Event::StepEnded { .. } => self.step_ended(record, path, style),
+            _ => Vec::new(),
+        }
+    }
+
+    fn entry(&mut self, path: &StepPath) -> &mut Running {
+        self.running.entry(path.clone()).or_default()
+    }
+
+    fn title(&self, path: &StepPath, step: &StepInfo) -> String {
+        self.running.get(path).and_then(|running| running.title.clone()).unwrap_or_else(|| step.title.clone())
+    }
+
+    fn opening(&self, step: &StepInfo, path: &StepPath, style: &Style, state: &str) -> Vec<String> {
+        let right = if state.is_empty() { vec![] } else { vec![(state.to_owned(), Tone::Good)] };
+        headline(style, step, &self.title(path, step), &right)
+    }
+
+    fn step_skipped(&mut self, path: &StepPath, reason: &str, deviation: bool) -> Vec<String> {
+        self.running.shift_remove(path);
+        if deviation {
+            self.deviations.push(format!("{path} was skipped: {reason}"));
+        }
+        self.skipped.push((path.0.clone(), reason.to_owned()));
+        Vec::new()
+    }
+
+    fn decided(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        let Event::Decided { chosen, by, options, shown, reason, values } = &record.event else { return Vec::new() };
+        self.entry(path).waiting = None;
+        let step = self.steps.find(path);
+        let who = match by.as_str() {
+            "person" => style.text(&words::actor(&record.actor)),
+            other => style.text(other),
+        };
+        let why = reason.as_deref().map(|why| format!(": {}", style.text(why))).unwrap_or_default();
+        if options.is_empty() {
+            // A `when` that the machine settled shows in what follows; one that a person settled is told.
+            let plain = by == "evidence";
+            let text = format!("{} {}, by {who}{why}", path, chosen.join(", "));
+            return if plain { Vec::new() } else { labelled(style, 2, "when", "  ", &style.text(&text)) };
+        }
+        self.decision(&step, path, style, (chosen, options, shown, values), &format!("(by {who}{why})"))
+    }
+
+    fn decision(
+        &self,
+        step: &StepInfo,
+        path: &StepPath,
+        style: &Style,
+        facts: (&Vec<String>, &Vec<OptionView>, &Vec<UsedView>, &IndexMap<String, StoredValue>),
+        by: &str,
+    ) -> Vec<String> {
+        let (chosen, options, shown, values) = facts;
+        let mut out = self.opening(step, path, style, "");
+        out.extend(shown_table(style, shown));
+        out.extend(option_table(style, options, false));
+        let title = |name: &String| {
+            options
+                .iter()
+                .find(|option| option.name == *name)
+                .map_or_else(|| name.clone(), |option| option_title(option).to_owned())
+        };
+        let titles: Vec<String> = chosen.iter().map(title).collect();
+        let titles = if titles.is_empty() { "no option".to_owned() } else { style.text(&titles.join(", ")) };
+        out.extend(labelled(style, INDENT - 2, "->", " ", &format!("{titles} {by}")));
+        let values = value_table(style, values.iter().map(|(name, value)| (name.as_str(), value)));
+        out.extend(values);
+        out
+    }
+
+    fn gate_opened(
+        &mut self,
+        path: &StepPath,
+        style: &Style,
+        view: &CardView,
+        digest: &str,
+        good_for_ms: u64,
+    ) -> Vec<String> {
+        let running = self.entry(path);
+        running.waiting = Some("an answer");
+        running.title = Some(view.title.clone());
+        running.gated = true;
+        running.change = true;
+        if !self.options.cards {
+            return Vec::new();
+        }
+        let step = self.steps.find(path);
+        let foot = if self.options.clock { CardFoot::Asked } else { CardFoot::Waits };
+        let frame = CardFrame { step: &step, card: view, digest, good_for_ms, may_skip: false, foot };
+        spaced(card(&frame, style))
+    }
+
+    fn gate_answered(
+        &mut self,
+        record: &Record,
+        path: &StepPath,
+        digest: &str,
+        answer: &GateAnswer,
+        style: &Style,
+    ) -> Vec<String> {
+        self.entry(path).waiting = None;
+        let (word, _) = words::answer(answer.answer);
+        let who = match (&record.actor, answer.answer) {
+            (Actor::Runwright, AnswerKind::Expired | AnswerKind::Voided) => String::new(),
+            (Actor::Runwright, _) => format!(" {}", words::door(answer.door)),
+            (who, _) => format!(" by {} {}", words::actor(who), words::door(answer.door)),
+        };
+        let why = answer.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let short: String = digest.chars().take(8).collect();
+        let text = style.text(&format!("{path} {word}{who}{why}"));
+        let digest = format!(" {} digest {}", style.glyphs().dot, style.text(&short));
+        labelled(style, 2, "gate", "  ", &format!("{text}{digest}"))
+    }
+
+    fn attempt_started(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        let Event::AttemptStarted { act, change } = &record.event else { return Vec::new() };
+        let (time, elapsed) = (record.time, record.elapsed_ms);
+        let attempt = record.attempt.unwrap_or(1);
+        let running = self.entry(path);
+        let first = running.since.is_none();
+        running.since.get_or_insert(time);
+        running.since_ms.get_or_insert(elapsed);
+        running.attempt = attempt;
+        running.active = true;
+        running.change = *change;
+        running.waiting = None;
+        let gated = running.gated;
+        if !*change || is_item(path) {
+            return Vec::new();
+        }
+        if !first {
+            return prose(style, INDENT, &format!("attempt {attempt} begins"));
+        }
+        let mut out = self.opening(&self.steps.find(path), path, style, "started");
+        if !gated {
+            for line in style.lines(&act.text) {
+                let pieces = break_exact(&line, style.columns().saturating_sub(INDENT + 2));
+                out.extend(
+                    pieces.into_iter().map(|piece| format!("{}{} {piece}", " ".repeat(INDENT), style.glyphs().side)),
+                );
+            }
+        }
+        out
+    }
+
+    fn attempt_ended(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        let Event::AttemptEnded { outcome, error, message, evidence, left, .. } = &record.event else {
+            return Vec::new();
+        };
+        let text = told(error.as_ref(), message.as_deref());
+        let running = self.entry(path);
+        running.active = false;
+        running.evidence.clone_from(evidence);
+        running.error.clone_from(&text);
+        let change = running.change;
+        self.output.forget(path);
+        let mut out = Vec::new();
+        if change && *outcome != Outcome::Succeeded && !is_item(path) {
+            let (word, _) = words::outcome(*outcome);
+            let attempt = record.attempt.unwrap_or(1);
+            let text = text.map(|text| format!(": {}", style.text(&text))).unwrap_or_default();
+            out.extend(prose(style, INDENT, &format!("attempt {attempt} {word}{text}")));
+        }
+        for process in left {
+            out.extend(marked(style, Tone::Attention, "left behind", &style.text(process)));
+        }
+        out
+    }
+
+    fn step_ended(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        let Event::StepEnded { outcome, verdict, captures, checks, shown, reason, handled } = &record.event else {
+            return Vec::new();
+        };
+        let step = self.steps.find(path);
+        let title = self.title(path, &step);
+        let running = self.running.shift_remove(path).unwrap_or_default();
+        self.output.forget(path);
+        let took_ms = running.since_ms.map(|since| record.elapsed_ms.saturating_sub(since));
+        // A decide has told its choice; its end is news only when it is not a success.
+        if step.kind == "decide" && *outcome == Outcome::Succeeded {
+            return Vec::new();
+        }
+        if is_item(path) {
+            let text = reason.as_deref().or(running.error.as_deref());
+            return self.item_ended(path, *outcome, took_ms, text, style);
+        }
+        let end = StepEnd {
+            step: &step,
+            title: &title,
+            change: running.change,
+            took_ms,
+            attempts: running.attempt,
+            outcome: *outcome,
+            verdict: *verdict,
+            captures,
+            checks,
+            shown,
+            reason: reason.as_deref(),
+            handled: *handled,
+            // A change has told each of its attempts as it ended.
+            error: running.error.as_deref().filter(|_| !running.change),
+            evidence: &running.evidence,
+            location: self.places.get(path).map(String::as_str),
+        };
+        end.lines(style)
+    }
+
+    fn item_ended(
+        &mut self,
+        path: &StepPath,
+        outcome: Outcome,
+        took_ms: Option<u64>,
+        text: Option<&str>,
+        style: &Style,
+    ) -> Vec<String> {
+        let holder = StepPath(path.0.rsplit_once('[').map_or(path.0.as_str(), |(holder, _)| holder).to_owned());
+        let running = self.entry(&holder);
+        running.items_shown += 1;
+        let (word, tone) = words::outcome(outcome);
+        let quiet = outcome == Outcome::Succeeded;
+        if quiet && running.items_shown > ITEM_LINES {
+            let first = running.items_shown == ITEM_LINES + 1;
+            let line = "further items are shown only when they do not succeed";
+            return if first { prose(style, INDENT, line) } else { Vec::new() };
+        }
+        let took = took_ms.map(words::span).unwrap_or_default();
+        let mut out =
+            vec![format!("{}{}  {took}  {}", " ".repeat(INDENT), style.text(&path.0), style.paint(tone, word))];
+        if let Some(text) = text.filter(|_| !quiet) {
+            out.extend(prose(style, INDENT + 2, &style.text(text)));
+        }
+        out
+    }
+}

@@ -1,0 +1,189 @@
+//! What a person is shown when something is wanted of them. The terminal adds the line to type on.
+
+use super::card::{CardFoot, CardFrame, act_to_copy, card, evidence, evidence_values};
+use super::layout::{INDENT, headline, labelled, prose, table};
+use super::steps::{StepInfo, StepTable};
+use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
+use super::value::short;
+use super::words;
+use crate::engine::{Prompt, PromptKind, QuestionView};
+use crate::event::{OptionVerdict, OptionView, StoredValue, UsedView};
+use jiff::Timestamp;
+
+/// The column of the author's guess: `  45 %  `.
+const GUESS: usize = 8;
+
+/// The text of a prompt, without the line to type on.
+#[must_use]
+pub fn prompt(prompt: &Prompt, steps: &StepTable, style: &Style, now: Timestamp) -> Vec<String> {
+    let step = StepInfo { depth: 0, ..steps.find(&prompt.step) };
+    let mut out = vec![String::new()];
+    match &prompt.kind {
+        PromptKind::Gate { card: view, digest, expires, may_skip } => out.extend(card(
+            &CardFrame {
+                step: &step,
+                card: view,
+                digest,
+                good_for_ms: words::between(now, *expires),
+                may_skip: *may_skip,
+                foot: CardFoot::Answers,
+            },
+            style,
+        )),
+        PromptKind::Decide { options, shown, reason } => {
+            out.extend(headline(style, &step, &prompt.title, &[]));
+            out.extend(shown_table(style, shown));
+            out.extend(option_table(style, options, true));
+            out.extend(labelled(style, 2, "asked because", " ", &style.text(reason)));
+            out.extend(prose(style, 2, "a number or a name, or: [e]vidence no[t]e [l]ater [a]bort [?]"));
+        }
+        PromptKind::When { expression, reason } => {
+            out.extend(headline(style, &step, &prompt.title, &[]));
+            let rows = [("performed when", expression), ("unknown because", reason)];
+            out.extend(table(style, 2, &rows.map(|(name, text)| (name.to_owned(), style.text(text)))));
+            out.extend(prose(style, 2, "perform it? [y]es [n]o, or: no[t]e [l]ater [a]bort [?]"));
+        }
+        PromptKind::Ask { questions } => {
+            out.extend(headline(style, &step, &prompt.title, &[]));
+            out.extend(question_list(style, questions));
+        }
+        PromptKind::Manual { text, may_skip } => {
+            out.extend(headline(style, &step, &prompt.title, &[("to do by hand".to_owned(), Tone::Attention)]));
+            out.extend(boxed(style, text));
+            let skip = if *may_skip { "[s]kip " } else { "" };
+            out.extend(prose(style, 2, &format!("[d]one [f]ailed, or: {skip}no[t]e [l]ater [a]bort [?]")));
+        }
+    }
+    out
+}
+
+/// What stands behind a prompt, in full.
+#[must_use]
+pub fn prompt_evidence(prompt: &Prompt, style: &Style) -> Vec<String> {
+    match &prompt.kind {
+        PromptKind::Gate { card, .. } => evidence(card, style),
+        PromptKind::Decide { options, shown, .. } => {
+            let mut values: Vec<UsedView> = shown.clone();
+            for used in options.iter().flat_map(|option| &option.used) {
+                if !values.contains(used) {
+                    values.push(used.clone());
+                }
+            }
+            evidence_values(&values, style)
+        }
+        PromptKind::When { .. } | PromptKind::Ask { .. } | PromptKind::Manual { .. } => evidence_values(&[], style),
+    }
+}
+
+/// The act of a gate alone, for copying; nothing for other prompts.
+#[must_use]
+pub fn prompt_act(prompt: &Prompt) -> Vec<String> {
+    match &prompt.kind {
+        PromptKind::Gate { card, .. } => act_to_copy(card),
+        _ => Vec::new(),
+    }
+}
+
+/// The evidence table of a decision.
+pub(crate) fn shown_table(style: &Style, shown: &[UsedView]) -> Vec<String> {
+    value_table(style, shown.iter().map(|used| (used.name.as_str(), &used.value)))
+}
+
+/// Names and values under each other, each value short enough for its line.
+pub(crate) fn value_table<'a>(style: &Style, values: impl Iterator<Item = (&'a str, &'a StoredValue)>) -> Vec<String> {
+    let values: Vec<_> = values.map(|(name, value)| (style.text(name), value)).collect();
+    let widest = values.iter().map(|(name, _)| columns_of(name)).max().unwrap_or(0).min(style.columns() / 3);
+    let room = style.columns().saturating_sub(INDENT + widest + 2).max(16);
+    let rows: Vec<_> = values.into_iter().map(|(name, value)| (name, short(style, value, room))).collect();
+    table(style, INDENT, &rows)
+}
+
+/// Options with the author's guess and the machine's view: `title   45 %   holds   top_share > 0.5  (top_share 0.95)`.
+pub(crate) fn option_table(style: &Style, options: &[OptionView], numbered: bool) -> Vec<String> {
+    let titles: Vec<String> = options.iter().map(|option| style.text(option_title(option))).collect();
+    let guesses = if options.iter().any(|option| option.likelihood.is_some()) { GUESS } else { 0 };
+    let views = options.iter().map(|option| words::option(option.verdict).len()).max().unwrap_or(0);
+    let room = style.columns().saturating_sub(INDENT + 2 + guesses + views).max(12);
+    let beside = INDENT + 2 + guesses + views + 12 <= style.columns();
+    let longest = titles.iter().map(|title| columns_of(title)).max().unwrap_or(0);
+    let widest = if beside { longest.min(room) } else { style.columns().saturating_sub(INDENT) };
+    let mut out = Vec::new();
+    for (index, (option, title)) in options.iter().zip(&titles).enumerate() {
+        let mut start = if numbered { format!("{:>10}  ", index + 1) } else { " ".repeat(INDENT) };
+        let mut pieces = break_words(title, widest.max(1));
+        // What belongs to the option stands beside the last line of its title.
+        let last = pieces.pop().unwrap_or_default();
+        for piece in pieces {
+            out.push(format!("{start}{piece}"));
+            start = " ".repeat(INDENT);
+        }
+        let guess = option.likelihood.map(|percent| format!("{percent:>4} %  ")).unwrap_or_default();
+        let view = words::option(option.verdict);
+        let lead = if beside {
+            format!("{start}{}  {}", pad(&last, widest), pad(&guess, guesses))
+        } else {
+            out.push(format!("{start}{last}"));
+            format!("{}{}", " ".repeat(INDENT), guess.trim_start())
+        };
+        let because = because(style, option);
+        let word = style.paint(option_tone(option.verdict), view);
+        let gap = " ".repeat(views - view.len() + 2);
+        if because.is_empty() {
+            out.push(format!("{lead}{word}"));
+        } else if columns_of(&lead) + views + 2 + columns_of(&because) <= style.columns() {
+            out.push(format!("{lead}{word}{gap}{because}"));
+        } else {
+            out.push(format!("{lead}{word}"));
+            out.extend(prose(style, INDENT + 2, &because));
+        }
+    }
+    out
+}
+
+fn option_tone(verdict: OptionVerdict) -> Tone {
+    match verdict {
+        OptionVerdict::Holds => Tone::Good,
+        OptionVerdict::Unknown => Tone::Attention,
+        OptionVerdict::DoesNotHold | OptionVerdict::PersonsChoice => Tone::Quiet,
+    }
+}
+
+pub(crate) fn option_title(option: &OptionView) -> &str {
+    if option.title.is_empty() { &option.name } else { &option.title }
+}
+
+/// The expression and what it saw: `queue.top_share > 0.5 (queue.top_share 0.95)`.
+fn because(style: &Style, option: &OptionView) -> String {
+    let expression = option.expression.as_deref().map(|text| style.text(text)).unwrap_or_default();
+    let mut parts = Vec::new();
+    if !option.used.is_empty() {
+        parts.push(super::value::used(style, &option.used, 24));
+    }
+    if let Some(reason) = &option.reason {
+        parts.push(style.text(reason));
+    }
+    match (expression.is_empty(), parts.is_empty()) {
+        (true, _) => parts.join("; "),
+        (false, true) => expression,
+        (false, false) => format!("{expression}  ({})", parts.join("; ")),
+    }
+}
+
+fn question_list(style: &Style, questions: &[QuestionView]) -> Vec<String> {
+    let many = if questions.len() == 1 { "1 question" } else { "questions, one after the other" };
+    let count = if questions.len() == 1 { String::new() } else { format!("{} ", questions.len()) };
+    prose(style, 2, &format!("{count}{many}; or: !note TEXT, !later, !abort, !help"))
+}
+
+/// Text of several lines that is not ours, behind a side mark: it cannot pass for a frame of ours.
+pub(crate) fn boxed(style: &Style, text: &str) -> Vec<String> {
+    let glyphs = style.glyphs();
+    let mut out = Vec::new();
+    for line in style.lines(text) {
+        for (index, piece) in break_exact(&line, style.columns() - 4).into_iter().enumerate() {
+            let side = if index == 0 { glyphs.side } else { glyphs.onward };
+            out.push(format!("  {side} {piece}").trim_end().to_owned());
+        }
+    }
+    out
+}

@@ -1,0 +1,197 @@
+//! A transcript put together by step: what Markdown and JSON are made from.
+
+use super::live::told;
+use super::steps::{StepInfo, StepTable};
+use crate::event::{
+    ActView, Actor, CheckView, Event, EvidenceRef, GateAnswer, OptionView, Outcome, Record, StepPath, StepVerdict,
+    StoredValue, UsedView,
+};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+/// What a transcript tells, by step and in the order of first mention.
+#[derive(Default)]
+pub(crate) struct Story<'a> {
+    pub(crate) started: Option<&'a Record>,
+    pub(crate) last: Option<&'a Record>,
+    pub(crate) targets: IndexMap<&'a str, (&'a str, Option<&'a str>, Timestamp)>,
+    pub(crate) steps: IndexMap<&'a StepPath, StepStory<'a>>,
+    pub(crate) gates: Vec<GateStory<'a>>,
+    pub(crate) decisions: Vec<DecisionStory<'a>>,
+    pub(crate) answers: Vec<(&'a Record, &'a IndexMap<String, StoredValue>)>,
+    pub(crate) notes: Vec<(&'a Record, &'a str)>,
+    pub(crate) deviations: Vec<(Timestamp, String)>,
+    pub(crate) escalated: Option<(Option<&'a str>, &'a str)>,
+    pub(crate) end: Option<&'a Record>,
+}
+
+/// One step as it went.
+#[derive(Default)]
+pub(crate) struct StepStory<'a> {
+    pub(crate) info: StepInfo,
+    /// The title with its values in, when a card showed it.
+    pub(crate) title: Option<&'a str>,
+    pub(crate) began: Option<&'a Record>,
+    pub(crate) ended: Option<&'a Record>,
+    pub(crate) attempts: u32,
+    pub(crate) act: Option<&'a ActView>,
+    pub(crate) change: bool,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) verdict: Option<StepVerdict>,
+    pub(crate) handled: bool,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) error: Option<String>,
+    pub(crate) captures: Option<&'a IndexMap<String, StoredValue>>,
+    pub(crate) checks: &'a [CheckView],
+    pub(crate) shown: &'a [UsedView],
+    /// Attempt and what was kept of it.
+    pub(crate) evidence: Vec<(u32, &'a EvidenceRef)>,
+}
+
+impl StepStory<'_> {
+    pub(crate) fn title(&self) -> &str {
+        self.title.unwrap_or(&self.info.title)
+    }
+
+    pub(crate) fn took_ms(&self) -> Option<u64> {
+        Some(self.ended?.elapsed_ms.saturating_sub(self.began?.elapsed_ms))
+    }
+}
+
+/// One opening of a gate.
+pub(crate) struct GateStory<'a> {
+    pub(crate) step: &'a StepPath,
+    pub(crate) number: u32,
+    pub(crate) digest: &'a str,
+    pub(crate) opened: Timestamp,
+    pub(crate) answer: Option<(&'a GateAnswer, &'a Actor, Timestamp)>,
+}
+
+/// One decision.
+pub(crate) struct DecisionStory<'a> {
+    pub(crate) step: &'a StepPath,
+    pub(crate) time: Timestamp,
+    pub(crate) chosen: &'a [String],
+    pub(crate) by: &'a str,
+    pub(crate) actor: &'a Actor,
+    pub(crate) options: &'a [OptionView],
+    pub(crate) reason: Option<&'a str>,
+}
+
+impl<'a> Story<'a> {
+    pub(crate) fn of(records: &'a [Record], steps: &StepTable) -> Self {
+        let mut story = Self::default();
+        for record in records {
+            story.last = Some(record);
+            match &record.step {
+                Some(step) => story.step(record, step, steps),
+                None => story.run(record),
+            }
+        }
+        story
+    }
+
+    pub(crate) fn run_id(&self) -> &'a str {
+        match self.started.map(|record| &record.event) {
+            Some(Event::RunStarted { run, .. }) => run.as_str(),
+            _ => "unknown",
+        }
+    }
+
+    /// The state of the run: its result, or `parked`, `suspended`, `incomplete`.
+    pub(crate) fn state(&self) -> &'static str {
+        match self.last.map(|record| &record.event) {
+            Some(Event::RunEnded { result, .. }) => super::words::result(*result).0,
+            Some(Event::RunParked { .. }) => "PARKED",
+            Some(Event::RunSuspended { .. }) => "SUSPENDED",
+            _ => "INCOMPLETE",
+        }
+    }
+
+    fn run(&mut self, record: &'a Record) {
+        match &record.event {
+            Event::RunStarted { .. } => self.started = Some(record),
+            Event::TargetProven { target, address, identity } => {
+                self.targets.insert(target, (address, identity.as_deref(), record.time));
+            }
+            Event::Noted { text } => self.notes.push((record, text)),
+            Event::Deviated { text } => self.deviations.push((record.time, text.clone())),
+            Event::Escalated { to, text } => self.escalated = Some((to.as_deref(), text)),
+            Event::RunEnded { .. } => self.end = Some(record),
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, record: &'a Record, path: &'a StepPath, steps: &StepTable) {
+        match &record.event {
+            // These may name the step they came from; they are facts of the run.
+            Event::TargetProven { .. } | Event::Noted { .. } | Event::Deviated { .. } | Event::Escalated { .. } => {
+                return self.run(record);
+            }
+            Event::StepSkipped { reason, deviation: true } => {
+                self.deviations.push((record.time, format!("{path} was skipped: {reason}")));
+            }
+            Event::GateOpened { number, digest, .. } => {
+                self.gates.push(GateStory { step: path, number: *number, digest, opened: record.time, answer: None });
+            }
+            Event::GateAnswered { number, answer, .. } => {
+                let open = self.gates.iter_mut().rev().find(|gate| gate.step == path && gate.number == *number);
+                if let Some(gate) = open {
+                    gate.answer = Some((answer, &record.actor, record.time));
+                }
+            }
+            Event::Decided { chosen, by, options, reason, .. } => self.decisions.push(DecisionStory {
+                step: path,
+                time: record.time,
+                chosen,
+                by,
+                actor: &record.actor,
+                options,
+                reason: reason.as_deref(),
+            }),
+            Event::Answered { values, .. } => self.answers.push((record, values)),
+            _ => {}
+        }
+        let story =
+            self.steps.entry(path).or_insert_with(|| StepStory { info: steps.find(path), ..StepStory::default() });
+        story.take(record);
+    }
+}
+
+impl<'a> StepStory<'a> {
+    fn take(&mut self, record: &'a Record) {
+        match &record.event {
+            Event::GateOpened { card, .. } => {
+                self.title = Some(&card.title);
+                self.change = true;
+            }
+            Event::AttemptStarted { act, change } => {
+                self.began.get_or_insert(record);
+                self.attempts = record.attempt.unwrap_or(self.attempts + 1);
+                self.act = Some(act);
+                self.change = *change;
+            }
+            Event::AttemptEnded { error, message, evidence, .. } => {
+                self.error = told(error.as_ref(), message.as_deref());
+                let attempt = record.attempt.unwrap_or(self.attempts);
+                self.evidence.extend(evidence.iter().map(|kept| (attempt, kept)));
+            }
+            Event::StepSkipped { reason, .. } => {
+                self.outcome = Some(Outcome::Skipped);
+                self.reason = Some(reason);
+                self.ended = Some(record);
+            }
+            Event::StepEnded { outcome, verdict, captures, checks, shown, reason, handled } => {
+                self.outcome = Some(*outcome);
+                self.verdict = *verdict;
+                self.captures = Some(captures);
+                self.checks = checks;
+                self.shown = shown;
+                self.reason = reason.as_deref();
+                self.handled = *handled;
+                self.ended = Some(record);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,5 @@
+mod cards;
+mod hostile;
+mod quoting;
+mod runs;
+mod sample;

@@ -1,0 +1,258 @@
+use super::super::{
+    LiveScreen, Recorded, RunLine, ScreenOptions, Style, list_json, list_text, show_json, show_markdown, show_text,
+};
+use super::sample::{self, Tape, diagnosis, kept, resolved, start, step_ended, steps};
+use crate::engine::Chunk;
+use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, RunResult, StepPath, StepVerdict, Waiting};
+use indexmap::IndexMap;
+use std::time::Duration;
+use unicode_width::UnicodeWidthStr as _;
+
+fn screen(tape: &Tape, style: Style, options: ScreenOptions) -> String {
+    let mut screen = LiveScreen::new(style, steps(), options);
+    let mut out: Vec<String> = tape.records.iter().flat_map(|record| screen.fold(record)).collect();
+    if let Some(Event::RunEnded { .. }) = tape.records.last().map(|record| &record.event) {
+        out.extend(screen.sealed(&"4be1".repeat(16)));
+    }
+    out.join("\n")
+}
+
+fn failing() -> Tape {
+    let mut tape = diagnosis();
+    tape.by_ana(5000, Some("ban_agent"), sample::gate_answered(crate::event::AnswerKind::Approved));
+    tape.attempt(5100, "ban_agent", "http", "POST http://10.0.3.7:18180/v1/admin/circuit_breakers/8f3a2b1c/open", true);
+    let ended = Event::AttemptEnded {
+        outcome: Outcome::Unknown,
+        error: Some(ErrorClass::Connection),
+        message: Some("the connection broke after 214 bytes were sent".into()),
+        fields: IndexMap::new(),
+        evidence: vec![kept("stderr", 61, "\u{1b}[31mreset by peer\u{1b}[0m\nretry later\n")],
+        took_ms: 900,
+        left: vec!["pid 812 (curl) was ended with KILL".into()],
+    };
+    tape.put(6000, Some("ban_agent"), ended).attempt = Some(1);
+    let check = CheckView {
+        expression: "body.state == 'OPEN'".into(),
+        verdict: StepVerdict::CannotTell,
+        used: vec![],
+        reason: Some("the target did not answer within 10 s".into()),
+    };
+    let reason = Some("started, and its end was not seen; verify cannot tell");
+    tape.put(
+        16_000,
+        Some("ban_agent"),
+        step_ended(Outcome::Unknown, Some(StepVerdict::CannotTell), &[], vec![check], reason),
+    );
+    for step in ["reject", "under_50", "alert_gone"] {
+        let reason = "a change before it has an unknown outcome".to_owned();
+        tape.put(16_001, Some(step), Event::StepSkipped { reason, deviation: false });
+    }
+    let ended = Event::RunEnded {
+        result: RunResult::Failed,
+        ran_to_end: false,
+        reasons: vec!["ban_agent: unknown, look at the target before anything else is done".into()],
+        holds: 0,
+        validations: 2,
+        changes: 1,
+        open_changes: vec!["ban_agent: agent 8f3a2b1c may be banned until 02:19 UTC".into()],
+        waited_ms: 4000,
+    };
+    tape.put(16_100, None, ended);
+    tape
+}
+
+fn parked() -> Tape {
+    let mut tape = diagnosis();
+    let waiting = |step: &str, what: &str, text: &str| Waiting {
+        step: StepPath(step.into()),
+        what: what.into(),
+        text: text.into(),
+        digest: Some(sample::DIGEST.into()),
+    };
+    let waiting = vec![
+        waiting("ban_agent", "gate", "Open the circuit breaker of 8f3a2b1c; typed, risk high"),
+        waiting("reject[3]", "ask", "How many items may go?"),
+    ];
+    tape.put(2000, None, Event::RunParked { waiting });
+    tape
+}
+
+#[test]
+fn a_resolved_run_on_the_screen() {
+    insta::assert_snapshot!(screen(&resolved(), Style::PLAIN, ScreenOptions::LIVE));
+}
+
+#[test]
+fn a_failed_run_ends_with_what_must_be_known() {
+    insta::assert_snapshot!(screen(&failing(), Style::PLAIN, ScreenOptions::LIVE));
+}
+
+#[test]
+fn a_parked_run_shows_the_card_and_the_commands() {
+    insta::assert_snapshot!(screen(&parked(), Style::PLAIN, ScreenOptions::UNATTENDED));
+}
+
+#[test]
+fn a_refused_target() {
+    let mut tape = Tape::default();
+    tape.put(0, None, sample::started(&[]));
+    let refused = Event::TargetRefused {
+        target: "db".into(),
+        address: "10.0.3.9:5432".into(),
+        expected: "system identifier 7316482 (prod-eu)".into(),
+        found: "system identifier 7289115".into(),
+    };
+    tape.put(300, Some("queue"), refused);
+    let mut screen = LiveScreen::new(Style::PLAIN, steps(), ScreenOptions::LIVE)
+        .with_places([(StepPath("queue".into()), "runbooks/replace.yaml:38:7".to_owned())].into());
+    let lines: Vec<String> = tape.records.iter().flat_map(|record| screen.fold(record)).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_run_as_text_markdown_and_json() {
+    let tape = resolved();
+    let (steps, findings) = (steps(), vec!["the verify of ban_agent took longer than it should".to_owned()]);
+    let head = "4be1".repeat(16);
+    let run = Recorded { records: &tape.records, steps: &steps, findings: &findings, head: Some(&head) };
+    insta::assert_snapshot!("show_text", show_text(&run, &Style::PLAIN).join("\n"));
+    insta::assert_snapshot!("show_markdown", show_markdown(&run));
+    insta::assert_snapshot!("show_json", show_json(&run));
+}
+
+#[test]
+fn a_run_without_an_end_says_so() {
+    let tape = diagnosis();
+    let steps = steps();
+    let run = Recorded { records: &tape.records, steps: &steps, findings: &[], head: None };
+    let text = show_text(&run, &Style::PLAIN).join("\n");
+    assert!(text.contains("INCOMPLETE") && text.contains("runwright resume 20261121-0114-k3f9"), "{text}");
+    assert!(show_json(&run).contains("\"state\": \"incomplete\""));
+    assert!(show_markdown(&run).contains("no closing event"));
+}
+
+#[test]
+fn nothing_is_wider_than_the_terminal() {
+    for width in [40, 80, 200] {
+        for tape in [resolved(), failing(), parked()] {
+            let style = Style { width, ..Style::PLAIN };
+            for options in [ScreenOptions::UNATTENDED, ScreenOptions::RECORDED] {
+                for line in screen(&tape, style, options).lines() {
+                    // Commands are never broken: they are there to be pasted.
+                    let command = line.contains("runwright ");
+                    assert!(line.width() <= width || command, "{width}: {} columns in {line:?}", line.width());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn colour_changes_no_character() {
+    let tape = failing();
+    let plain = screen(&tape, Style::PLAIN, ScreenOptions::UNATTENDED);
+    let coloured = screen(&tape, Style { colour: true, ..Style::PLAIN }, ScreenOptions::UNATTENDED);
+    assert_ne!(plain, coloured);
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+}
+
+#[test]
+fn ascii_is_enough() {
+    let style = Style { unicode: false, ..Style::PLAIN };
+    for tape in [resolved(), failing(), parked()] {
+        let text = screen(&tape, style, ScreenOptions::UNATTENDED);
+        assert!(text.is_ascii(), "{:?}", text.chars().find(|character| !character.is_ascii()));
+    }
+}
+
+#[test]
+fn the_status_line_names_what_runs_and_what_waits() {
+    let style = Style { terminal: true, ..Style::PLAIN };
+    let mut screen = LiveScreen::new(style, steps(), ScreenOptions::LIVE);
+    let tape = diagnosis();
+    for record in &tape.records[..4] {
+        screen.fold(record);
+    }
+    let now = start() + Duration::from_secs(12);
+    assert_eq!(screen.status_line(now).as_deref(), Some("… queue 11 s  rates 11 s"));
+    for record in &tape.records[4..] {
+        screen.fold(record);
+    }
+    assert_eq!(screen.status_line(now).as_deref(), Some("… ban_agent waits for an answer"));
+    let mut piped = LiveScreen::new(Style::PLAIN, steps(), ScreenOptions::LIVE);
+    piped.fold(&tape.records[2]);
+    assert_eq!(piped.status_line(now), None);
+}
+
+#[test]
+fn output_is_shown_once_a_step_takes_long_and_only_its_latest_lines() {
+    let mut screen = LiveScreen::new(Style::PLAIN, steps(), ScreenOptions::LIVE);
+    let tape = diagnosis();
+    for record in &tape.records[..4] {
+        screen.fold(record);
+    }
+    let chunk =
+        |text: &str| Chunk { step: StepPath("queue".into()), stream: "stdout", bytes: text.as_bytes().to_vec() };
+    let text = (1..=25).map(|number| format!("line {number}")).collect::<Vec<_>>().join("\n") + "\n";
+    // Cut in the middle of a line, as pipes do.
+    screen.output(&chunk(&text[..13]));
+    screen.output(&chunk(&text[13..]));
+    assert_eq!(screen.tick(start() + Duration::from_secs(1)), Vec::<String>::new());
+    let lines = screen.tick(start() + Duration::from_secs(3));
+    assert_eq!(lines.first().map(String::as_str), Some("    queue │ (15 lines not shown; all are kept)"));
+    assert_eq!(lines.last().map(String::as_str), Some("    queue │ line 25"));
+    assert_eq!(lines.len(), 11);
+    screen.output(&chunk("10 %\r20 %\r\u{1b}[32m30 %\u{1b}[0m\r\n\u{1b}]0;title\u{7}\n"));
+    let lines = screen.tick(start() + Duration::from_secs(4));
+    assert_eq!(lines, ["    queue │ 30 %", "    queue │ \\u{1b}]0;title\\u{7}"]);
+}
+
+#[test]
+fn a_long_loop_shows_only_trouble_after_some_items() {
+    let mut tape = Tape::default();
+    tape.put(0, None, sample::started(&[]));
+    for item in 0..100 {
+        let outcome = if item == 70 { Outcome::Failed } else { Outcome::Succeeded };
+        let reason = (item == 70).then_some("status_409: already rejected");
+        let path = format!("reject[{item}]");
+        tape.put(item * 10, Some(&path), step_ended(outcome, None, &[], vec![], reason));
+    }
+    let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
+    assert!(text.contains("reject[70]    FAILED\n              status_409: already rejected"), "{text}");
+    assert!(text.contains("reject[19]") && !text.contains("reject[21]"), "{text}");
+}
+
+#[test]
+fn a_decision_of_a_person_names_them() {
+    let mut tape = Tape::default();
+    let mut event = sample::decided();
+    if let Event::Decided { by, chosen, reason, .. } = &mut event {
+        *by = "person".into();
+        *chosen = vec!["surge".into()];
+        *reason = Some("marketing campaign".into());
+    }
+    tape.put(5, Some("cause"), event).actor = Actor::Person(sample::ana());
+    let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
+    assert!(text.ends_with("-> A legitimate surge (by ana (os user): marketing campaign)"), "{text}");
+}
+
+#[test]
+fn runs_are_listed() {
+    let run = |run: &str, state: &str, open: Option<&str>| RunLine {
+        run: run.into(),
+        runbook: "quarantine-overflow".into(),
+        started: start(),
+        operator: "ana".into(),
+        environment: Some("prod".into()),
+        state: state.into(),
+        elapsed_ms: 252_000,
+        open: open.map(str::to_owned),
+    };
+    let runs =
+        [run("20261121-0114-k3f9", "parked", Some("gate ban_agent")), run("20261120-0900-aaaa", "resolved", None)];
+    insta::assert_snapshot!("list_text", list_text(&runs, &Style { width: 110, ..Style::PLAIN }).join("\n"));
+    insta::assert_snapshot!("list_narrow", list_text(&runs, &Style { width: 40, ..Style::PLAIN }).join("\n"));
+    let json: serde_json::Value = serde_json::from_str(&list_json(&runs)).unwrap();
+    assert_eq!(json[0]["state"], "parked");
+    assert_eq!(list_text(&[], &Style::PLAIN), ["no runs in this store"]);
+}

@@ -1,0 +1,5 @@
+//! The reader, held to tables of inputs, to an oracle, and to mutated inputs.
+
+mod reading;
+mod refusals;
+mod robust;

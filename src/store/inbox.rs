@@ -1,0 +1,153 @@
+//! Decisions left by other processes.
+
+use super::folder::{Folder, failed};
+use super::root::fill_random;
+use crate::engine::{Inbox, InboxDecision, StoreError};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The largest decision that is taken, in bytes.
+pub const DECISION_AT_MOST: u64 = 256 * 1024;
+
+const REFUSED: &str = "refused";
+const UNFINISHED: &str = ".tmp-";
+
+/// The inbox of one run, for the process that has the run.
+///
+/// A decision that was taken is removed when `take` is called again or the inbox is dropped: by then it is in the
+/// record. A process that is killed in between finds it again, and its digest tells whether it still counts.
+#[derive(Debug)]
+pub struct DirInbox {
+    folder: Folder,
+    taken: Vec<String>,
+    /// Files that could not even be moved aside; told once.
+    ignored: BTreeSet<String>,
+    refusals: Refusals,
+}
+
+/// Files that were found in the inbox and refused, one line each. Clones share the list.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals(Arc<Mutex<Vec<String>>>);
+
+impl Refusals {
+    /// Takes what was refused since the last call.
+    #[must_use]
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, line: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+}
+
+impl DirInbox {
+    pub(super) fn open(run: &Folder) -> Result<Self, StoreError> {
+        let folder = run.ensure_folder("inbox")?;
+        Ok(Self { folder, taken: Vec::new(), ignored: BTreeSet::new(), refusals: Refusals::default() })
+    }
+
+    /// What was refused; may be kept beside the inbox after that was given away.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.refusals.clone()
+    }
+
+    fn read(&self, name: &str) -> Result<InboxDecision, String> {
+        let told = |error: StoreError| {
+            std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
+        };
+        let facts = self.folder.facts(name).map_err(told)?.ok_or("it is gone")?;
+        let us = rustix::process::geteuid().as_raw();
+        if !facts.is_file {
+            return Err("it is not a plain file".to_owned());
+        }
+        if facts.owner != us {
+            return Err(format!("it belongs to user {}", facts.owner));
+        }
+        if facts.size > DECISION_AT_MOST {
+            return Err(format!("it has {} bytes, more than {DECISION_AT_MOST}", facts.size));
+        }
+        let mut bytes = Vec::new();
+        let file = self.folder.read(name).map_err(told)?;
+        file.take(DECISION_AT_MOST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&bytes).map_err(|error| format!("it is not a decision: {error}"))
+    }
+
+    fn refuse(&mut self, name: &str, reason: &str) {
+        let moved = self
+            .folder
+            .ensure_folder(REFUSED)
+            .and_then(|refused| self.folder.rename(name, &refused, &free_name(&refused, name)));
+        let kept = if moved.is_ok() { "moved to `refused`" } else { "left where it is" };
+        if moved.is_err() {
+            self.ignored.insert(name.to_owned());
+        }
+        self.refusals.add(format!("inbox file `{}` was refused and {kept}: {reason}", name.escape_debug()));
+    }
+
+    fn remove_taken(&mut self) -> Result<(), StoreError> {
+        while let Some(name) = self.taken.pop() {
+            self.folder.remove(&name)?;
+        }
+        Ok(())
+    }
+}
+
+impl Inbox for DirInbox {
+    fn take(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
+        self.remove_taken()?;
+        let mut decisions = Vec::new();
+        for name in self.folder.names()? {
+            if name == REFUSED || name.starts_with(UNFINISHED) || self.ignored.contains(&name) {
+                continue;
+            }
+            match self.read(&name) {
+                Ok(decision) => {
+                    decisions.push(decision);
+                    self.taken.push(name);
+                }
+                Err(reason) => self.refuse(&name, &reason),
+            }
+        }
+        Ok(decisions)
+    }
+}
+
+impl Drop for DirInbox {
+    fn drop(&mut self) {
+        // What cannot be removed is found again and does not count a second time.
+        self.remove_taken().unwrap_or_default();
+    }
+}
+
+fn free_name(refused: &Folder, name: &str) -> String {
+    let mut free = name.to_owned();
+    let mut number = 1;
+    while matches!(refused.facts(&free), Ok(Some(_))) {
+        number += 1;
+        free = format!("{name}.{number}");
+    }
+    free
+}
+
+/// Leaves a decision in a run's inbox, durable when it returns. Names sort by the time of the decision.
+pub(super) fn leave(run: &Folder, decision: &InboxDecision) -> Result<(), StoreError> {
+    let folder = run.ensure_folder("inbox")?;
+    let bytes = serde_json::to_vec(decision).map_err(|error| failed("write", folder.path(), error))?;
+    if bytes.len() as u64 > DECISION_AT_MOST {
+        let reason = format!("the decision has {} bytes, more than {DECISION_AT_MOST}", bytes.len());
+        return Err(StoreError::Refused { path: folder.path().to_owned(), reason });
+    }
+    let mut random = [0; 8];
+    fill_random(&mut random, folder.path())?;
+    let name = format!("{:016}-{}.json", decision.at.as_millisecond().max(0), super::evidence::hex(&random));
+    let unfinished = format!("{UNFINISHED}{name}");
+    let mut file = folder.create(&unfinished)?;
+    let path = folder.path_of(&name);
+    file.write_all(&bytes).map_err(|error| failed("write", &path, error))?;
+    file.sync_data().map_err(|error| failed("sync", &path, error))?;
+    folder.rename(&unfinished, &folder, &name)?;
+    folder.sync()
+}

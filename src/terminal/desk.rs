@@ -1,0 +1,247 @@
+//! The desk: prompts in, answers out, one person at one terminal.
+
+use super::dialogue::{Dialogue, Settled};
+use super::lines::{Bell, Lines};
+use super::paper::Paper;
+use crate::engine::{Answer, Person, Prompt, PromptId};
+use rustix::termios::isatty;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Answered prompts that are remembered, in case the engine refuses an answer.
+const REMEMBERED: usize = 16;
+
+/// A text made of a prompt, as lines without their ends; escaped by whoever makes it.
+pub type PromptText = Box<dyn Fn(&Prompt) -> Vec<String> + Send>;
+
+/// How prompts look. The texts are made elsewhere; here they are only printed.
+pub struct Face {
+    /// The prompt: the card, the options, the instructions, with the possible answers.
+    pub prompt: PromptText,
+    /// What stands behind it, in full.
+    pub evidence: PromptText,
+    /// The act alone, to copy.
+    pub act: PromptText,
+    /// Makes a foreign text safe for one line of the terminal.
+    pub clean: fn(&str) -> String,
+}
+
+/// The person at the terminal.
+///
+/// Prompts are shown one at a time in the order they were put. A thread of its own reads the terminal, and only while a
+/// prompt is open; it ends when the desk is dropped.
+pub struct Desk {
+    present: bool,
+    shared: Arc<Shared>,
+    bell: Option<Bell>,
+    answers: UnboundedSender<(PromptId, Answer)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the desk and its thread both see.
+#[derive(Default)]
+struct Shared {
+    tray: Mutex<Tray>,
+}
+
+#[derive(Default)]
+struct Tray {
+    waiting: VecDeque<Asked>,
+    current: Option<PromptId>,
+    /// How the current prompt was settled elsewhere.
+    withdrawn: Option<String>,
+    answered: VecDeque<Prompt>,
+    closed: bool,
+}
+
+/// A prompt that waits for its turn, with the reason why an earlier answer was refused.
+struct Asked {
+    prompt: Prompt,
+    refused: Option<String>,
+}
+
+impl Desk {
+    /// The desk at our own terminal: somebody is present if standard input and standard error are terminals.
+    ///
+    /// # Errors
+    /// The terminal cannot be opened a second time, or no thread can be made.
+    pub fn at_terminal(
+        paper: Arc<Paper>,
+        face: Face,
+        answers: UnboundedSender<(PromptId, Answer)>,
+    ) -> io::Result<Self> {
+        if !isatty(rustix::stdio::stdin()) || !isatty(rustix::stdio::stderr()) {
+            return Ok(Self::absent(answers));
+        }
+        Self::over(rustix::stdio::stdin().as_fd().try_clone_to_owned()?, paper, face, answers)
+    }
+
+    /// The desk over a terminal that is already open.
+    ///
+    /// # Errors
+    /// No pipe or no thread can be made.
+    pub fn over(
+        terminal: OwnedFd,
+        paper: Arc<Paper>,
+        face: Face,
+        answers: UnboundedSender<(PromptId, Answer)>,
+    ) -> io::Result<Self> {
+        let (lines, bell) = Lines::new(terminal)?;
+        let shared = Arc::new(Shared::default());
+        let clerk = Clerk { shared: Arc::clone(&shared), lines, paper, face, answers: answers.clone() };
+        let thread = std::thread::Builder::new().name("desk".to_owned()).spawn(move || clerk.serve())?;
+        Ok(Self { present: true, shared, bell: Some(bell), answers, thread: Some(thread) })
+    }
+
+    /// A desk where nobody sits: every prompt is answered with `Gone`.
+    #[must_use]
+    pub fn absent(answers: UnboundedSender<(PromptId, Answer)>) -> Self {
+        Self { present: false, shared: Arc::default(), bell: None, answers, thread: None }
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.ring();
+        }
+    }
+}
+
+impl Person for Desk {
+    fn is_present(&self) -> bool {
+        self.present
+    }
+
+    fn ask(&mut self, prompt: Prompt) {
+        if !self.present {
+            // Fails only when the engine has gone.
+            _ = self.answers.send((prompt.id, Answer::Gone));
+            return;
+        }
+        self.shared.tray().waiting.push_back(Asked { prompt, refused: None });
+        self.ring();
+    }
+
+    fn withdraw(&mut self, id: PromptId, why: &str) {
+        let mut tray = self.shared.tray();
+        tray.waiting.retain(|asked| asked.prompt.id != id);
+        tray.answered.retain(|prompt| prompt.id != id);
+        if tray.current == Some(id) {
+            tray.withdrawn = Some(why.to_owned());
+        }
+        drop(tray);
+        self.ring();
+    }
+
+    fn refuse(&mut self, id: PromptId, why: &str) {
+        let mut tray = self.shared.tray();
+        if let Some(at) = tray.answered.iter().position(|prompt| prompt.id == id)
+            && let Some(prompt) = tray.answered.remove(at)
+        {
+            tray.waiting.push_front(Asked { prompt, refused: Some(why.to_owned()) });
+        }
+        drop(tray);
+        self.ring();
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.shared.tray().closed = true;
+        self.ring();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing more to say.
+            _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn tray(&self) -> MutexGuard<'_, Tray> {
+        self.tray.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread of the desk.
+struct Clerk {
+    shared: Arc<Shared>,
+    lines: Lines,
+    paper: Arc<Paper>,
+    face: Face,
+    answers: UnboundedSender<(PromptId, Answer)>,
+}
+
+/// What the clerk does next.
+enum Next {
+    Serve(Asked, usize),
+    Wait,
+    Leave,
+}
+
+impl Clerk {
+    fn serve(mut self) {
+        loop {
+            match self.next() {
+                Next::Leave => return,
+                Next::Wait => self.lines.wait(),
+                Next::Serve(asked, behind) => self.talk(&asked, behind),
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut tray = self.shared.tray();
+        if tray.closed {
+            return Next::Leave;
+        }
+        match tray.waiting.pop_front() {
+            Some(asked) => {
+                tray.current = Some(asked.prompt.id);
+                tray.withdrawn = None;
+                Next::Serve(asked, tray.waiting.len())
+            }
+            None => Next::Wait,
+        }
+    }
+
+    fn talk(&mut self, asked: &Asked, behind: usize) {
+        let prompt = &asked.prompt;
+        let (shared, answers) = (&self.shared, &self.answers);
+        let mut taken_back = || {
+            let tray = shared.tray();
+            if tray.closed { Some("the run goes on without an answer".to_owned()) } else { tray.withdrawn.clone() }
+        };
+        // Fails only when the engine has gone; then the desk is dropped soon.
+        let mut note = |text: String| _ = answers.send((prompt.id, Answer::Note(text)));
+        let mut dialogue = Dialogue {
+            lines: &mut self.lines,
+            paper: &self.paper,
+            face: &self.face,
+            prompt,
+            taken_back: &mut taken_back,
+            note: &mut note,
+        };
+        match dialogue.hold(asked.refused.as_deref(), behind) {
+            Settled::Answer(answer) => {
+                // Remembered first: the engine may refuse the answer as soon as it has it.
+                self.shared.remember(prompt.clone());
+                _ = self.answers.send((prompt.id, answer));
+            }
+            Settled::TakenBack => self.shared.tray().current = None,
+        }
+    }
+}
+
+impl Shared {
+    fn remember(&self, prompt: Prompt) {
+        let mut tray = self.tray();
+        tray.current = None;
+        tray.answered.push_back(prompt);
+        if tray.answered.len() > REMEMBERED {
+            tray.answered.pop_front();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What `?` explains.
+
+use crate::engine::PromptKind;
+use crate::event::GateRequirement;
+
+const NOTE: &str = "t  note: a sentence for the record; this stays open";
+const LATER: &str = "l  later: leave the run as it is; `runwright resume` goes on";
+const ABORT: &str = "a  abort: end the run for good";
+
+/// The answers a prompt takes, one a line.
+pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
+    let lines = match kind {
+        PromptKind::Gate { card, may_skip, .. } => {
+            let go = match card.requires {
+                GateRequirement::Confirm => "y  go on: exactly the act on the card is performed",
+                GateRequirement::Type { .. } => "the text  go on: exactly the act on the card is performed",
+            };
+            let mut lines = vec![go, "n  no: the step is declined, and what needs it does not run"];
+            if *may_skip {
+                lines.push("s  skip: leave this step out and go on; recorded as a deviation");
+            }
+            lines.extend([
+                "e  evidence: every value, item and line behind the card",
+                "c  copy: the act alone, without the box",
+            ]);
+            lines.extend([NOTE, LATER, ABORT, "Enter alone shows this again; Ctrl-D is no"]);
+            lines
+        }
+        PromptKind::Decide { .. } => {
+            vec!["a number or a name chooses an option", "e  evidence: every value in full", NOTE, LATER, ABORT]
+        }
+        PromptKind::When { .. } => vec!["y  perform the step; n  leave it out", NOTE, LATER, ABORT],
+        PromptKind::Manual { .. } => vec![
+            "d  done: it worked; you can paste what you saw",
+            "f  failed: it did not work",
+            "s  skip: leave this step out, where that is allowed",
+            NOTE,
+            LATER,
+            ABORT,
+        ],
+        PromptKind::Ask { .. } => vec![
+            "Enter alone takes what stands in brackets",
+            "!note TEXT  a sentence for the record; !! begins a text with one !",
+            "!later  leave the run as it is; `runwright resume` goes on",
+            "!abort  end the run for good",
+            "!help   this",
+        ],
+    };
+    lines.into_iter().map(|line| format!("  {line}")).collect()
+}
