@@ -117,7 +117,7 @@ impl Trial {
 }
 
 pub(super) fn hands() -> Hands {
-    Hands::new(BaseEnvironment::from_vars(std::env::vars_os()), Isolation::Group)
+    Hands::new(BaseEnvironment::from_vars(std::env::vars_os()), Isolation::Group, None)
 }
 
 /// A field as JSON.

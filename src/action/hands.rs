@@ -1,12 +1,14 @@
 //! The performer of the real world.
 
 use super::environment::BaseEnvironment;
+use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Isolation, Workshop};
 use super::{file, http, process};
 use crate::engine::{AttemptContext, Performed, Performer};
 use crate::plan::Act;
 use futures_util::future::BoxFuture;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Performs acts on the world: programs, requests, files.
@@ -16,13 +18,19 @@ use std::sync::Arc;
 pub struct Hands {
     workshop: Arc<Workshop>,
     connector: Arc<Connector>,
+    fingerprints: Fingerprints,
 }
 
 impl Hands {
-    /// Hands that give children this environment and keep them apart from us in this way.
+    /// Hands that give children this environment and keep them apart from us in this way. Files of the `library` that
+    /// an act names are part of what an approval is bound to.
     #[must_use]
-    pub fn new(environment: BaseEnvironment, isolation: Isolation) -> Self {
-        Self { workshop: Arc::new(Workshop { environment, isolation }), connector: Arc::new(Connector::default()) }
+    pub fn new(environment: BaseEnvironment, isolation: Isolation, library: Option<PathBuf>) -> Self {
+        Self {
+            workshop: Arc::new(Workshop { environment, isolation }),
+            connector: Arc::new(Connector::default()),
+            fingerprints: Fingerprints::new(library),
+        }
     }
 }
 
@@ -40,5 +48,9 @@ impl Performer for Hands {
             Act::Command(_) | Act::Http(_) => Ok(None),
             Act::Edit(_) | Act::Write(_) => file::preview(act),
         }
+    }
+
+    fn fingerprint(&self, act: &Act) -> Vec<(String, String)> {
+        self.fingerprints.of(act)
     }
 }

@@ -5,6 +5,7 @@
 
 mod environment;
 mod file;
+mod fingerprint;
 #[cfg(test)]
 mod fixture;
 mod hands;

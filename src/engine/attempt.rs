@@ -171,7 +171,12 @@ impl Task {
     }
 
     /// Proves what a target is. Before each change it is proven again.
-    pub(super) async fn prove(&self, target: &str, again: bool, scope: &StepScope) -> Result<Option<String>, ProofFailed> {
+    pub(super) async fn prove(
+        &self,
+        target: &str,
+        again: bool,
+        scope: &StepScope,
+    ) -> Result<Option<String>, ProofFailed> {
         let runbook = self.shared.graph.runbook().clone();
         let Some(identity) = runbook.targets.get(target).and_then(|target| target.identity.clone()) else {
             return Ok(None);
@@ -180,14 +185,12 @@ impl Task {
         if !again && known() {
             return Ok(None);
         }
-        let refusal = |message: String| ProofFailed::Unproven(format!("the identity of `{target}` is not proven: {message}"));
-        let http = self
-            .shared
-            .resolver
-            .identity(target, &identity, scope)
-            .map_err(|error| refusal(error.message))?;
+        let refusal =
+            |message: String| ProofFailed::Unproven(format!("the identity of `{target}` is not proven: {message}"));
+        let http = self.shared.resolver.identity(target, &identity, scope).map_err(|error| refusal(error.message))?;
         let address = http.target.base.to_string();
-        let performed = self.perform(&format!("identity:{target}"), 1, Act::Http(http), false, Duration::from_secs(15)).await;
+        let performed =
+            self.perform(&format!("identity:{target}"), 1, Act::Http(http), false, Duration::from_secs(15)).await;
         if performed.outcome != Outcome::Succeeded {
             return Err(refusal(performed.message.unwrap_or_else(|| "no answer".to_owned())));
         }
@@ -206,10 +209,13 @@ impl Task {
                 let event = Event::TargetRefused { target: target.to_owned(), address, expected, found: name.clone() };
                 self.record(self.id(), None, event).await.ok();
                 self.bus.send(Message::Refused { target: target.to_owned() }).ok();
-                return Err(ProofFailed::Refused(format!("`{target}` is {name}, and that is not the target of this run")));
+                return Err(ProofFailed::Refused(format!(
+                    "`{target}` is {name}, and that is not the target of this run"
+                )));
             }
             Ok(Verdict::CannotTell) => {
-                let reason = used.iter().find_map(|used| unknown_of(&used.value)).map_or("it cannot be told", |u| &u.reason);
+                let reason =
+                    used.iter().find_map(|used| unknown_of(&used.value)).map_or("it cannot be told", |u| &u.reason);
                 return Err(refusal(reason.to_owned()));
             }
             Err(error) => return Err(refusal(error.message)),
@@ -294,8 +300,10 @@ pub(super) fn checks<'a>(
             Ok(Verdict::Holds) => (StepVerdict::Holds, None),
             Ok(Verdict::DoesNotHold) => (StepVerdict::DoesNotHold, None),
             Ok(Verdict::CannotTell) => {
-                let unknown = used.iter().find_map(|used| unknown_of(&used.value)).map(|unknown| unknown.reason.clone());
-                let whole = expr.eval(scope).ok().and_then(|value| unknown_of(&value).map(|unknown| unknown.reason.clone()));
+                let unknown =
+                    used.iter().find_map(|used| unknown_of(&used.value)).map(|unknown| unknown.reason.clone());
+                let whole =
+                    expr.eval(scope).ok().and_then(|value| unknown_of(&value).map(|unknown| unknown.reason.clone()));
                 (StepVerdict::CannotTell, whole.or(unknown))
             }
             Err(error) => (StepVerdict::CannotTell, Some(error.message)),

@@ -5,9 +5,7 @@ use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::{ended, skipped, target_of};
 use super::store_value::store;
-use crate::event::{
-    ActView, CardView, ErrorClass, Event, GateRequirement, ItemView, Outcome, StepVerdict, UsedView,
-};
+use crate::event::{ActView, CardView, ErrorClass, Event, GateRequirement, ItemView, Outcome, StepVerdict, UsedView};
 use crate::expr::{Expr, Place, Value, unknown_of};
 use crate::plan::{Act, StepScope, view};
 use crate::runbook::{Action, Body, Change, Each, ItemFailure, Probe, Step, Undo};
@@ -155,7 +153,10 @@ impl Task {
             }
             moved = differences(&facts.digest_base, &again.digest_base);
         }
-        Ok(Err(StepEnd::failed(ErrorClass::BadValue, "the facts of this change never stayed still long enough to approve them")))
+        Ok(Err(StepEnd::failed(
+            ErrorClass::BadValue,
+            "the facts of this change never stayed still long enough to approve them",
+        )))
     }
 
     /// Everything a gate is about, looked at now.
@@ -185,9 +186,10 @@ impl Task {
         let target = target_of(&acts[0]);
         let identity = match &target {
             None => None,
-            Some(target) => self.prove(target, true, scope).await.map_err(|error| {
-                StepEnd::failed(ErrorClass::BadAnswer, error.reason())
-            })?,
+            Some(target) => self
+                .prove(target, true, scope)
+                .await
+                .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
         };
         let address = match &acts[0] {
             Act::Http(http) => http.target.base.to_string(),
@@ -239,11 +241,8 @@ impl Task {
     }
 
     async fn preview(&self, change: &Change, acts: &[Act], scope: &StepScope) -> Result<Option<String>, StepEnd> {
-        let diff = self
-            .shared
-            .performer
-            .preview(&acts[0])
-            .map_err(|reason| StepEnd::failed(ErrorClass::BadValue, reason))?;
+        let diff =
+            self.shared.performer.preview(&acts[0]).map_err(|reason| StepEnd::failed(ErrorClass::BadValue, reason))?;
         if diff.is_some() {
             return Ok(diff);
         }
@@ -352,7 +351,7 @@ impl Task {
         let mut scope = unit.scope.clone();
         let mut own: IndexMap<String, Value> = end.values.clone();
         own.extend(end.captures.clone());
-        scope.extend([(self.id().to_owned(), Value::from_iter(own))]);
+        scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
         let seen = self.poll(probe, &scope, &format!("{}/verify", unit.path)).await?;
         end.checks.extend(seen.checks);
         end.verdict = seen.verdict;
@@ -437,9 +436,9 @@ impl Task {
             while running.len() < each.at_once && !stopped && !self.cancel.is_cancelled() {
                 let Some((place, act)) = waiting.pop_front() else { break };
                 let unit = &units[place];
-                running.push(async move {
-                    (place, self.change_unit(step, action, change, unit, Some(act), timeout).await)
-                });
+                running.push(
+                    async move { (place, self.change_unit(step, action, change, unit, Some(act), timeout).await) },
+                );
             }
             let Some((place, end)) = running.next().await else { break };
             let end = end?;
@@ -466,9 +465,8 @@ impl Task {
             while running.len() < each.at_once && !stopped && !self.cancel.is_cancelled() {
                 let Some(place) = waiting.pop_front() else { break };
                 let unit = &units[place];
-                running.push(async move {
-                    (place, self.read_unit(step, action, unit.scope.clone(), &unit.path).await)
-                });
+                running
+                    .push(async move { (place, self.read_unit(step, action, unit.scope.clone(), &unit.path).await) });
             }
             let Some((place, end)) = running.next().await else { break };
             let end = end?;
@@ -516,13 +514,16 @@ impl Task {
         }
         let rows = results.iter().map(|(item, end)| {
             let word = end.as_ref().map_or("skipped", |end| outcome_word(end.outcome));
-            let error = end.as_ref().and_then(|end| end.error.as_ref()).map_or(Value::from(()), |error| Value::from(error.to_string()));
+            let error = end
+                .as_ref()
+                .and_then(|end| end.error.as_ref())
+                .map_or(Value::from(()), |error| Value::from(error.to_string()));
             let kept = end.as_ref().map(|end| end.captures.clone()).unwrap_or_default();
-            Value::from_iter([
+            Value::from_pairs([
                 ("item".to_owned(), item.clone().unwrap_or_default()),
                 ("outcome".to_owned(), Value::from(word)),
                 ("error".to_owned(), error),
-                ("captures".to_owned(), Value::from_iter(kept)),
+                ("captures".to_owned(), Value::from_pairs(kept)),
             ])
         });
         end.values.insert("results".into(), Value::from(rows.collect::<Vec<_>>()));
@@ -572,9 +573,10 @@ fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
 }
 
 fn items(units: &[Unit], views: &[ActView]) -> Vec<ItemView> {
-    let rows = units.iter().zip(views).filter_map(|(unit, view)| {
-        Some(ItemView { item: store(unit.item.as_ref()?), text: view.text.clone() })
-    });
+    let rows = units
+        .iter()
+        .zip(views)
+        .filter_map(|(unit, view)| Some(ItemView { item: store(unit.item.as_ref()?), text: view.text.clone() }));
     rows.collect()
 }
 
@@ -592,7 +594,9 @@ fn missing(because: &[UsedView]) -> Vec<String> {
 fn differences(before: &serde_json::Value, after: &serde_json::Value) -> Vec<String> {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return Vec::new() };
     let moved = before.iter().filter(|(name, value)| after.get(*name) != Some(value));
-    moved.map(|(name, value)| format!("{name}: {value} became {}", after.get(name).cloned().unwrap_or_default())).collect()
+    moved
+        .map(|(name, value)| format!("{name}: {value} became {}", after.get(name).cloned().unwrap_or_default()))
+        .collect()
 }
 
 /// The expressions whose values go into an act.

@@ -43,7 +43,9 @@ impl Task {
         let mut views = Vec::new();
         for (name, option) in &decide.options {
             let title = option.title.as_ref().map(|title| {
-                title.render(&scope, Place::Plain).map_or_else(|_| title.source_text().to_owned(), |text| text.to_string())
+                title
+                    .render(&scope, Place::Plain)
+                    .map_or_else(|_| title.source_text().to_owned(), |text| text.to_string())
             });
             let mut view = OptionView {
                 name: name.value.clone(),
@@ -66,7 +68,8 @@ impl Task {
                     }
                 };
                 if view.verdict == OptionVerdict::Unknown && view.reason.is_none() {
-                    view.reason = used.iter().find_map(|used| unknown_of(&used.value)).map(|unknown| unknown.reason.clone());
+                    view.reason =
+                        used.iter().find_map(|used| unknown_of(&used.value)).map(|unknown| unknown.reason.clone());
                 }
                 view.used = used_views(&used);
             }
@@ -111,11 +114,15 @@ impl Task {
                 let place = decide.options.len();
                 Ok(self.decided(decide, vec![place], "otherwise", views, table, Some(reason)))
             }
-            Settled::By(Answer::Choose { option, reason: why }, by) => match decide.options.get_index_of(option.as_str()) {
-                Some(place) => Ok(self.decided(decide, vec![place], &by, views, table, why.or(Some(reason)))),
-                None => Ok(Choice::Failed(format!("there is no option `{option}`"))),
-            },
-            Settled::By(Answer::Skip { reason }, _) => Ok(Choice::Failed(format!("left out by the operator: {reason}"))),
+            Settled::By(Answer::Choose { option, reason: why }, by) => {
+                match decide.options.get_index_of(option.as_str()) {
+                    Some(place) => Ok(self.decided(decide, vec![place], &by, views, table, why.or(Some(reason)))),
+                    None => Ok(Choice::Failed(format!("there is no option `{option}`"))),
+                }
+            }
+            Settled::By(Answer::Skip { reason }, _) => {
+                Ok(Choice::Failed(format!("left out by the operator: {reason}")))
+            }
             Settled::By(..) => Ok(Choice::Failed("nobody chose an option".to_owned())),
         }
     }

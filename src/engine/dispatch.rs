@@ -354,7 +354,11 @@ impl Dispatcher {
             if queued.reply.send(Ok(Permit { _back: back })).is_err() {
                 continue;
             }
-            if queued.change { self.write_slot = true } else { self.reading += 1 }
+            if queued.change {
+                self.write_slot = true
+            } else {
+                self.reading += 1
+            }
             let change = queued.change;
             self.back.push(Box::pin(async move {
                 returned.await.ok();

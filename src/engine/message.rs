@@ -1,7 +1,7 @@
 //! What tasks say to the dispatcher.
 
 use super::port::{Answer, PromptKind};
-use crate::event::{CheckView, ErrorClass, Event, GateRequirement, CardView, Outcome, StepVerdict, UsedView};
+use crate::event::{CardView, CheckView, ErrorClass, Event, GateRequirement, Outcome, StepVerdict, UsedView};
 use crate::expr::Value;
 use crate::graph::NodeId;
 use crate::runbook::Risk;

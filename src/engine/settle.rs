@@ -190,7 +190,8 @@ impl Dispatcher {
 
     fn inbox_decision(&mut self, decision: InboxDecision) {
         let Some(mut pending) = self.take_pending_of(&decision.step.0) else {
-            let text = format!("an answer of {} for `{}` came when nothing waited for it", decision.by.name, decision.step);
+            let text =
+                format!("an answer of {} for `{}` came when nothing waited for it", decision.by.name, decision.step);
             self.log(Event::Deviated { text });
             return;
         };
@@ -209,7 +210,8 @@ impl Dispatcher {
             (Wanted::Ask { kind, .. }, _) => match question_answer(kind, &decision) {
                 Some(answer) => answer,
                 None => {
-                    let text = format!("an answer of {} for `{}` does not fit the question", decision.by.name, decision.step);
+                    let text =
+                        format!("an answer of {} for `{}` does not fit the question", decision.by.name, decision.step);
                     self.log(Event::Deviated { text });
                     self.add_pending(pending);
                     return;
@@ -264,7 +266,8 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     Some(match kind {
         PromptKind::Decide { options, .. } => {
-            let option = decision.chosen.clone().filter(|chosen| options.iter().any(|option| option.name == *chosen))?;
+            let option =
+                decision.chosen.clone().filter(|chosen| options.iter().any(|option| option.name == *chosen))?;
             Answer::Choose { option, reason: decision.reason.clone() }
         }
         PromptKind::When { .. } => match decision.values.get("perform")?.as_bool() {

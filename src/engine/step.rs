@@ -193,7 +193,8 @@ impl Task {
                 return Ok(end);
             }
             let pause = if let Some((every, within)) = times.until.filter(|_| self.shared.acts == Acts::All) {
-                let holds = end.outcome == Outcome::Succeeded && end.verdict.is_none_or(|verdict| verdict == StepVerdict::Holds);
+                let holds = end.outcome == Outcome::Succeeded
+                    && end.verdict.is_none_or(|verdict| verdict == StepVerdict::Holds);
                 let spent = self.shared.clock.elapsed().saturating_sub(began);
                 if holds || spent + every > within || self.gives_up(step, &base, &end) {
                     return Ok(late(end, holds, spent, within));
@@ -236,7 +237,9 @@ impl Task {
         let act = match self.shared.resolver.act(action, step.target.as_ref(), base) {
             Ok(Some(act)) => act,
             Ok(None) => return Ok(StepEnd::new(Outcome::Succeeded)),
-            Err(refusal) => return Ok(self.conclude(step, failed(ErrorClass::BadValue, refusal.message), base.clone())),
+            Err(refusal) => {
+                return Ok(self.conclude(step, failed(ErrorClass::BadValue, refusal.message), base.clone()));
+            }
         };
         let permit = match self.permit(false).await {
             Ok(permit) => permit,
@@ -294,7 +297,8 @@ impl Task {
 
     async fn manual(&self, step: &Arc<Step>, text: &crate::expr::Template) -> Result<StepEnd, Gone> {
         let scope = self.scope();
-        let text = text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
+        let text =
+            text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
         let given = self.shared.answers.get(self.id()).and_then(serde_json::Value::as_str).map(str::to_owned);
         let (answer, by, door) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, "an answer given beforehand".to_owned(), Door::Flag),
@@ -359,7 +363,9 @@ impl Times {
             attempts: retry.map_or(1, |retry| u32::try_from(retry.attempts.value).unwrap_or(1).max(1)),
             every: task.duration(every, scope, Duration::from_secs(1))?,
             backoff: backoff.is_some(),
-            classes: retry.map(|retry| retry.classes.0.iter().map(|class| class.value.clone()).collect()).unwrap_or_default(),
+            classes: retry
+                .map(|retry| retry.classes.0.iter().map(|class| class.value.clone()).collect())
+                .unwrap_or_default(),
         })
     }
 
@@ -430,11 +436,7 @@ fn unexpected(answer: &Answer) -> StepEnd {
     }
 }
 
-fn question_view(
-    name: &str,
-    question: &crate::runbook::Question,
-    scope: &StepScope,
-) -> Result<QuestionView, String> {
+fn question_view(name: &str, question: &crate::runbook::Question, scope: &StepScope) -> Result<QuestionView, String> {
     let text = |template: &crate::expr::Template| {
         template.render(scope, Place::Plain).map(|text| text.to_string()).map_err(|error| error.message)
     };
@@ -473,7 +475,8 @@ fn prepared(answer: &serde_json::Value, views: &[QuestionView]) -> Option<IndexM
     let word = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            let items: Vec<_> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
             items.join(",")
         }
         other => other.to_string(),

@@ -1,12 +1,10 @@
 //! From an action as written to an act with its values in.
 
-use super::act::{
-    Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct,
-};
+use super::act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct};
 use crate::expr::{EvalError, Place, Rendered, Scope, Template, Value, unknown_of};
 use crate::runbook::{
-    Action, Body, Data, DurationSpec, EditAction, HttpAction, Identity, Program, Runbook, Shell, Target, TargetPlace, WriteAction,
-    parse_duration,
+    Action, Body, Data, DurationSpec, EditAction, HttpAction, Identity, Program, Runbook, Shell, Target, TargetPlace,
+    WriteAction, parse_duration,
 };
 use crate::source::{Sp, Span};
 use indexmap::IndexMap;
@@ -264,12 +262,7 @@ fn dotted(path: &str) -> Vec<String> {
 }
 
 /// Nested maps become paths; a key with dots is a path of its own.
-fn flatten(
-    data: &Data,
-    path: &mut Vec<String>,
-    scope: &dyn Scope,
-    settings: &mut Vec<Setting>,
-) -> Result<(), Refusal> {
+fn flatten(data: &Data, path: &mut Vec<String>, scope: &dyn Scope, settings: &mut Vec<Setting>) -> Result<(), Refusal> {
     if let Data::Map(entries) = data {
         for (key, value) in entries {
             let depth = path.len();

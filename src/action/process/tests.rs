@@ -129,7 +129,7 @@ async fn the_environment_is_the_least_that_is_needed() {
         ("OTHER", "o"),
     ];
     let base = base.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let hands = Hands::new(BaseEnvironment::from_vars(base), Isolation::Group);
+    let hands = Hands::new(BaseEnvironment::from_vars(base), Isolation::Group, None);
     let trial = Trial::new();
     let marker = trial.context.marker.clone();
     let mut act = command(&["env"]);
@@ -442,7 +442,7 @@ fn in_session() -> Hands {
     let arguments = ["--exact", "action::process::tests::launcher_entry", "--nocapture", "--"];
     let arguments = arguments.map(OsString::from).into();
     let isolation = Isolation::Session { launcher: "/proc/self/exe".into(), arguments };
-    Hands::new(BaseEnvironment::from_vars(std::env::vars_os()), isolation)
+    Hands::new(BaseEnvironment::from_vars(std::env::vars_os()), isolation, None)
 }
 
 #[tokio::test]

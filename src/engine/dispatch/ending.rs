@@ -114,9 +114,10 @@ impl Dispatcher {
     }
 
     fn failed_changes(&self) -> Vec<String> {
-        let bad = self.over.iter().filter(|(id, over)| {
-            self.graph().node(**id).step.change.is_some() && over.failed && !over.handled
-        });
+        let bad = self
+            .over
+            .iter()
+            .filter(|(id, over)| self.graph().node(**id).step.change.is_some() && over.failed && !over.handled);
         bad.map(|(id, over)| {
             let word = if over.outcome == Outcome::Unknown { "has an unknown outcome" } else { "failed" };
             format!("change `{}` {word}", self.graph().node(*id).id)

@@ -82,7 +82,7 @@ impl Dispatcher {
         values.insert("ended".into(), Time(self.now()).into());
         let started = unknown(UnknownSort::Unobtained, "the step did not start");
         values.entry("started".into()).or_insert(started);
-        self.shared.values.set_step(&id, Value::from_iter(values));
+        self.shared.values.set_step(&id, Value::from_pairs(values));
     }
 
     fn bookkeeping(&mut self, node: NodeId, step: &Step, end: &StepEnd) {
@@ -117,7 +117,8 @@ impl Dispatcher {
         let id = self.graph().node(node).id.clone();
         match step.kind {
             Kind::Validate => {
-                let word = if end.verdict == Some(StepVerdict::DoesNotHold) { "does not hold" } else { "cannot be told" };
+                let word =
+                    if end.verdict == Some(StepVerdict::DoesNotHold) { "does not hold" } else { "cannot be told" };
                 self.block(node, true, format!("validation `{id}` {word}"));
             }
             Kind::Diagnose => {}
@@ -229,7 +230,8 @@ impl Dispatcher {
             decide.options.keys().nth(*place).map_or_else(|| "otherwise".to_owned(), |name| name.value.clone())
         };
         let names: Vec<_> = places.iter().map(name).collect();
-        let chosen = if decide.all { Value::from(names) } else { Value::from(names.first().cloned().unwrap_or_default()) };
+        let chosen =
+            if decide.all { Value::from(names) } else { Value::from(names.first().cloned().unwrap_or_default()) };
         let mut values: IndexMap<String, Value> = IndexMap::from([
             ("chosen".to_owned(), chosen),
             ("outcome".to_owned(), Value::from("succeeded")),
@@ -238,11 +240,12 @@ impl Dispatcher {
         ]);
         for option in decide.options.values().chain(&decide.otherwise) {
             for name in option.set.keys() {
-                let absent = unknown(UnknownSort::Unobtained, format!("the option that sets `{}` was not taken", name.value));
+                let absent =
+                    unknown(UnknownSort::Unobtained, format!("the option that sets `{}` was not taken", name.value));
                 values.entry(name.value.clone()).or_insert(absent);
             }
         }
-        self.shared.values.set_step(&graph.node(node).id, Value::from_iter(values));
+        self.shared.values.set_step(&graph.node(node).id, Value::from_pairs(values));
     }
 
     fn join_if_done(&mut self, holder: NodeId) {
@@ -264,7 +267,8 @@ impl Dispatcher {
             .collect();
         let failed_before = self.over.get(&holder).is_some_and(|over| over.failed);
         if failed_before && let Some(on_failure) = &step.on_failure {
-            let all_well = failure_steps.iter().all(|child| self.over.get(child).is_none_or(|over| !over.failed || over.handled));
+            let all_well =
+                failure_steps.iter().all(|child| self.over.get(child).is_none_or(|over| !over.failed || over.handled));
             return self.after_failure(holder, step, on_failure, all_well);
         }
         match &step.body {
@@ -287,7 +291,8 @@ impl Dispatcher {
         end.reason = failed.then(|| "a step inside it failed".to_owned());
         self.keep_values(holder, step, &end);
         self.turn += 1;
-        let over = Over { outcome: end.outcome, verdict: None, failed, handled: false, not_meant: false, turn: self.turn };
+        let over =
+            Over { outcome: end.outcome, verdict: None, failed, handled: false, not_meant: false, turn: self.turn };
         self.over.insert(holder, over);
         if failed && let Some(on_failure) = &step.on_failure {
             self.log_end(holder, step, &end, true);
@@ -303,8 +308,14 @@ impl Dispatcher {
         let options: Vec<_> = decide.options.values().chain(&decide.otherwise).collect();
         let taken: Vec<_> = places.iter().filter_map(|place| options.get(*place).copied()).collect();
         self.turn += 1;
-        let over =
-            Over { outcome: Outcome::Succeeded, verdict: None, failed: false, handled: false, not_meant: false, turn: self.turn };
+        let over = Over {
+            outcome: Outcome::Succeeded,
+            verdict: None,
+            failed: false,
+            handled: false,
+            not_meant: false,
+            turn: self.turn,
+        };
         self.over.insert(holder, over);
         let id = graph.node(holder).id.clone();
         let scope = self.shared.values.scope(self.now());
@@ -317,7 +328,7 @@ impl Dispatcher {
                 let value = expr.eval(&scope).unwrap_or_else(|error| unknown(UnknownSort::Unobtained, error.message));
                 values.insert(name.value.clone(), value);
             }
-            self.shared.values.set_step(&id, Value::from_iter(values));
+            self.shared.values.set_step(&id, Value::from_pairs(values));
         }
         for option in taken {
             if let Some(escalation) = &option.escalate {
@@ -359,8 +370,14 @@ impl Dispatcher {
         let end = StepEnd::because(Outcome::Skipped, reason);
         self.keep_values(node, &step, &end);
         self.turn += 1;
-        let over =
-            Over { outcome: Outcome::Skipped, verdict: None, failed: false, handled: false, not_meant: true, turn: self.turn };
+        let over = Over {
+            outcome: Outcome::Skipped,
+            verdict: None,
+            failed: false,
+            handled: false,
+            not_meant: true,
+            turn: self.turn,
+        };
         self.over.entry(node).or_insert(over);
     }
 
