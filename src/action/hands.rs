@@ -3,7 +3,7 @@
 use super::environment::BaseEnvironment;
 use super::fingerprint::Fingerprints;
 use super::http::Connector;
-use super::process::{Isolation, Workshop};
+use super::process::{Crew, Isolation, Workshop};
 use super::{file, http, process};
 use crate::engine::{AttemptContext, Performed, Performer};
 use crate::plan::Act;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Performs acts on the world: programs, requests, files.
 ///
 /// It needs a tokio runtime with its network and time drivers; [`super::install_crypto`] must have been called. Each
-/// running program has a thread of its own, so the number of attempts at once is the engine's to bound.
+/// running program has a thread to itself, so the number of attempts at once is the engine's to bound.
 pub struct Hands {
     workshop: Arc<Workshop>,
     connector: Arc<Connector>,
@@ -27,7 +27,7 @@ impl Hands {
     #[must_use]
     pub fn new(environment: BaseEnvironment, isolation: Isolation, library: Option<PathBuf>) -> Self {
         Self {
-            workshop: Arc::new(Workshop { environment, isolation }),
+            workshop: Arc::new(Workshop { environment, isolation, crew: Crew::default() }),
             connector: Arc::new(Connector::default()),
             fingerprints: Fingerprints::new(library),
         }

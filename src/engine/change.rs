@@ -351,7 +351,7 @@ impl Task {
         let mut scope = unit.scope.clone();
         let mut own: IndexMap<String, Value> = end.values.clone();
         own.extend(end.captures.clone());
-        scope.extend([(self.id().to_owned(), Value::from_iter(own))]);
+        scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
         let seen = self.poll(probe, &scope, &format!("{}/verify", unit.path)).await?;
         end.checks.extend(seen.checks);
         end.verdict = seen.verdict;
@@ -519,11 +519,11 @@ impl Task {
                 .and_then(|end| end.error.as_ref())
                 .map_or(Value::from(()), |error| Value::from(error.to_string()));
             let kept = end.as_ref().map(|end| end.captures.clone()).unwrap_or_default();
-            Value::from_iter([
+            Value::from_pairs([
                 ("item".to_owned(), item.clone().unwrap_or_default()),
                 ("outcome".to_owned(), Value::from(word)),
                 ("error".to_owned(), error),
-                ("captures".to_owned(), Value::from_iter(kept)),
+                ("captures".to_owned(), Value::from_pairs(kept)),
             ])
         });
         end.values.insert("results".into(), Value::from(rows.collect::<Vec<_>>()));

@@ -19,6 +19,8 @@ mod schedule;
 mod settle;
 mod step;
 mod store_value;
+#[cfg(test)]
+mod tests;
 
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,

@@ -1,5 +1,6 @@
 //! The checker of expressions: what is wrong before a run.
 
+use super::clash::{Clash, clash, result};
 use super::functions::{self, Entry, Gives, Takes, form_word};
 use super::kind::{Kind, short};
 use super::shape::{Names, Problem, Shape};
@@ -27,7 +28,7 @@ struct Checker<'a> {
 
 const SECRET: &str = "a secret may only be passed on as it is";
 
-impl<'a> Checker<'a> {
+impl Checker<'_> {
     fn say(&mut self, code: &'static str, span: Span, message: String, hint: Option<String>) {
         self.problems.push(Problem { code, message, span, hint });
     }
@@ -120,17 +121,17 @@ impl<'a> Checker<'a> {
         let source = self.source(of);
         let (message, hint) = match shape {
             Shape::Any | Shape::Map => return Shape::Any,
-            Shape::Record(fields) => match fields.get(name) {
-                Some(shape) => return shape.clone(),
-                None => {
-                    let near = nearest(name, fields.keys().map(String::as_str));
-                    let known: Vec<_> = fields.keys().take(12).map(|key| format!("`{key}`")).collect();
-                    let hint = near
-                        .map(|near| format!("did you mean `{near}`?"))
-                        .or_else(|| (!known.is_empty()).then(|| format!("it has {}", known.join(", "))));
-                    (format!("`{source}` has no field `{name}`"), hint)
-                }
-            },
+            Shape::Record(fields) if fields.contains_key(name) => {
+                return fields.get(name).cloned().unwrap_or(Shape::Any);
+            }
+            Shape::Record(fields) => {
+                let near = nearest(name, fields.keys().map(String::as_str));
+                let known: Vec<_> = fields.keys().take(12).map(|key| format!("`{key}`")).collect();
+                let hint = near
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .or_else(|| (!known.is_empty()).then(|| format!("it has {}", known.join(", "))));
+                (format!("`{source}` has no field `{name}`"), hint)
+            }
             Shape::Secret => {
                 self.say("secret-use", of.span, format!("`{source}` is a secret: {SECRET}"), None);
                 return Shape::Any;
@@ -232,7 +233,7 @@ impl<'a> Checker<'a> {
         let nodes: Vec<&Node> = std::iter::once(first).chain(rest.iter().map(|(_, node)| node)).collect();
         for (at, (comparison, right)) in rest.iter().enumerate() {
             let (Some(left), Some(a), Some(b)) = (nodes.get(at), shapes.get(at), shapes.get(at + 1)) else { continue };
-            if !asks && let Some(hint) = clash(*comparison, a, b) {
+            if !asks && let Some(Clash { hint }) = clash(*comparison, a, b) {
                 let (left, right_text) = (self.source(left), self.source(right));
                 let message = format!("cannot compare {} (`{left}`) with {} (`{right_text}`)", a.word(), b.word());
                 self.say("type-clash", right.span, message, hint);
@@ -261,7 +262,7 @@ impl<'a> Checker<'a> {
         self.arity(node, call, entry);
         self.subject(call, entry, shapes.first());
         self.literals(call);
-        self.given(call, entry, shapes)
+        given(call, entry, shapes)
     }
 
     fn unknown_call(&mut self, call: &Call) {
@@ -348,34 +349,35 @@ impl<'a> Checker<'a> {
             self.say("bad-argument", node.span, message, None);
         }
     }
+}
 
-    fn given(&self, call: &Call, entry: &Entry, shapes: Vec<Shape>) -> Shape {
-        let count = shapes.len();
-        let mut shapes = shapes.into_iter();
-        let first = shapes.next().unwrap_or(Shape::Any);
-        match entry.doc.name {
-            "default" | "d" if !entry.doc.is_test => return first.or(shapes.next().unwrap_or(Shape::Any)),
-            "jq" => {
-                let program = call.positional.get(1).and_then(literal_text);
-                let names = call.named.iter().map(|(name, _)| &**name);
-                let lists = program.is_some_and(|program| functions::jq_gives_list(program, names));
-                return if lists { Shape::list() } else { Shape::Any };
-            }
-            "last" if count == 1 => return item_of(first),
-            _ => {}
+/// The shape of what a call gives.
+fn given(call: &Call, entry: &Entry, shapes: Vec<Shape>) -> Shape {
+    let count = shapes.len();
+    let mut shapes = shapes.into_iter();
+    let first = shapes.next().unwrap_or(Shape::Any);
+    match entry.doc.name {
+        "default" | "d" if !entry.doc.is_test => return first.or(shapes.next().unwrap_or(Shape::Any)),
+        "jq" => {
+            let program = call.positional.get(1).and_then(literal_text);
+            let names = call.named.iter().map(|(name, _)| &**name);
+            let lists = program.is_some_and(|program| functions::jq_gives_list(program, names));
+            return if lists { Shape::list() } else { Shape::Any };
         }
-        match entry.gives {
-            Gives::Anything => Shape::Any,
-            Gives::Text => Shape::Text,
-            Gives::Number => Shape::Number,
-            Gives::Boolean => Shape::Boolean,
-            Gives::Duration => Shape::Duration,
-            Gives::Time => Shape::Time,
-            Gives::List => Shape::list(),
-            Gives::Map => Shape::Map,
-            Gives::Same => first,
-            Gives::Item => item_of(first),
-        }
+        "last" if count == 1 => return item_of(first),
+        _ => {}
+    }
+    match entry.gives {
+        Gives::Anything => Shape::Any,
+        Gives::Text => Shape::Text,
+        Gives::Number => Shape::Number,
+        Gives::Boolean => Shape::Boolean,
+        Gives::Duration => Shape::Duration,
+        Gives::Time => Shape::Time,
+        Gives::List => Shape::list(),
+        Gives::Map => Shape::Map,
+        Gives::Same => first,
+        Gives::Item => item_of(first),
     }
 }
 
@@ -400,55 +402,4 @@ fn missing(form: Form, name: &str) -> Option<String> {
     }
     let near = nearest(name, functions::names(form)).map(|near| format!(", did you mean `{near}`?"));
     Some(format!("there is no {} named `{name}`{}", form_word(form), near.unwrap_or_default()))
-}
-
-/// The shape of `left operator right`, or nothing when they do not go together.
-fn result(operator: Operator, left: &Shape, right: &Shape) -> Option<Shape> {
-    use Operator::{Add, Divide, Join, Multiply, Subtract};
-    use Shape::{Any, Duration, List, Map, Number, Record, Text, Time};
-    Some(match (operator, left, right) {
-        (Join, List(_) | Map | Record(_), _) | (Join, _, List(_) | Map | Record(_)) => return None,
-        (Join, ..) => Text,
-        (_, Number, Number) => Number,
-        (Add | Subtract, Duration, Duration) => Duration,
-        (Divide, Duration, Duration) => Number,
-        (Add | Subtract, Time, Duration) | (Add, Duration, Time) => Time,
-        (Subtract, Time, Time) => Duration,
-        (Multiply | Divide, Duration, Number) | (Multiply, Number, Duration) => Duration,
-        (Add, List(_), List(_)) => left.clone().or(right.clone()),
-        (Multiply, Text, Number) => Text,
-        (Add, Text, Any) | (Add, Any, Text) => return None,
-        (_, Any, _) | (_, _, Any) => Any,
-        _ => return None,
-    })
-}
-
-/// Whether two sides can never be compared; gives a hint, if there is one.
-fn clash(comparison: Comparison, left: &Shape, right: &Shape) -> Option<Option<String>> {
-    let (a, b) = (left.word(), right.word());
-    if left.is_any() || right.is_any() {
-        return None;
-    }
-    let clashes = match comparison {
-        Comparison::In | Comparison::NotIn => match right {
-            Shape::List(item) => !item.is_any() && item.word() != a,
-            Shape::Map | Shape::Record(_) | Shape::Text => a != "text",
-            _ => true,
-        },
-        Comparison::Equal | Comparison::NotEqual => a != b,
-        _ => a != b || matches!(left, Shape::Boolean | Shape::List(_) | Shape::Map | Shape::Record(_)),
-    };
-    let hint = match (left, right) {
-        (Shape::Duration, Shape::Text | Shape::Number) | (Shape::Text | Shape::Number, Shape::Duration) => {
-            Some("write the duration as `duration('1h30m')`".to_owned())
-        }
-        (Shape::Time, Shape::Text) | (Shape::Text, Shape::Time) => {
-            Some("write the time as `time('2026-02-11T09:00:00Z')`".to_owned())
-        }
-        (Shape::Number, Shape::Text) | (Shape::Text, Shape::Number) => {
-            Some("read the text as a number with `| int` or `| float`".to_owned())
-        }
-        _ => None,
-    };
-    clashes.then_some(hint)
 }

@@ -7,6 +7,7 @@ use super::syntax::{Call, Choice, Expr, Form, Node, NodeKind, Slice, Word};
 use super::time::Time;
 use super::value::{UnknownSort, Value, unknown_of};
 use crate::source::Span;
+use std::time::{Duration, Instant};
 
 /// Where an expression's names come from.
 pub trait Scope {
@@ -66,7 +67,8 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn eval_used(&self, scope: &dyn Scope, used: &mut Vec<Used>) -> Result<Value, EvalError> {
-        Evaluation { scope, used, text: self.text() }.node(self.root())
+        let deadline = Instant::now() + DEADLINE;
+        Evaluation { scope, used, deadline, text: self.text() }.node(self.root())
     }
 
     /// Evaluates as a condition. Only `true` and `false` are conditions; anything else that is known is an error that
@@ -89,8 +91,12 @@ fn not_boolean(value: &Value, source: &str) -> String {
     format!("`{source}` is {}, not true or false: write a comparison", described(value))
 }
 
+/// How long an expression may take (`rulings.md` 21).
+const DEADLINE: Duration = Duration::from_secs(5);
+
 struct Evaluation<'a> {
     scope: &'a dyn Scope,
+    deadline: Instant,
     used: &'a mut Vec<Used>,
     text: &'a str,
 }
@@ -102,13 +108,11 @@ impl<'a> Evaluation<'a> {
         match &node.kind {
             NodeKind::Literal(value) => Ok(value.clone()),
             NodeKind::Name(_) => self.reference(node),
-            NodeKind::Attribute(of, word) => match node.path() {
-                Some(_) => self.reference(node),
-                None => {
-                    let subject = self.node(of)?;
-                    self.attribute(&subject, of, word)
-                }
-            },
+            NodeKind::Attribute(..) if node.path().is_some() => self.reference(node),
+            NodeKind::Attribute(of, word) => {
+                let subject = self.node(of)?;
+                self.attribute(&subject, of, word)
+            }
             NodeKind::List(items) => self.list(items),
             NodeKind::Map(entries) => self.map(entries),
             NodeKind::Item(of, at) => self.item(of, at),
@@ -120,14 +124,14 @@ impl<'a> Evaluation<'a> {
             NodeKind::Negative(operand) => {
                 let value = self.node(operand)?;
                 let side = self.side(operand, &value);
-                self.check(node, operate::negative(side, self.source(node)))
+                check(node, operate::negative(side, self.source(node)))
             }
             NodeKind::And(sides) => self.logic(sides, false),
             NodeKind::Or(sides) => self.logic(sides, true),
             NodeKind::Arithmetic(operator, sides) => {
                 let (left, right) = (self.node(&sides.0)?, self.node(&sides.1)?);
                 let (a, b) = (self.side(&sides.0, &left), self.side(&sides.1, &right));
-                self.check(node, operate::compute(*operator, a, b, self.source(node)))
+                check(node, operate::compute(*operator, a, b, self.source(node)))
             }
             NodeKind::Compare(first, rest) => self.compare(node, first, rest),
             NodeKind::If(choice) => self.choice(choice),
@@ -144,14 +148,6 @@ impl<'a> Evaluation<'a> {
         'a: 'v,
     {
         Side { value, source: self.source(node), literal: matches!(node.kind, NodeKind::Literal(_)) }
-    }
-
-    fn check(&self, node: &Node, outcome: Result<Value, String>) -> Evaluated {
-        outcome.map_err(|message| EvalError { message, span: node.span })
-    }
-
-    fn fail<T>(&self, node: &Node, message: impl Into<String>) -> Result<T, EvalError> {
-        Err(EvalError { message: message.into(), span: node.span })
     }
 
     /// A name and the attributes after it; the whole of it is what was read.
@@ -174,9 +170,9 @@ impl<'a> Evaluation<'a> {
             NodeKind::Name(name) => match self.scope.lookup(name) {
                 Some(value) if value.is_undefined() => Ok(unobtained(format!("`{name}` is not there"))),
                 Some(value) => Ok(value),
-                None => self.fail(node, format!("there is no value named `{name}`")),
+                None => fail(node, format!("there is no value named `{name}`")),
             },
-            _ => self.fail(node, "this is not a name"),
+            _ => fail(node, "this is not a name"),
         }
     }
 
@@ -184,7 +180,7 @@ impl<'a> Evaluation<'a> {
         let name = &*word.text;
         match Kind::of(subject) {
             Kind::Unknown => Ok(subject.clone()),
-            Kind::Secret => self.fail(of, "a secret may only be passed on as it is"),
+            Kind::Secret => fail(of, "a secret may only be passed on as it is"),
             Kind::Map => {
                 let found = subject.get_attr(name).unwrap_or(Value::UNDEFINED);
                 Ok(if found.is_undefined() {
@@ -213,7 +209,7 @@ impl<'a> Evaluation<'a> {
             match Kind::of(&name) {
                 Kind::Text => pairs.push((name, self.part(value)?)),
                 Kind::Unknown => return Ok(name),
-                _ => return self.fail(key, format!("a key must be a text, not {}", described(&name))),
+                _ => return fail(key, format!("a key must be a text, not {}", described(&name))),
             }
         }
         Ok(Value::from_pairs(pairs))
@@ -223,7 +219,7 @@ impl<'a> Evaluation<'a> {
     fn part(&mut self, node: &Node) -> Evaluated {
         let value = self.node(node)?;
         match Kind::of(&value) {
-            Kind::Secret => self.fail(node, "a secret may only be passed on as it is, not inside a list or map"),
+            Kind::Secret => fail(node, "a secret may only be passed on as it is, not inside a list or map"),
             _ => Ok(value),
         }
     }
@@ -235,7 +231,7 @@ impl<'a> Evaluation<'a> {
         }
         let source = self.source(of);
         match (Kind::of(&subject), Kind::of(&key)) {
-            (Kind::Secret, _) => self.fail(of, "a secret may only be passed on as it is"),
+            (Kind::Secret, _) => fail(of, "a secret may only be passed on as it is"),
             (Kind::Map, Kind::Text) => {
                 let found = subject.get_item(&key).unwrap_or(Value::UNDEFINED);
                 let name = key.as_str().unwrap_or_default();
@@ -244,7 +240,7 @@ impl<'a> Evaluation<'a> {
             (Kind::List | Kind::Text, Kind::Number) if key.is_integer() => Ok(indexed(&subject, &key, source)),
             (Kind::None, _) => Ok(unobtained(format!("`{source}` is none"))),
             (Kind::Map | Kind::List | Kind::Text, _) => {
-                self.fail(at, format!("`{source}` is {}: it has no item {}", described(&subject), described(&key)))
+                fail(at, format!("`{source}` is {}: it has no item {}", described(&subject), described(&key)))
             }
             (kind, _) => Ok(unobtained(format!("`{source}` is a {}, it has no items", kind.word()))),
         }
@@ -261,14 +257,14 @@ impl<'a> Evaluation<'a> {
                 Kind::Unknown => missing = spread(missing.as_ref().unwrap_or(&value), &value),
                 Kind::None => {}
                 Kind::Number if value.is_integer() => *bound = value.as_i64(),
-                _ => return self.fail(node, format!("a slice needs whole numbers, not {}", described(&value))),
+                _ => return fail(node, format!("a slice needs whole numbers, not {}", described(&value))),
             }
         }
         match (missing, Kind::of(&subject)) {
             (Some(unknown), _) => Ok(unknown),
-            (None, Kind::List | Kind::Text) => self.check(&slice.subject, sliced(&subject, bounds)),
+            (None, Kind::List | Kind::Text) => check(&slice.subject, sliced(&subject, bounds)),
             (None, Kind::None) => Ok(unobtained(format!("`{}` is none", self.source(&slice.subject)))),
-            _ => self.fail(&slice.subject, format!("only lists and texts have slices, not {}", described(&subject))),
+            _ => fail(&slice.subject, format!("only lists and texts have slices, not {}", described(&subject))),
         }
     }
 
@@ -277,19 +273,19 @@ impl<'a> Evaluation<'a> {
         let value = self.node(node)?;
         match Kind::of(&value) {
             Kind::Boolean | Kind::Unknown => Ok(value),
-            _ => self.fail(node, not_boolean(&value, self.source(node))),
+            _ => fail(node, not_boolean(&value, self.source(node))),
         }
     }
 
     /// `and` and `or` after Kleene; the right side is left alone when the left one decides.
     fn logic(&mut self, sides: &(Node, Node), decides: bool) -> Evaluated {
         let left = self.condition(&sides.0)?;
-        let decided = |value: &Value| unknown_of(value).is_none() && value.is_true() == decides;
-        if decided(&left) {
+        let settles = |value: &Value| unknown_of(value).is_none() && value.is_true() == decides;
+        if settles(&left) {
             return Ok(left);
         }
         let right = self.condition(&sides.1)?;
-        if decided(&right) {
+        if settles(&right) {
             return Ok(right);
         }
         Ok(spread(&left, &right).unwrap_or_else(|| Value::from(!decides)))
@@ -301,7 +297,7 @@ impl<'a> Evaluation<'a> {
         for (comparison, right_node) in rest {
             let right = self.node(right_node)?;
             let outcome = operate::compare(*comparison, self.side(left_node, &left), self.side(right_node, &right));
-            let holds = self.check(node, outcome)?;
+            let holds = check(node, outcome)?;
             if unknown_of(&holds).is_some() {
                 result = spread(&result, &holds).unwrap_or(holds);
             } else if !holds.is_true() {
@@ -329,7 +325,7 @@ impl<'a> Evaluation<'a> {
             (Form::Test, "undefined" | "unknown") => self.known(call, false),
             (Form::Filter | Form::Function, "default" | "d") => self.default(node, call),
             (form, name) => {
-                let mut arguments = Arguments::new(self.scope, self.source(node));
+                let mut arguments = Arguments::new(self.scope, self.deadline, self.source(node));
                 for argument in &call.positional {
                     let value = self.node(argument)?;
                     arguments.push(value, self.source(argument));
@@ -357,10 +353,10 @@ impl<'a> Evaluation<'a> {
 
     fn default(&mut self, node: &Node, call: &Call) -> Evaluated {
         let [subject, other] = call.positional.as_slice() else {
-            return self.fail(node, "`default` needs the value to use instead: `x | default(0)`");
+            return fail(node, "`default` needs the value to use instead: `x | default(0)`");
         };
         if !call.named.is_empty() {
-            return self.fail(node, "`default` takes only the value to use instead");
+            return fail(node, "`default` takes only the value to use instead");
         }
         let value = self.node(subject)?;
         match unknown_of(&value) {
@@ -368,6 +364,14 @@ impl<'a> Evaluation<'a> {
             _ => Ok(value),
         }
     }
+}
+
+fn check(node: &Node, outcome: Result<Value, String>) -> Evaluated {
+    outcome.map_err(|message| EvalError { message, span: node.span })
+}
+
+fn fail<T>(node: &Node, message: impl Into<String>) -> Result<T, EvalError> {
+    Err(EvalError { message: message.into(), span: node.span })
 }
 
 /// An item of a list or a character of a text, counted from the end when negative.
@@ -389,24 +393,24 @@ fn indexed(subject: &Value, key: &Value, source: &str) -> Value {
         .unwrap_or_else(|| unobtained(format!("`{source}` has no item {key}, only {length}")))
 }
 
-fn sliced(subject: &Value, [start, stop, step]: [Option<i64>; 3]) -> Result<Value, String> {
-    let step = step.unwrap_or(1);
-    if step == 0 {
+fn sliced(subject: &Value, [from, upto, stride]: [Option<i64>; 3]) -> Result<Value, String> {
+    let stride = stride.unwrap_or(1);
+    if stride == 0 {
         return Err("the step of a slice cannot be zero".to_owned());
     }
     let items: Vec<Value> = subject.try_iter().map_err(|error| error.to_string())?.collect();
     let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
     let absolute = |bound: i64| if bound < 0 { bound.saturating_add(length) } else { bound };
-    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let (low, high) = if stride > 0 { (0, length) } else { (-1, length - 1) };
     let clamp = |bound: Option<i64>, other: i64| bound.map_or(other, |bound| absolute(bound).clamp(low, high));
     let (mut at, end) =
-        if step > 0 { (clamp(start, 0), clamp(stop, length)) } else { (clamp(start, high), clamp(stop, low)) };
+        if stride > 0 { (clamp(from, 0), clamp(upto, length)) } else { (clamp(from, high), clamp(upto, low)) };
     let mut taken = Vec::new();
-    while if step > 0 { at < end } else { at > end } {
+    while if stride > 0 { at < end } else { at > end } {
         if let Some(item) = usize::try_from(at).ok().and_then(|at| items.get(at)) {
             taken.push(item.clone());
         }
-        at = at.saturating_add(step);
+        at = at.saturating_add(stride);
     }
     if Kind::of(subject) == Kind::Text {
         return Ok(Value::from(taken.iter().filter_map(Value::as_str).collect::<String>()));

@@ -160,3 +160,17 @@ pub(super) fn short(text: &str, most: usize) -> String {
         None => flat(text),
     }
 }
+
+/// The first part of this kind that a value is or has inside, however deep.
+pub(super) fn part_of(value: &Value, kind: Kind) -> Option<Value> {
+    fn search(value: &Value, kind: Kind, depth: usize) -> Option<Value> {
+        match Kind::of(value) {
+            found if found == kind => Some(value.clone()),
+            _ if depth > 128 => None,
+            Kind::List => value.try_iter().ok()?.find_map(|item| search(&item, kind, depth + 1)),
+            Kind::Map => entries(value).find_map(|(_, item)| search(&item, kind, depth + 1)),
+            _ => None,
+        }
+    }
+    search(value, kind, 0)
+}

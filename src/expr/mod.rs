@@ -6,6 +6,7 @@
 //! logic of the unknown (Kleene's), typed comparison and the record of the values used are what the language promises.
 
 mod check;
+mod clash;
 mod eval;
 mod functions;
 mod kind;

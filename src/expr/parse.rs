@@ -1,12 +1,18 @@
-//! From text to tree. This is the only file that touches minijinja's unstable machinery.
+//! From text to tree. Only this module touches minijinja's unstable machinery.
 //!
 //! minijinja's nodes end where they should, but many begin at the word before, so beginnings are worked out again
 //! from the leftmost child and the brackets around it.
 
+mod brackets;
+mod parts;
+
+pub(super) use parts::{Part, foreign_template, parts};
+
+use brackets::Brackets;
+
 use super::syntax::{Call, Choice, Comparison, Form, Node, NodeKind, Operator, ParseError, Slice, Word};
 use crate::source::Span;
-use minijinja::machinery::{Span as At, Token, ast, parse_expr, tokenize};
-use minijinja::syntax::SyntaxConfig;
+use minijinja::machinery::{Span as At, ast, parse_expr};
 use std::ops::Range;
 
 /// How deep an expression may be nested: brackets, operators in a row, filters in a row.
@@ -14,6 +20,9 @@ const DEEPEST: usize = 128;
 
 /// How long an expression may be, in bytes.
 const LONGEST: usize = 64 << 10;
+
+/// The words of the language, which are no names.
+const WORDS: [&str; 7] = ["and", "or", "not", "if", "else", "is", "in"];
 
 type Place<'a> = &'a dyn Fn(Range<usize>) -> Span;
 
@@ -23,106 +32,6 @@ pub(super) fn tree(text: &str, place: Place<'_>) -> Result<Node, ParseError> {
     match parse_expr(text) {
         Ok(expression) => parser.node(&expression),
         Err(error) => Err(syntax_error(text, place, &error, 0)),
-    }
-}
-
-/// A piece of a template.
-pub(super) enum Part<'t> {
-    Text(&'t str),
-    /// The bytes between `{{` and `}}`, by their place in the template.
-    Expression(Range<usize>),
-}
-
-/// Splits a template into texts and expressions; all problems are found, each with its place.
-pub(super) fn parts<'t>(text: &'t str, place: Place<'_>) -> (Vec<Part<'t>>, Vec<ParseError>) {
-    let mut splitter = Splitter { text, place, parts: Vec::new(), problems: Vec::new() };
-    let mut from = 0;
-    while let Some(next) = splitter.split(from) {
-        from = next;
-    }
-    (splitter.parts, splitter.problems)
-}
-
-struct Splitter<'t, 'p> {
-    text: &'t str,
-    place: Place<'p>,
-    parts: Vec<Part<'t>>,
-    problems: Vec<ParseError>,
-}
-
-impl Splitter<'_, '_> {
-    /// Splits from an offset to the end, or to a problem that stops minijinja's reader: then gives where to go on.
-    fn split(&mut self, from: usize) -> Option<usize> {
-        let config = SyntaxConfig::builder().keep_trailing_newline(true).build().unwrap_or_default();
-        let mut open = None;
-        for token in tokenize(self.text.get(from..)?, false, config) {
-            match token {
-                Ok((Token::TemplateData(data), _)) => self.parts.push(Part::Text(data)),
-                Ok((Token::VariableStart, at)) => open = Some(from + at.end_offset as usize),
-                Ok((Token::VariableEnd, at)) => {
-                    if let Some(start) = open.take() {
-                        self.parts.push(Part::Expression(start..from + at.start_offset as usize));
-                    }
-                }
-                Ok((Token::BlockStart, at)) => return self.refuse_statement(from + at.start_offset as usize),
-                Ok(_) => {}
-                Err(error) => return self.stopped(open, from, &error),
-            }
-        }
-        if let Some(start) = open {
-            self.problem(
-                start.saturating_sub(2)..self.text.len(),
-                "`{{` is not closed",
-                Some("write `}}` after the expression"),
-            );
-        }
-        None
-    }
-
-    fn refuse_statement(&mut self, start: usize) -> Option<usize> {
-        let end = self.text.get(start..)?.find("%}").map_or(self.text.len(), |at| start + at + 2);
-        self.problem(
-            start..end,
-            "statements are not allowed in a text",
-            Some("only `{{ expression }}` may stand here; write `x if condition else y`, `for_each`, or several steps"),
-        );
-        Some(end)
-    }
-
-    fn stopped(&mut self, open: Option<usize>, from: usize, error: &minijinja::Error) -> Option<usize> {
-        let at = error.range().map_or(from, |range| from + range.start).min(self.text.len());
-        let start = open.unwrap_or(at);
-        let foreign = self.text.get(start..).is_some_and(|rest| rest.trim_start().starts_with('$'));
-        if open.is_some() && foreign {
-            let end = self.close(start);
-            let whole = self.text.get(start.saturating_sub(2)..end).unwrap_or_default();
-            self.problems.push(foreign_template(whole, (self.place)(start.saturating_sub(2)..end)));
-        } else {
-            self.problems.push(syntax_error(self.text, self.place, error, from));
-        }
-        open.map(|start| self.close(start)).filter(|&end| end > from)
-    }
-
-    /// Where the next `}}` ends.
-    fn close(&self, start: usize) -> usize {
-        self.text.get(start..).and_then(|rest| rest.find("}}")).map_or(self.text.len(), |at| start + at + 2)
-    }
-
-    fn problem(&mut self, range: Range<usize>, message: &str, hint: Option<&str>) {
-        self.problems.push(ParseError {
-            message: message.to_owned(),
-            span: (self.place)(range),
-            hint: hint.map(str::to_owned),
-        });
-    }
-}
-
-/// The problem for braces that belong to another program's template language.
-pub(super) fn foreign_template(whole: &str, span: Span) -> ParseError {
-    ParseError {
-        message: format!("`{whole}` is not an expression of ours"),
-        span,
-        hint: Some(format!("to pass it on as it is, write `{{{{ '{whole}' }}}}`")),
     }
 }
 
@@ -159,89 +68,6 @@ fn ceil(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// Where each bracket of a text opens and where its partner ends, by the end.
-struct Brackets(Vec<(usize, usize)>);
-
-impl Brackets {
-    /// Reads the tokens once before minijinja's parser does: that parser and the drop of its tree recurse without
-    /// limit on `not not ..`, `a + a + ..` and the like, so the depth is bounded here.
-    fn of(text: &str, place: Place<'_>) -> Result<Self, ParseError> {
-        let refuse = |range: Range<usize>, message: String| ParseError { message, span: place(range), hint: None };
-        if text.len() > LONGEST {
-            return Err(refuse(0..text.len(), format!("the expression is longer than {LONGEST} bytes")));
-        }
-        let mut pairs = Vec::new();
-        let mut open = Vec::new();
-        let mut depth = Depth::default();
-        for token in tokenize(text, true, SyntaxConfig::default()) {
-            // A text that cannot be read is for the parser to explain.
-            let Ok((token, at)) = token else { break };
-            match token {
-                Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => open.push(at.start_offset as usize),
-                Token::ParenClose | Token::BracketClose | Token::BraceClose => {
-                    if let Some(start) = open.pop() {
-                        pairs.push((at.end_offset as usize, start));
-                    }
-                }
-                _ => {}
-            }
-            if depth.after(&token) > DEEPEST {
-                let range = at.start_offset as usize..at.end_offset as usize;
-                let mut problem = refuse(range, format!("the expression is nested deeper than {DEEPEST} levels"));
-                problem.hint = Some("compute it in parts, with `set` or `capture`".to_owned());
-                return Err(problem);
-            }
-        }
-        pairs.sort_unstable();
-        Ok(Self(pairs))
-    }
-
-    /// Moves a start to the left until no bracket closes in the range that opened before it.
-    fn widen(&self, mut start: usize, end: usize) -> usize {
-        let from = self.0.partition_point(|&(close, _)| close <= start);
-        for &(close, open) in self.0.get(from..).unwrap_or_default() {
-            if close > end {
-                break;
-            }
-            start = start.min(open);
-        }
-        start
-    }
-}
-
-/// An upper bound of the depth of the tree, from tokens alone: within a pair of brackets every operator since the
-/// last comma may add a level.
-#[derive(Default)]
-struct Depth {
-    levels: Vec<usize>,
-    here: usize,
-    sum: usize,
-}
-
-impl Depth {
-    fn after(&mut self, token: &Token<'_>) -> usize {
-        match token {
-            Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => {
-                self.levels.push(self.here + 1);
-                self.sum += self.here + 1;
-                self.here = 0;
-            }
-            Token::ParenClose | Token::BracketClose | Token::BraceClose => {
-                if let Some(outer) = self.levels.pop() {
-                    self.sum -= outer;
-                    self.here = outer;
-                }
-            }
-            Token::Comma => self.here = 0,
-            Token::Ident("and" | "or" | "not" | "if" | "else" | "is" | "in") => self.here += 1,
-            Token::Ident(_) | Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Int128(_) | Token::Float(_) => {
-            }
-            _ => self.here += 1,
-        }
-        self.sum + self.here
-    }
-}
-
 struct Parser<'t, 'p> {
     text: &'t str,
     place: Place<'p>,
@@ -273,6 +99,10 @@ impl Parser<'_, '_> {
         let at = range(expression.span());
         let end = at.end;
         match expression {
+            // minijinja takes `not` in `a is defined not in b` for a name.
+            ast::Expr::Var(var) if WORDS.contains(&var.id) => {
+                self.refuse(at, "this word cannot stand here", "put brackets around `not x` or `x is test`")
+            }
             ast::Expr::Var(var) => Ok(self.make(at, NodeKind::Name(var.id.into()))),
             ast::Expr::Const(literal) => Ok(self.make(at, NodeKind::Literal(literal.value.clone()))),
             ast::Expr::List(list) => self.list(at, &list.items),
@@ -298,7 +128,7 @@ impl Parser<'_, '_> {
                 self.call(Form::Test, name, Some(&test.expr), &test.args, at)
             }
             ast::Expr::Call(call) => match &call.expr {
-                ast::Expr::Var(var) => {
+                ast::Expr::Var(var) if !WORDS.contains(&var.id) => {
                     let start = range(var.span()).start;
                     self.call(Form::Function, self.word(start, var.id), None, &call.args, start..end)
                 }
@@ -339,8 +169,9 @@ impl Parser<'_, '_> {
         let bound = |bound: &Option<ast::Expr<'_>>| bound.as_ref().map(|bound| self.node(bound)).transpose();
         let subject = self.node(&slice.expr)?;
         let first = subject.within;
-        let (start, stop, step) = (bound(&slice.start)?, bound(&slice.stop)?, bound(&slice.step)?);
-        Ok(self.make_after(first, end, NodeKind::Slice(Box::new(Slice { subject, start, stop, step }))))
+        let bounds =
+            Slice { subject, start: bound(&slice.start)?, stop: bound(&slice.stop)?, step: bound(&slice.step)? };
+        Ok(self.make_after(first, end, NodeKind::Slice(Box::new(bounds))))
     }
 
     fn unary(&self, at: Range<usize>, unary: &ast::UnaryOp<'_>) -> Result<Node, ParseError> {
@@ -348,44 +179,39 @@ impl Parser<'_, '_> {
         if matches!(unary.op, ast::UnaryOpKind::Neg) {
             return Ok(self.make(at, NodeKind::Negative(Box::new(operand))));
         }
-        match self.inner_not(&operand) {
-            // `a not in b`: the `not` belongs to the operator, and the node begins where `a` does.
-            Some(()) => Ok(match operand.kind {
-                NodeKind::Compare(first, mut rest) => {
-                    if let Some((comparison @ Comparison::In, _)) = rest.first_mut() {
-                        *comparison = Comparison::NotIn;
-                    }
-                    Node { kind: NodeKind::Compare(first, rest), ..operand }
+        if !self.inner_not(&operand) {
+            return Ok(self.make(at, NodeKind::Not(Box::new(operand))));
+        }
+        // The `not` belongs to the operator, and the node begins where the left side does.
+        let (start, end) = operand.within;
+        match operand.kind {
+            NodeKind::Compare(first, mut rest) => {
+                for (comparison, _) in &mut rest {
+                    *comparison = Comparison::NotIn;
                 }
-                _ => {
-                    let (start, end) = operand.within;
-                    self.make(start as usize..end as usize, NodeKind::Not(Box::new(operand)))
-                }
-            }),
-            None => Ok(self.make(at, NodeKind::Not(Box::new(operand)))),
+                Ok(Node { kind: NodeKind::Compare(first, rest), ..operand })
+            }
+            _ => Ok(self.make(start as usize..end as usize, NodeKind::Not(Box::new(operand)))),
         }
     }
 
     /// Whether a `not` stands between the two sides of `in` or before the name of a test.
-    fn inner_not(&self, operand: &Node) -> Option<()> {
+    fn inner_not(&self, operand: &Node) -> bool {
         let between = match &operand.kind {
             NodeKind::Compare(first, rest) => match rest.as_slice() {
-                [(Comparison::In, right)] => first.within.1 as usize..right.within.0 as usize,
-                _ => return None,
+                [(Comparison::In, right)] => first.within.1..right.within.0,
+                _ => return false,
             },
-            NodeKind::Call(call) if call.form == Form::Test => {
-                let subject = call.positional.first()?;
-                subject.within.1 as usize..operand.within.1 as usize
-            }
-            _ => return None,
+            NodeKind::Call(call) if call.form == Form::Test => match call.positional.first() {
+                Some(subject) => subject.within.1..operand.within.1,
+                None => return false,
+            },
+            _ => return false,
         };
-        let words = self.text.get(between)?;
+        let text = self.text.get(between.start as usize..between.end as usize).unwrap_or_default();
         // Between the sides there are only brackets, blanks and the operator itself.
-        let mut words = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-        match (words.next()?, words.next()) {
-            ("not", Some("in")) | ("is", Some("not")) => Some(()),
-            _ => None,
-        }
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        matches!((words.next(), words.next()), (Some("not"), Some("in")) | (Some("is"), Some("not")))
     }
 
     fn binary(&self, end: usize, binary: &ast::BinOp<'_>) -> Result<Node, ParseError> {

@@ -229,7 +229,9 @@ impl Node {
             }
             NodeKind::Compare(first, rest) => {
                 visit(first);
-                rest.iter().for_each(|(_, side)| visit(side));
+                for (_, side) in rest {
+                    visit(side);
+                }
             }
             NodeKind::If(choice) => [&choice.yes, &choice.condition, &choice.no].into_iter().for_each(visit),
             NodeKind::Call(call) => {

@@ -1,11 +1,11 @@
 //! Text with `{{ .. }}`, and how a value enters each place (`format.md` section 6).
 
 use super::eval::{EvalError, Scope};
-use super::kind::{Kind, LONGEST_TEXT, described, short, text_of};
+use super::kind::{Kind, LONGEST_TEXT, described, part_of, short, text_of};
 use super::operate::spread;
 use super::parse;
 use super::syntax::{Expr, ParseError};
-use super::value::{SecretText, Value, entries, is_secret, unknown_of};
+use super::value::{SecretText, Value, is_secret, unknown_of};
 use crate::source::Span;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt;
@@ -40,9 +40,9 @@ enum Part {
 pub enum Place {
     /// Text for people, `env:` values, stdin, bodies: any text but NUL.
     Plain,
-    /// One element of argv: NUL refused; a value that would make the element start with `-` is refused.
+    /// One element of argv: NUL refused; a value that would make the element start with `-` is refused; secrets refused.
     Argument,
-    /// One element of argv after `--`, or one that itself starts with `-`: NUL refused.
+    /// One element of argv after `--`, or one that itself starts with `-`: NUL and secrets refused.
     ArgumentAfterDashes,
     /// A URL path: each value percent-encoded, an empty value and the segments `.` and `..` refused; secrets refused.
     UrlPath,
@@ -230,14 +230,14 @@ impl Template {
         let mut writer = Writer { place, pieces: Vec::new(), length: 0 };
         for part in &self.parts {
             match part {
-                Part::Text(text) => writer.text(text, self.span)?,
+                Part::Text(text) => writer.literal(text, self.span)?,
                 Part::Expr(expr) => {
                     let value = expr.eval(scope)?;
                     writer.value(expr, &value)?;
                 }
             }
         }
-        writer.finish(self)
+        Ok(Rendered { pieces: writer.pieces })
     }
 
     /// The typed value when this is exactly one `{{ .. }}`, otherwise the rendered text as a string value (unknown when
@@ -249,26 +249,26 @@ impl Template {
         if let Some(expr) = self.single() {
             return expr.eval(scope);
         }
-        let mut pieces = Vec::new();
+        let mut writer = Writer { place: Place::Plain, pieces: Vec::new(), length: 0 };
         let mut missing: Option<Value> = None;
         for part in &self.parts {
             match part {
-                Part::Text(text) => pieces.push(Piece::Text(text.clone())),
+                Part::Text(text) => writer.literal(text, self.span)?,
                 Part::Expr(expr) => {
                     let value = expr.eval(scope)?;
-                    if unknown_of(&value).is_some() {
-                        missing = spread(missing.as_ref().unwrap_or(&value), &value);
-                    } else if is_secret(&value) {
+                    if is_secret(&value) {
                         let message = format!("the secret `{}` cannot be part of a longer value here", expr.text());
                         return Err(EvalError { message, span: expr.span() });
+                    }
+                    match part_of(&value, Kind::Unknown) {
+                        Some(unknown) => missing = spread(missing.as_ref().unwrap_or(&unknown), &unknown),
+                        None => writer.value(expr, &value)?,
                     }
                 }
             }
         }
-        match missing {
-            Some(unknown) => Ok(unknown),
-            None => Ok(Value::from(self.render(scope, Place::Plain)?.reveal().unwrap_or_default())),
-        }
+        let rendered = Rendered { pieces: writer.pieces };
+        Ok(missing.unwrap_or_else(|| Value::from(rendered.reveal().unwrap_or_default())))
     }
 }
 
@@ -280,6 +280,16 @@ struct Writer {
 }
 
 impl Writer {
+    /// Text out of the template itself.
+    fn literal(&mut self, text: &str, span: Span) -> Result<(), EvalError> {
+        let broken = self.place == Place::Header && text.contains(['\r', '\n']);
+        if broken || text.contains('\0') {
+            let what = if broken { "a line break" } else { "a NUL character" };
+            return Err(EvalError { message: format!("{what} cannot stand {}", self.place.words()), span });
+        }
+        self.text(text, span)
+    }
+
     fn text(&mut self, text: &str, span: Span) -> Result<(), EvalError> {
         self.length += text.len();
         if self.length > LONGEST_TEXT {
@@ -299,18 +309,19 @@ impl Writer {
             return Ok(());
         }
         if let Some(secret) = value.downcast_object_ref::<SecretText>() {
-            return match self.place.refuses_secret(secret.reveal()) {
-                Some(why) => refuse(why.to_owned()),
-                None => {
-                    self.pieces.push(Piece::Secret(secret.clone()));
-                    Ok(())
-                }
-            };
+            if let Some(why) = self.place.refuses_secret(secret.reveal()) {
+                return refuse(why.to_owned());
+            }
+            self.pieces.push(Piece::Secret(secret.clone()));
+            return Ok(());
         }
-        if let Some(inner) = first_unknown(value, 0) {
+        if let Some(inner) = part_of(value, Kind::Unknown) {
             let reason = unknown_of(&inner).map_or_else(String::new, |unknown| unknown.reason.clone());
             self.pieces.push(Piece::Hole { expression: expr.text().to_owned(), reason });
             return Ok(());
+        }
+        if part_of(value, Kind::Secret).is_some() {
+            return refuse("has a secret inside: a secret may only be passed on by itself".to_owned());
         }
         let compound = matches!(Kind::of(value), Kind::List | Kind::Map);
         if compound && self.place != Place::Plain {
@@ -341,33 +352,6 @@ impl Writer {
         }
         // An empty value leaves the element as if nothing had been written, so the next one is checked again.
         if text.is_empty() { Ok(()) } else { self.text(&text, expr.span()) }
-    }
-
-    fn finish(self, template: &Template) -> Result<Rendered, EvalError> {
-        let rendered = Rendered { pieces: self.pieces };
-        if self.place == Place::UrlPath && rendered.holes().is_empty() {
-            let text = rendered.reveal().unwrap_or_default();
-            let dots = |segment: &str| segment.trim_matches('.').is_empty() && (1..=2).contains(&segment.len());
-            let had = |segment: &str| template.text.split('/').any(|written| written == segment);
-            if let Some(segment) = text.split(['/', '?', '#']).find(|segment| dots(segment) && !had(segment)) {
-                let message = format!("a value makes the path segment `{segment}`, which would lead elsewhere");
-                return Err(EvalError { message, span: template.span });
-            }
-        }
-        Ok(rendered)
-    }
-}
-
-/// The first unknown inside a list or map.
-fn first_unknown(value: &Value, depth: usize) -> Option<Value> {
-    if unknown_of(value).is_some() {
-        return Some(value.clone());
-    }
-    match Kind::of(value) {
-        _ if depth > 128 => None,
-        Kind::List => value.try_iter().ok()?.find_map(|item| first_unknown(&item, depth + 1)),
-        Kind::Map => entries(value).find_map(|(_, item)| first_unknown(&item, depth + 1)),
-        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values: minijinja's, with three kinds of our own as objects: unknown, secret, and points and spans of time.
 
 use super::time::{Duration, Time};
-use minijinja::value::ValueKind;
+use minijinja::value::{DynObject, ValueKind};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::sync::Arc;
@@ -180,8 +180,7 @@ fn write_json(value: &Value, exact: bool, depth: usize) -> serde_json::Value {
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => value
             .try_iter()
-            .map(|items| Json::Array(items.map(|item| write_json(&item, exact, depth + 1)).collect()))
-            .unwrap_or(Json::Null),
+            .map_or(Json::Null, |items| Json::Array(items.map(|item| write_json(&item, exact, depth + 1)).collect())),
         ValueKind::Map => Json::Object(
             entries(value)
                 .map(|(key, item)| {
@@ -196,5 +195,5 @@ fn write_json(value: &Value, exact: bool, depth: usize) -> serde_json::Value {
 
 /// The entries of a map, in order; none for any other value.
 pub(super) fn entries(value: &Value) -> impl Iterator<Item = (Value, Value)> + use<> {
-    value.as_object().and_then(|object| object.try_iter_pairs()).into_iter().flatten()
+    value.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten()
 }

@@ -11,6 +11,7 @@ use crate::event::{
     Waiting,
 };
 use indexmap::IndexMap;
+use jiff::Timestamp;
 
 /// Lines of a failed program's output that are repeated beside the failure.
 const EXCERPT: usize = 8;
@@ -250,7 +251,7 @@ pub(crate) struct Closing<'a> {
     pub(crate) validations: u32,
     pub(crate) changes: u32,
     pub(crate) open_changes: &'a [String],
-    pub(crate) deviations: &'a [String],
+    pub(crate) deviations: &'a [(Timestamp, String)],
 }
 
 impl Closing<'_> {
@@ -319,7 +320,7 @@ impl Closing<'_> {
         let mut label = "deviations";
         let mut word = count.to_string();
         let mut out = Vec::new();
-        for deviation in self.deviations {
+        for (_, deviation) in self.deviations {
             out.extend(fact(style, std::mem::take(&mut label), &std::mem::take(&mut word), &style.text(deviation)));
         }
         out

@@ -1,6 +1,7 @@
 //! The screen of a run: a fold over its records that gives the lines to print, in the order things happen.
 
 use super::blocks::{Closing, Head, loud, marked, parked, suspended, target};
+use super::deviations::Deviations;
 use super::layout::labelled;
 use super::output::Output;
 use super::problem::{Problem, problem};
@@ -72,7 +73,7 @@ pub struct LiveScreen {
     skipped_at: Option<Timestamp>,
     /// Whether something stands below the head.
     begun: bool,
-    deviations: Vec<String>,
+    deviations: Deviations,
     output: Output,
     places: HashMap<StepPath, String>,
 }
@@ -91,7 +92,7 @@ impl LiveScreen {
             skipped: Vec::new(),
             skipped_at: None,
             begun: false,
-            deviations: Vec::new(),
+            deviations: Deviations::default(),
             output: Output::default(),
             places: HashMap::new(),
         }
@@ -227,7 +228,9 @@ impl LiveScreen {
                 labelled(style, 2, "note", "  ", &style.text(&format!("{text}{who}")))
             }
             (Event::Deviated { text }, _) => {
-                self.deviations.push(text.clone());
+                if !self.deviations.said(record.time, text) {
+                    return Vec::new();
+                }
                 marked(style, Tone::Attention, "deviation", &style.text(text))
             }
             (Event::ClockMoved { by_ms }, _) => {
@@ -349,7 +352,7 @@ impl LiveScreen {
             validations: *validations,
             changes: *changes,
             open_changes,
-            deviations: &self.deviations,
+            deviations: self.deviations.all(),
         };
         spaced(end.lines(style))
     }

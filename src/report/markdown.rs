@@ -24,7 +24,7 @@ pub fn show_markdown(run: &Recorded<'_>) -> String {
     page.gates();
     page.values();
     page.evidence();
-    page.list("Deviations", story.deviations.iter().map(|(time, text)| (clock(*time), text.as_str())));
+    page.list("Deviations", story.deviations.all().iter().map(|(time, text)| (clock(*time), text.as_str())));
     let note =
         |(record, text): &(&Record, &str)| (format!("{} {}", clock(record.time), who(&record.actor)), text.to_string());
     let notes: Vec<_> = story.notes.iter().map(note).collect();

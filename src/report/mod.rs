@@ -5,6 +5,7 @@
 
 mod blocks;
 mod card;
+mod deviations;
 mod layout;
 mod list;
 mod live;

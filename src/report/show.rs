@@ -76,7 +76,7 @@ pub fn show_json_value(run: &Recorded<'_>) -> Json {
         "decisions": story.decisions.iter().map(decision).collect::<Vec<_>>(),
         "answers": story.answers.iter().map(answers).collect::<Vec<_>>(),
         "notes": story.notes.iter().map(notes).collect::<Vec<_>>(),
-        "deviations": story.deviations.iter().map(deviations).collect::<Vec<_>>(),
+        "deviations": story.deviations.all().iter().map(deviations).collect::<Vec<_>>(),
         "findings": run.findings,
     })
 }

@@ -1,5 +1,6 @@
 //! A transcript put together by step: what Markdown and JSON are made from.
 
+use super::deviations::Deviations;
 use super::live::told;
 use super::steps::{StepInfo, StepTable};
 use crate::event::{
@@ -20,7 +21,7 @@ pub(crate) struct Story<'a> {
     pub(crate) decisions: Vec<DecisionStory<'a>>,
     pub(crate) answers: Vec<(&'a Record, &'a IndexMap<String, StoredValue>)>,
     pub(crate) notes: Vec<(&'a Record, &'a str)>,
-    pub(crate) deviations: Vec<(Timestamp, String)>,
+    pub(crate) deviations: Deviations,
     pub(crate) escalated: Option<(Option<&'a str>, &'a str)>,
     pub(crate) end: Option<&'a Record>,
 }
@@ -115,7 +116,9 @@ impl<'a> Story<'a> {
                 self.targets.insert(target, (address, identity.as_deref(), record.time));
             }
             Event::Noted { text } => self.notes.push((record, text)),
-            Event::Deviated { text } => self.deviations.push((record.time, text.clone())),
+            Event::Deviated { text } => {
+                self.deviations.said(record.time, text);
+            }
             Event::Escalated { to, text } => self.escalated = Some((to.as_deref(), text)),
             Event::RunEnded { .. } => self.end = Some(record),
             _ => {}
@@ -129,7 +132,7 @@ impl<'a> Story<'a> {
                 return self.run(record);
             }
             Event::StepSkipped { reason, deviation: true } => {
-                self.deviations.push((record.time, format!("{path} was skipped: {reason}")));
+                self.deviations.skipped(record.time, path, reason);
             }
             Event::GateOpened { number, digest, .. } => {
                 self.gates.push(GateStory { step: path, number: *number, digest, opened: record.time, answer: None });

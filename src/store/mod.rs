@@ -6,6 +6,7 @@
 //! ```text
 //! id                        the store's own name, made once
 //! ledger.jsonl              one chained line for each closed run: its head and its number of lines
+//! holds/                    locks on what one run at a time may have: a runbook on a target
 //! open/RUN                  an empty mark for each run that is not in the ledger yet
 //! runs/RUN/transcript.jsonl one event a line, each with the hash of the line before it
 //! runs/RUN/evidence/SHA256  output that was kept; `.tmp-*` while it is still coming
@@ -19,7 +20,9 @@
 
 mod chain;
 mod evidence;
+mod findings;
 mod folder;
+mod hold;
 mod inbox;
 mod ledger;
 mod mask;
@@ -34,6 +37,8 @@ mod verify;
 mod tests;
 
 pub use evidence::{EVIDENCE_A_RUN, EVIDENCE_A_STREAM, INLINE_AT_MOST};
+pub use findings::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
+pub use hold::{Hold, HoldError, Holder};
 pub use inbox::{DECISION_AT_MOST, DirInbox, Refusals};
 pub use ledger::LedgerEntry;
 pub use mask::{MASK_AT_LEAST, MaskRefused, Masker, StreamMasker};
@@ -42,4 +47,3 @@ pub use read::{Leftover, NewerRecord, Torn, Transcript};
 pub use root::{Store, new_run_id};
 pub use run::{DirRun, RESERVE, ResumeError};
 pub use summary::{FindError, RunState, RunSummary};
-pub use verify::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};

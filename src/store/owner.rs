@@ -61,13 +61,18 @@ pub(super) struct RunLock {
 impl RunLock {
     /// Takes the lock of a run; nothing when another process (or another handle in this one) has it.
     pub(super) fn take(run: &Folder) -> Result<Option<Self>, StoreError> {
-        let file = run.create_or_append(LOCK)?;
+        Self::take_named(run, LOCK)
+    }
+
+    /// As [`RunLock::take`], with a lock file of another name.
+    pub(super) fn take_named(folder: &Folder, name: &str) -> Result<Option<Self>, StoreError> {
+        let file = folder.create_or_append(name)?;
         for attempt in 1..=TRIES {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Self { _file: file })),
                 Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(BETWEEN_TRIES),
                 Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(error)) => return Err(failed("lock", &run.path_of(LOCK), error)),
+                Err(TryLockError::Error(error)) => return Err(failed("lock", &folder.path_of(name), error)),
             }
         }
         Ok(None)
@@ -75,7 +80,12 @@ impl RunLock {
 
     /// Whether somebody holds the lock of a run right now.
     pub(super) fn is_held(run: &Folder) -> bool {
-        let Ok(file) = run.read(LOCK) else { return false };
+        Self::is_held_named(run, LOCK)
+    }
+
+    /// As [`RunLock::is_held`], with a lock file of another name.
+    pub(super) fn is_held_named(folder: &Folder, name: &str) -> bool {
+        let Ok(file) = folder.read(name) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 }

@@ -61,11 +61,7 @@ impl Store {
     /// The folder belongs to somebody else, others may write to it, it lies on a network file system (unless
     /// `unsafe_fs`), or it cannot be made.
     pub fn open(dir: &Path, unsafe_fs: bool) -> Result<Self, StoreError> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|error| failed("create", dir, error))?;
+        make_root(dir).map_err(|error| failed("create", dir, error))?;
         let root = Folder::at(dir)?;
         refuse_unsafe(&root, unsafe_fs)?;
         let runs = root.ensure_folder("runs")?;
@@ -319,6 +315,17 @@ impl Inner {
 fn warning(run: &RunId, error: &StoreError) -> String {
     let cause = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
     format!("run `{run}` has ended and cannot be entered in the ledger: {error}{cause}")
+}
+
+/// Makes the folder and those above it, and their names durable: a record is worth nothing in a folder that is lost.
+fn make_root(dir: &Path) -> std::io::Result<()> {
+    let made: Vec<&Path> = dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    for parent in made.iter().filter_map(|path| path.parent()) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        std::fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn refuse_unsafe(root: &Folder, unsafe_fs: bool) -> Result<(), StoreError> {

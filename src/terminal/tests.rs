@@ -487,6 +487,7 @@ fn a_job_in_the_background_leaves_the_terminal_alone() {
     let mut shell = CommandBuilder::new("bash");
     shell.args(["--norc", "--noprofile", "-i"]);
     shell.env("LC_ALL", "C");
+    shell.env("PS1", "ready> ");
     let mut shell = pair.slave.spawn_command(shell).unwrap();
     drop(pair.slave);
     let seen = Printed::default();
@@ -500,19 +501,25 @@ fn a_job_in_the_background_leaves_the_terminal_alone() {
     });
     let mut typing = pair.master.take_writer().unwrap();
     let program = std::env::current_exe().unwrap();
-    let name = "terminal::tests::asks_at_its_own_terminal";
-    writeln!(typing, "{} --ignored --nocapture --exact {name} &", program.display()).unwrap();
+    let job =
+        format!("{} --ignored --nocapture --exact terminal::tests::asks_at_its_own_terminal &", program.display());
+    // The shell reads a line only once it has printed its prompt.
+    let mut command = |number: usize, line: &str| {
+        seen.wait("ready> ", number);
+        writeln!(typing, "{line}").unwrap();
+    };
+    command(1, &job);
     seen.wait("go on? ", 1);
     // The shell has the terminal: this is a command for it, not an answer.
-    writeln!(typing, "y").unwrap();
+    command(2, "y");
     seen.wait("command not found", 1);
-    writeln!(typing, "jobs").unwrap();
+    command(3, "jobs");
     seen.wait("Running", 1);
-    writeln!(typing, "fg").unwrap();
+    command(4, "fg");
     seen.wait("go on? ", 2);
-    writeln!(typing, "y").unwrap();
+    command(4, "y");
     seen.wait("<answer Some((PromptId(1), Approve))>", 1);
-    writeln!(typing, "exit").unwrap();
+    command(5, "exit");
     shell.wait().unwrap();
     drop((typing, pair.master));
     copying.join().unwrap();

@@ -259,7 +259,17 @@ async fn nothing_there_means_nothing_sent() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_a_tls_error_and_nothing_was_sent() {
-    let base = says("HTTP/1.1 200 OK\r\n\r\n").await.replace("http://", "https://");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            // Reads until the client gives up, so that the answer is not lost in a reset.
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.ok();
+        }
+    });
+    let performed = run(Trial::new().change(), act(&base, Method::Post, "/")).await;
+    assert_eq!(ended(&performed), (Outcome::Failed, Some(ErrorClass::Tls)), "{performed:?}");
     let mut act = act(&base, Method::Post, "/");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");

@@ -1,6 +1,7 @@
 //! Programs: one child per attempt, watched by one thread until it and everything it started are gone.
 
 mod command;
+mod crew;
 mod family;
 mod launcher;
 mod lines;
@@ -8,6 +9,7 @@ mod output;
 mod verdict;
 mod watch;
 
+pub(super) use crew::Crew;
 pub use launcher::{Isolation, exec_mode};
 
 use super::environment::BaseEnvironment;
@@ -15,6 +17,7 @@ use super::outcome::{Refusal, cancelled_before_start};
 use crate::engine::{AttemptContext, Performed};
 use crate::event::{ErrorClass, Outcome};
 use crate::plan::CommandAct;
+use crew::Duty;
 use std::sync::Arc;
 use verdict::Facts;
 use watch::Bell;
@@ -23,12 +26,13 @@ use watch::Bell;
 pub(super) struct Workshop {
     pub(super) environment: BaseEnvironment,
     pub(super) isolation: Isolation,
+    pub(super) crew: Crew,
 }
 
 /// Performs one command to its end.
 ///
-/// The work is done on a thread of its own: it blocks in `poll`, and a pool that is shared could be exhausted by
-/// children that hang.
+/// The work is done on a thread that has nothing else to do: it blocks in `poll`, and a pool with a bound could be
+/// exhausted by children that hang.
 pub(super) async fn perform(act: CommandAct, context: AttemptContext, workshop: Arc<Workshop>) -> Performed {
     if context.cancel.is_cancelled() {
         return cancelled_before_start();
@@ -40,12 +44,10 @@ pub(super) async fn perform(act: CommandAct, context: AttemptContext, workshop: 
         Err(error) => return system("cannot make an event counter", &error).report(&*evidence),
     };
     let (report, mut reported) = tokio::sync::oneshot::channel();
-    let heard = Arc::clone(&bell);
-    let thread = std::thread::Builder::new().name("attempt".to_owned()).spawn(move || {
-        // Nobody listens any more when the runtime is gone; the attempt is over all the same.
-        drop(report.send(attempt(&act, context, &workshop, &heard)));
-    });
-    if let Err(error) = thread {
+    let (heard, shared) = (Arc::clone(&bell), Arc::clone(&workshop));
+    let duty = Duty { attempt: Box::new(move || attempt(&act, context, &shared, &heard)), report };
+    let assigned = workshop.crew.assign(duty);
+    if let Err(error) = assigned {
         return system("cannot start a thread", &error).report(&*evidence);
     }
     let ended = tokio::select! {

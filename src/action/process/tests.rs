@@ -83,7 +83,7 @@ async fn arguments_arrive_byte_by_byte() {
         ["a b", "", "it's \"so\"", "$(id) `id` $HOME", "line\nbreak\r\n", "-n", "ünï → 🦀", "\u{1b}[31m", "*"];
     let argv: Vec<&str> = ["printf", "%s\\0"].into_iter().chain(arguments).collect();
     let performed = run(Trial::new(), command(&argv)).await;
-    let expected: String = arguments.iter().map(|argument| format!("{argument}\0")).collect();
+    let expected = format!("{}\0", arguments.join("\0"));
     assert_eq!(field(&performed, "stdout"), expected);
 }
 
@@ -140,8 +140,8 @@ async fn the_environment_is_the_least_that_is_needed() {
     let mut seen: Vec<String> = field(&performed, "stdout").as_str().unwrap().lines().map(str::to_owned).collect();
     seen.sort();
     let expected = ["HOME=/h", &format!("KEY=k={SECRET}"), "LC_ALL=C", "PATH=/usr/bin:/bin", "TOKEN=t"];
-    let marked = format!("RUNWRIGHT_ATTEMPT={marker}");
-    let mut expected: Vec<&str> = expected.into_iter().chain([marked.as_str()]).collect();
+    let own = format!("RUNWRIGHT_ATTEMPT={marker}");
+    let mut expected: Vec<&str> = expected.into_iter().chain([own.as_str()]).collect();
     expected.sort_unstable();
     assert_eq!(seen, expected);
 }
@@ -519,4 +519,37 @@ fn programs_are_found_on_absolute_entries_only() {
     let error = find_program("no-such-program-x", path).unwrap_err();
     assert_eq!(error.to_string(), "there is no program `no-such-program-x` in /usr/bin:/bin");
     assert!(find_program("", path).is_err());
+}
+
+#[test]
+fn threads_are_used_again_and_end_with_the_crew() {
+    use super::crew::{Crew, Duty};
+    use std::sync::mpsc::channel;
+    /// Tells when the thread that owns it has ended.
+    struct Last(std::sync::mpsc::Sender<()>);
+    thread_local!(static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) });
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.send(()).ok();
+        }
+    }
+    let crew = Crew::default();
+    let (told, ids) = channel();
+    let (gone, ended) = channel();
+    for _ in 0..3 {
+        let (told, gone) = (told.clone(), gone.clone());
+        let (report, reported) = tokio::sync::oneshot::channel();
+        let attempt = Box::new(move || {
+            LAST.with_borrow_mut(|last| drop(last.get_or_insert_with(|| Last(gone)).0.clone()));
+            told.send(std::thread::current().id()).unwrap();
+            crate::action::outcome::cancelled_before_start()
+        });
+        crew.assign(Duty { attempt, report }).unwrap();
+        assert_eq!(reported.blocking_recv().unwrap().outcome, Outcome::Cancelled);
+    }
+    let ids: Vec<_> = ids.try_iter().collect();
+    assert!(ids.len() == 3 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert!(ended.try_recv().is_err());
+    drop(crew);
+    ended.recv_timeout(Duration::from_secs(10)).unwrap();
 }

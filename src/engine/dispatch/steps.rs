@@ -82,7 +82,7 @@ impl Dispatcher {
         values.insert("ended".into(), Time(self.now()).into());
         let started = unknown(UnknownSort::Unobtained, "the step did not start");
         values.entry("started".into()).or_insert(started);
-        self.shared.values.set_step(&id, Value::from_iter(values));
+        self.shared.values.set_step(&id, Value::from_pairs(values));
     }
 
     fn bookkeeping(&mut self, node: NodeId, step: &Step, end: &StepEnd) {
@@ -245,7 +245,7 @@ impl Dispatcher {
                 values.entry(name.value.clone()).or_insert(absent);
             }
         }
-        self.shared.values.set_step(&graph.node(node).id, Value::from_iter(values));
+        self.shared.values.set_step(&graph.node(node).id, Value::from_pairs(values));
     }
 
     fn join_if_done(&mut self, holder: NodeId) {
@@ -328,7 +328,7 @@ impl Dispatcher {
                 let value = expr.eval(&scope).unwrap_or_else(|error| unknown(UnknownSort::Unobtained, error.message));
                 values.insert(name.value.clone(), value);
             }
-            self.shared.values.set_step(&id, Value::from_iter(values));
+            self.shared.values.set_step(&id, Value::from_pairs(values));
         }
         for option in taken {
             if let Some(escalation) = &option.escalate {

@@ -2,10 +2,11 @@
 
 use super::Entry;
 use crate::expr::eval::Scope;
-use crate::expr::kind::{Kind, LONGEST_LIST, Number, described, short};
+use crate::expr::kind::{Kind, LONGEST_LIST, Number, described, part_of, short};
 use crate::expr::operate::{spread, unobtained};
 use crate::expr::time::{Duration, Time};
 use crate::expr::value::{Value, unknown_of};
+use std::time::Instant;
 
 /// Why a function gives no value.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ impl Refusal {
 /// The arguments of one call; the subject of a filter or test is the first.
 pub(in crate::expr) struct Arguments<'a> {
     scope: &'a dyn Scope,
+    deadline: Instant,
     whole: &'a str,
     name: &'static str,
     positional: Vec<Value>,
@@ -40,14 +42,22 @@ pub(in crate::expr) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub(in crate::expr) fn new(scope: &'a dyn Scope, whole: &'a str) -> Self {
-        Self { scope, whole, name: "", positional: Vec::new(), sources: Vec::new(), named: Vec::new() }
+    pub(in crate::expr) fn new(scope: &'a dyn Scope, deadline: Instant, whole: &'a str) -> Self {
+        Self { scope, deadline, whole, name: "", positional: Vec::new(), sources: Vec::new(), named: Vec::new() }
     }
 
     /// The arguments of a call that is made by a function on each item of a list.
     pub(super) fn inner(&self, positional: Vec<Value>) -> Self {
         let sources = vec!["item"; positional.len().min(1)];
-        Self { scope: self.scope, whole: self.whole, name: "", positional, sources, named: Vec::new() }
+        Self {
+            scope: self.scope,
+            deadline: self.deadline,
+            whole: self.whole,
+            name: "",
+            positional,
+            sources,
+            named: Vec::new(),
+        }
     }
 
     pub(in crate::expr) fn push(&mut self, value: Value, source: &'a str) {
@@ -98,6 +108,24 @@ impl<'a> Arguments<'a> {
             }
         }
         found
+    }
+
+    /// Refuses values with unknown or secret parts, for functions that look at every part.
+    pub(super) fn whole_parts(&self) -> Result<(), Refusal> {
+        for value in self.all() {
+            if let Some(unknown) = part_of(value, Kind::Unknown) {
+                return Err(Refusal::Missing(unknown));
+            }
+            if part_of(value, Kind::Secret).is_some() {
+                return Err(self.refuse("a part of the value is a secret, which may only be passed on as it is"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the expression has taken too long.
+    pub(super) fn late(&self) -> bool {
+        Instant::now() > self.deadline
     }
 
     pub(super) fn positional(&self) -> &[Value] {

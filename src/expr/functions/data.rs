@@ -37,6 +37,7 @@ fn json(arguments: &mut Arguments<'_>) -> Outcome {
 }
 
 fn write_json(arguments: &mut Arguments<'_>) -> Outcome {
+    arguments.whole_parts()?;
     let text = arguments.positional().first().map_or_else(String::new, |value| to_json(value).to_string());
     if text.len() > LONGEST_TEXT {
         return Err(arguments.refuse("the text is longer than 16 MiB"));

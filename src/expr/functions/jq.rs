@@ -28,6 +28,7 @@ fn run(arguments: &Arguments<'_>) -> Result<(Vec<Value>, bool), Refusal> {
     let names: Vec<_> = arguments.all_named().map(|(name, _)| format!("${name}")).collect();
     let program = Program::compiled(text, &names).map_err(|message| arguments.refuse(message))?;
     let values = arguments.all_named().map(|(_, value)| value.clone()).collect();
+    arguments.whole_parts()?;
     let input = arguments.positional().first().cloned().unwrap_or(Value::UNDEFINED);
     let outputs = limits::run(&program, input, values).map_err(|message| arguments.refuse(message))?;
     Ok((outputs, program.iterates()))

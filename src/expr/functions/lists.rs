@@ -351,6 +351,7 @@ fn booleans(arguments: &Arguments<'_>) -> Result<Vec<Value>, Refusal> {
 }
 
 fn join(arguments: &mut Arguments<'_>) -> Outcome {
+    arguments.whole_parts()?;
     let items = arguments.list(0)?;
     let separator = if arguments.count() > 1 { arguments.text(1)? } else { "" };
     let mut joined = String::new();
@@ -375,23 +376,23 @@ fn range(arguments: &mut Arguments<'_>) -> Outcome {
             Number::Real(_) => return Err(arguments.wrong(at, "whole number")),
         }
     }
-    let (start, stop, step) = match bounds.as_slice() {
+    let (from, upto, stride) = match bounds.as_slice() {
         [stop] => (0, *stop, 1),
         [start, stop] => (*start, *stop, 1),
-        [start, stop, step] => (*start, *stop, *step),
+        [from, upto, stride] => (*from, *upto, *stride),
         _ => return Err(arguments.refuse("write `range(stop)` or `range(start, stop)`")),
     };
-    if step == 0 {
+    if stride == 0 {
         return Err(arguments.refuse("the step cannot be zero"));
     }
     let mut numbers = Vec::new();
-    let mut at = start;
-    while if step > 0 { at < stop } else { at > stop } {
+    let mut at = from;
+    while if stride > 0 { at < upto } else { at > upto } {
         if numbers.len() >= LONGEST_LIST {
             return Err(arguments.refuse(format!("the list is longer than {LONGEST_LIST} items")));
         }
         numbers.push(integer(at).unwrap_or_else(|| real(f64::NAN, "range")));
-        at = at.saturating_add(step);
+        at = at.saturating_add(stride);
     }
     Ok(Value::from(numbers))
 }

@@ -18,6 +18,7 @@ pub(super) use jq::{gives_list as jq_gives_list, problem as jq_problem};
 pub(super) use texts::regex;
 
 use super::kind::{Kind, LONGEST_LIST, described};
+use super::operate::unobtained;
 use super::syntax::Form;
 use super::value::Value;
 use minijinja::value::ValueKind;
@@ -206,6 +207,9 @@ pub(super) fn call(form: Form, name: &str, mut arguments: Arguments<'_>) -> Resu
         return Err(format!("there is no {} named `{name}`", form_word(form)));
     };
     arguments.fits(entry)?;
+    if arguments.late() {
+        return Err("the expression did not end within 5 s".to_owned());
+    }
     if let Some(unknown) = arguments.unknown(entry.holes) {
         return Ok(unknown);
     }
@@ -223,6 +227,9 @@ pub(super) fn call(form: Form, name: &str, mut arguments: Arguments<'_>) -> Resu
 
 /// Lists that are made on demand become lists, within the bound.
 fn settled(value: Value) -> Result<Value, String> {
+    if value.is_undefined() {
+        return Ok(unobtained("there is no such value"));
+    }
     if value.kind() != ValueKind::Iterable {
         return Ok(value);
     }

@@ -4,6 +4,8 @@ use super::{Arguments, Entry, Gives, Refusal, Takes};
 use crate::expr::kind::{LONGEST_LIST, LONGEST_TEXT, described, text_of};
 use crate::expr::value::Value;
 use regex::{Regex, RegexBuilder};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 type Outcome = Result<Value, Refusal>;
 
@@ -120,6 +122,7 @@ fn indent(arguments: &mut Arguments<'_>) -> Outcome {
 }
 
 fn string(arguments: &mut Arguments<'_>) -> Outcome {
+    arguments.whole_parts()?;
     let value = arguments.present(0)?;
     match text_of(value) {
         Ok(text) => bounded(text, arguments),
@@ -131,8 +134,27 @@ fn lines(arguments: &mut Arguments<'_>) -> Outcome {
     listed(arguments.text(0)?.lines(), arguments)
 }
 
-/// Compiles a regular expression, within bounds of size.
+/// How many regular expressions are kept compiled.
+const KEPT: usize = 256;
+
+static COMPILED: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+
+/// Compiles a regular expression, within bounds of size; a test on each item of a list compiles only once.
 pub(in crate::expr) fn regex(pattern: &str) -> Result<Regex, String> {
+    let cache = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(regex) = cache().get(pattern) {
+        return Ok(regex.clone());
+    }
+    let regex = compile(pattern)?;
+    let mut cache = cache();
+    if cache.len() >= KEPT {
+        cache.clear();
+    }
+    cache.insert(pattern.to_owned(), regex.clone());
+    Ok(regex)
+}
+
+fn compile(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "the regular expression is too large".to_owned(),
         error => {

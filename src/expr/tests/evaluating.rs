@@ -280,3 +280,33 @@ fn what_was_read_is_noted_once_in_order() {
     let used: Vec<_> = used.iter().map(|used| format!("{} = {}", used.path, to_json(&used.value))).collect();
     assert_eq!(used, ["body.state = \"OPEN\"", "n = 10", "t = \"9\""]);
 }
+
+#[test]
+fn yaml_is_read_by_the_core_schema() {
+    check(&[
+        (
+            "yaml('a: 1\nb: [x, \"2\", true, yes, ~, 1.5, 0x10, 1e3]\nc: {d: \"\"}')",
+            r#"{"a":1,"b":["x","2",true,"yes",null,1.5,16,1000.0],"c":{"d":""}}"#,
+        ),
+        ("yaml('a: [') is unknown", "true"),
+        ("yaml('a: .nan').a", r#"{"unknown":"`.nan` is not a finite number"}"#),
+    ]);
+}
+
+#[test]
+fn parts_that_are_unknown_are_not_taken_for_null() {
+    check(&[
+        ("jq({'a': gone}, '.a')", r#"{"unknown":"the read failed"}"#),
+        ("jq(1, '$x', x={'a': [later]})", r#"{"unknown":"`queue` has not run"}"#),
+        ("{'a': gone} | tojson", r#"{"unknown":"the read failed"}"#),
+        ("{'a': gone} | string", r#"{"unknown":"the read failed"}"#),
+        ("{'a': gone}.a", r#"{"unknown":"the read failed"}"#),
+        ("{'a': gone} | length", "1"),
+    ]);
+}
+
+#[test]
+fn a_long_evaluation_ends() {
+    let found = super::shown("range(30000) | reject('in', range(400000, 430000)) | length");
+    assert_eq!(found, "error: the expression did not end within 5 s");
+}

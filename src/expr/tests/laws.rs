@@ -14,7 +14,7 @@ const THREE: [&str; 3] = ["no", "gone", "yes"];
 
 fn three(text: &str) -> Option<bool> {
     let value = parse(text).eval(&World).unwrap_or_else(|error| panic!("{text}: {error}"));
-    (!crate::expr::unknown_of(&value).is_some()).then(|| value.is_true())
+    crate::expr::unknown_of(&value).is_none().then(|| value.is_true())
 }
 
 /// `false < unknown < true`: "and" is the least, "or" the greatest, "not" turns around.
@@ -231,7 +231,7 @@ proptest! {
         let text = format!("{around}{{{{ v }}}}{around}");
         match rendered(&text, &value, Place::Plain) {
             Some(found) => prop_assert_eq!(found, format!("{around}{value}{around}")),
-            None => prop_assert!(value.contains('\0')),
+            None => prop_assert!(text.contains('\0') || value.contains('\0')),
         }
     }
 

@@ -46,7 +46,7 @@ fn hostile_nesting_is_refused_not_overflowed() {
         format!("a{}", ".a".repeat(30_000)),
         format!("a{}", "|a".repeat(30_000)),
         format!("a{}", "[a".repeat(30_000)),
-        format!("{}", "[".repeat(60_000)),
+        "[".repeat(60_000),
         format!("a{}", "(a".repeat(30_000)),
         format!("{{{}", "'a':{".repeat(10_000)),
         format!("a < {}", "a < ".repeat(10_000)),
@@ -82,4 +82,12 @@ fn the_deepest_allowed_tree_is_read_and_evaluated_on_a_small_stack() {
         }
     });
     thread.unwrap().join().unwrap();
+}
+
+#[test]
+fn words_of_the_language_are_no_names() {
+    for text in ["1 + not (a)", "a is defined not in b", "f(in)"] {
+        let message = wrong(text);
+        assert!(message.starts_with("this word cannot stand here"), "{text}: {message}");
+    }
 }

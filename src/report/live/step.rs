@@ -13,13 +13,14 @@ use crate::event::{
     Actor, AnswerKind, CardView, Event, GateAnswer, OptionView, Outcome, Record, StepPath, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
+use jiff::Timestamp;
 
 impl LiveScreen {
     pub(super) fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
         match &record.event {
             Event::StepSkipped { reason, deviation } => {
                 self.skipped_at.get_or_insert(record.time);
-                self.step_skipped(path, reason, *deviation)
+                self.step_skipped(record.time, path, reason, *deviation)
             }
             Event::Decided { .. } => self.decided(record, path, style),
             Event::ItemsListed { items } => {
@@ -69,12 +70,13 @@ impl LiveScreen {
         headline(style, step, &self.title(path, step), &right)
     }
 
-    fn step_skipped(&mut self, path: &StepPath, reason: &str, deviation: bool) -> Vec<String> {
+    fn step_skipped(&mut self, time: Timestamp, path: &StepPath, reason: &str, deviation: bool) -> Vec<String> {
         self.running.shift_remove(path);
         if deviation {
-            self.deviations.push(format!("{path} was skipped: {reason}"));
+            self.deviations.skipped(time, path, reason);
         }
-        self.skipped.push((path.0.clone(), reason.to_owned()));
+        let mark = if deviation { " (a deviation)" } else { "" };
+        self.skipped.push((format!("{path}{mark}"), reason.to_owned()));
         Vec::new()
     }
 

@@ -311,6 +311,8 @@ pub(super) fn resolved() -> Tape {
         Some("reject"),
         Event::StepSkipped { reason: "ana: the owner wants them kept".into(), deviation: true },
     );
+    let again = "`reject` was left out: ana: the owner wants them kept".to_owned();
+    tape.put(233_001, None, Event::Deviated { text: again });
     tape.attempt(240_000, "under_50", "http", "GET http://10.0.3.7:18180/v1/admin/quarantine", false);
     tape.attempt_ended(240_200, "under_50", Outcome::Succeeded);
     let check = CheckView {

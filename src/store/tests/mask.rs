@@ -1,5 +1,5 @@
 use crate::expr::SecretText;
-use crate::store::{MaskRefused, Masker};
+use crate::store::{MASK_AT_LEAST, MaskRefused, Masker};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use proptest::prelude::*;
@@ -169,6 +169,8 @@ fn secret() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// The same bytes come out, however the stream is cut.
     #[test]
     fn cuts_make_no_difference(
@@ -223,4 +225,24 @@ proptest! {
             prop_assert!(!masked.contains(&secret));
         }
     }
+}
+
+/// The names of fields and variants in a source text, as they stand in the record.
+fn words_of(source: &str) -> Vec<String> {
+    let name = regex::Regex::new(r"(?m)^ +(?:pub )?([a-z_]+): |^ +([A-Z][A-Za-z]+)(?: \{|,|\()").unwrap();
+    let upper = regex::Regex::new("(.)([A-Z])").unwrap();
+    let snake = |text: &str| upper.replace_all(text, "${1}_$2").to_lowercase();
+    name.captures_iter(source).map(|found| snake(found.get(1).or(found.get(2)).unwrap().as_str())).collect()
+}
+
+#[test]
+fn no_word_of_the_record_can_be_a_secret() {
+    let words = [include_str!("../../event/kind.rs"), include_str!("../../event/card.rs")].map(words_of).concat();
+    assert!(words.contains(&"attempt_started".to_owned()) && words.contains(&"ran_to_end".to_owned()), "{words:?}");
+    let can_be: Vec<_> = words
+        .iter()
+        .filter(|word| word.len() >= MASK_AT_LEAST)
+        .filter(|word| Masker::new().add(&SecretText::new("n", word.as_str())).is_ok())
+        .collect();
+    assert!(can_be.is_empty(), "{can_be:?}");
 }

@@ -2,6 +2,7 @@
 
 mod evidence;
 mod inbox;
+mod kill;
 mod mask;
 mod record;
 mod root;

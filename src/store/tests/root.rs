@@ -61,7 +61,9 @@ fn network_file_systems_are_refused() {
     assert_eq!(unsafe_file_system(0x6573_5546), Some("FUSE"));
     assert_eq!(unsafe_file_system(0xef53), None, "ext4");
     let dir = tempfile::tempdir().unwrap();
-    Store::open(&dir.path().join("store"), false).unwrap();
+    let deep = dir.path().join("state/runwright");
+    Store::open(&deep, false).unwrap();
+    assert_eq!((mode(&deep), mode(&dir.path().join("state"))), (0o700, 0o700));
 }
 
 #[test]
@@ -203,4 +205,22 @@ fn closing_is_repeatable_and_nothing_follows_an_end() {
     assert!(matches!(run.append(&mut [noted("late")]), Err(StoreError::Refused { .. })));
     assert_eq!(place.store.ledger().unwrap().len(), 1);
     assert_eq!(place.store.ledger().unwrap()[0].head, head);
+}
+
+#[test]
+fn one_run_at_a_time_holds_a_target() {
+    let place = Place::new();
+    let what = "runbook db-failover on cluster 7f3a";
+    assert_eq!(place.store.holder(what).unwrap(), None);
+    let hold = place.store.hold(what, &id("a-run"), &owner()).unwrap();
+    let error = place.again().hold(what, &id("b-run"), &owner()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "runbook db-failover on cluster 7f3a is held by run `a-run` (anna, process 4711 on ops1, since 2026-11-21T01:14:09.5Z)"
+    );
+    assert_eq!(place.store.holder(what).unwrap().unwrap().run, id("a-run"));
+    place.store.hold("another target", &id("b-run"), &owner()).unwrap();
+    drop(hold);
+    assert_eq!(place.store.holder(what).unwrap(), None);
+    place.store.hold(what, &id("b-run"), &owner()).unwrap();
 }

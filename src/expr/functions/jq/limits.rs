@@ -46,7 +46,7 @@ enum Ended {
 impl Ended {
     fn message(self) -> String {
         match self {
-            Self::Late => format!("the jq program did not end within {} s and {MOST_STEPS} steps", DEADLINE.as_secs()),
+            Self::Late => format!("the jq program did not end within {} s or {MOST_STEPS} steps", DEADLINE.as_secs()),
             Self::Deep => "the jq program calls itself too deep".to_owned(),
             Self::Large => "the jq program builds values that are too large".to_owned(),
         }

@@ -154,7 +154,7 @@ fn read(text: &str) -> Result<Term<&str>, String> {
         let found = errors.first().map(|(expected, found)| (expected.as_str(), *found));
         said(text, found)
     })?;
-    Parser::new(&tokens).parse(|parser| parser.term()).map_err(|errors| {
+    Parser::new(&tokens).parse(Parser::term).map_err(|errors| {
         let found = errors
             .first()
             .map(|(expected, found)| (expected.as_str(), jaq_core::load::lex::Token::opt_as_str(*found, text)));
@@ -164,7 +164,7 @@ fn read(text: &str) -> Result<Term<&str>, String> {
 
 fn said(text: &str, problem: Option<(&str, &str)>) -> String {
     match problem {
-        Some((expected, found)) if found.is_empty() => format!("the jq program ends where {expected} is expected"),
+        Some((expected, "")) => format!("the jq program ends where {expected} is expected"),
         Some((expected, found)) => {
             let found: String = found.chars().take(20).collect();
             format!("the jq program has `{found}` where {expected} is expected")
@@ -257,17 +257,23 @@ fn each_child<'s>(term: &mut Term<&'s str>, visit: &mut dyn FnMut(&mut Term<&'s 
         }
         Term::TryCatch(inner, catch) => {
             visit(inner);
-            catch.iter_mut().for_each(|catch| visit(catch));
+            if let Some(catch) = catch {
+                visit(catch);
+            }
         }
         Term::IfThenElse(arms, other) => {
             for (condition, then) in arms {
                 visit(condition);
                 visit(then);
             }
-            other.iter_mut().for_each(|other| visit(other));
+            if let Some(other) = other {
+                visit(other);
+            }
         }
         Term::Def(defs, inner) => {
-            defs.iter_mut().for_each(|def| visit(&mut def.body));
+            for def in defs {
+                visit(&mut def.body);
+            }
             visit(inner);
         }
         Term::Call(_, arguments) => arguments.iter_mut().for_each(visit),
@@ -306,22 +312,19 @@ struct Iterating {
 impl Iterating {
     fn term(&mut self, term: &Term<&str>) -> bool {
         match term {
-            Term::Recurse => true,
             Term::Id | Term::Num(_) | Term::Break(_) | Term::Var(_) | Term::Arr(_) => false,
             Term::Str(_, parts) => parts.iter().any(|part| matches!(part, StrPart::Term(term) if self.term(term))),
             Term::Obj(entries) => entries
                 .iter()
                 .any(|(key, value)| self.term(key) || value.as_ref().is_some_and(|value| self.term(value))),
             Term::Neg(inner) | Term::Label(_, inner) | Term::TryCatch(inner, _) => self.term(inner),
-            Term::BinOp(_, BinaryOp::Comma, _) => true,
+            Term::Recurse | Term::BinOp(_, BinaryOp::Comma, _) => true,
+            // The left side of an update only says where.
             Term::BinOp(
-                left,
+                _,
                 BinaryOp::Update | BinaryOp::UpdateAlt | BinaryOp::UpdateMath(_) | BinaryOp::Assign,
                 right,
-            ) => {
-                let _ = left;
-                self.term(right)
-            }
+            ) => self.term(right),
             Term::BinOp(left, _, right) => self.term(left) || self.term(right),
             Term::Fold(name, ..) => *name == "foreach",
             Term::IfThenElse(arms, other) => {

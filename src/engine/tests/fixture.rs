@@ -1,0 +1,445 @@
+//! Scripted ports.
+
+use crate::engine::{
+    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
+    Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
+};
+use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
+use crate::expr::{UnknownSort, Value};
+use crate::graph::{CheckContext, StepGraph, check};
+use crate::plan::{Act, GatePolicy, Resolver, Values, view};
+use crate::runbook::{Risk, parse_runbook};
+use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
+use futures_util::future::BoxFuture;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What the hands give for an act.
+#[derive(Clone)]
+pub(super) enum Script {
+    /// Succeeds with these fields after so many milliseconds.
+    Ok(serde_json::Value, u64),
+    /// Fails with this class.
+    Fail(ErrorClass),
+    /// Its end is not seen.
+    Unknown,
+    /// Ends only when it is stopped.
+    Hangs,
+    /// One after the other; the last stays.
+    Then(Vec<Script>),
+}
+
+impl Script {
+    pub(super) fn ok(fields: serde_json::Value) -> Self {
+        Self::Ok(fields, 0)
+    }
+}
+
+pub(super) struct Hands {
+    scripts: Mutex<HashMap<String, Script>>,
+    pub(super) seen: Mutex<Vec<String>>,
+    running: Mutex<(usize, usize)>,
+}
+
+impl Hands {
+    fn next(&self, text: &str) -> Script {
+        let mut scripts = self.scripts.lock().expect("lock");
+        match scripts.get_mut(text) {
+            Some(Script::Then(list)) if list.len() > 1 => list.remove(0),
+            Some(Script::Then(list)) => list[0].clone(),
+            Some(script) => script.clone(),
+            None => Script::ok(serde_json::json!({ "exit": 0, "stdout": "" })),
+        }
+    }
+
+    pub(super) fn most_at_once(&self) -> usize {
+        self.running.lock().expect("lock").1
+    }
+}
+
+struct Shared(Arc<Hands>);
+
+impl Performer for Shared {
+    fn perform(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Performed> {
+        let hands = self.0.clone();
+        let text = view(&act).text;
+        Box::pin(async move {
+            hands.seen.lock().expect("lock").push(text.clone());
+            {
+                let mut running = hands.running.lock().expect("lock");
+                running.0 += 1;
+                running.1 = running.1.max(running.0);
+            }
+            let performed = play(hands.next(&text), &context).await;
+            hands.running.lock().expect("lock").0 -= 1;
+            performed
+        })
+    }
+
+    fn preview(&self, _: &Act) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    fn fingerprint(&self, _: &Act) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+async fn play(script: Script, context: &AttemptContext) -> Performed {
+    let end = |outcome, error, fields: IndexMap<String, Value>| Performed {
+        outcome,
+        error,
+        message: None,
+        fields,
+        evidence: Vec::new(),
+        left: Vec::new(),
+    };
+    match script {
+        Script::Ok(fields, took) => {
+            tokio::time::sleep(Duration::from_millis(took)).await;
+            let fields = fields.as_object().expect("a map").iter();
+            end(
+                Outcome::Succeeded,
+                None,
+                fields.map(|(name, value)| (name.clone(), crate::expr::from_json(value))).collect(),
+            )
+        }
+        Script::Fail(class) => end(Outcome::Failed, Some(class), IndexMap::new()),
+        Script::Unknown => end(Outcome::Unknown, Some(ErrorClass::Timeout), IndexMap::new()),
+        Script::Hangs => {
+            context.cancel.cancelled().await;
+            let outcome = if context.change { Outcome::Unknown } else { Outcome::Cancelled };
+            end(outcome, Some(ErrorClass::Cancelled), IndexMap::new())
+        }
+        Script::Then(_) => unreachable!("taken apart before"),
+    }
+}
+
+struct Nothing;
+
+impl Evidence for Nothing {
+    fn begin(&self, _: &str) -> Result<Box<dyn EvidenceWriter>, StoreError> {
+        Ok(Box::new(Self))
+    }
+
+    fn mask(&self, text: &str) -> String {
+        text.to_owned()
+    }
+}
+
+impl EvidenceWriter for Nothing {
+    fn write(&mut self, _: &[u8]) -> Result<Vec<u8>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(EvidenceRef, Vec<u8>), StoreError> {
+        Err(StoreError::NoRun("nothing is kept here".to_owned()))
+    }
+}
+
+/// Keeps records in memory, and remembers how many were synced.
+struct Memory {
+    records: Arc<Mutex<Vec<Record>>>,
+    synced: Arc<Mutex<usize>>,
+    fails_after: Option<usize>,
+}
+
+impl RunStore for Memory {
+    fn append(&mut self, records: &mut [Record]) -> Result<(), StoreError> {
+        let mut all = self.records.lock().expect("lock");
+        for record in records {
+            record.seq = all.len() as u64 + 1;
+            all.push(record.clone());
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let count = self.records.lock().expect("lock").len();
+        if self.fails_after.is_some_and(|limit| count > limit) {
+            return Err(StoreError::Full { path: "store".into(), left: 0, reserve: 1 });
+        }
+        *self.synced.lock().expect("lock") = count;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<String, StoreError> {
+        Ok("head".to_owned())
+    }
+
+    fn evidence(&self) -> Arc<dyn Evidence> {
+        Arc::new(Nothing)
+    }
+
+    fn room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct Letters(Arc<Mutex<Vec<InboxDecision>>>);
+
+impl Inbox for Letters {
+    fn take(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
+        Ok(std::mem::take(&mut *self.0.lock().expect("lock")))
+    }
+}
+
+struct Paused(tokio::time::Instant);
+
+impl Clock for Paused {
+    fn now(&self) -> Timestamp {
+        let start: Timestamp = "2026-11-21T01:00:00Z".parse().expect("a time");
+        start + jiff::SignedDuration::try_from(self.elapsed()).expect("small")
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+type Reply = Box<dyn FnMut(&Prompt) -> Option<Answer> + Send>;
+
+struct Actor {
+    reply: Option<Reply>,
+    answers: mpsc::Sender<(PromptId, Answer)>,
+    prompts: Arc<Mutex<Vec<Prompt>>>,
+}
+
+impl Person for Actor {
+    fn is_present(&self) -> bool {
+        self.reply.is_some()
+    }
+
+    fn ask(&mut self, prompt: Prompt) {
+        self.prompts.lock().expect("lock").push(prompt.clone());
+        if let Some(answer) = self.reply.as_mut().and_then(|reply| reply(&prompt)) {
+            self.answers.try_send((prompt.id, answer)).expect("room for an answer");
+        }
+    }
+
+    fn withdraw(&mut self, _: PromptId, _: &str) {}
+
+    fn refuse(&mut self, _: PromptId, _: &str) {}
+}
+
+/// A run to be performed with scripted ports.
+pub(super) struct Scripted {
+    yaml: String,
+    scripts: HashMap<String, Script>,
+    reply: Option<Reply>,
+    pub(super) letters: Arc<Mutex<Vec<InboxDecision>>>,
+    policy: GatePolicy,
+    yes: Option<Risk>,
+    answers: Answers,
+    acts: Acts,
+    jobs: usize,
+    park_after: Duration,
+    signals: Vec<(Duration, Signal)>,
+    fails_after: Option<usize>,
+}
+
+/// What came of it.
+pub(super) struct Played {
+    pub(super) end: Result<RunEnd, StoreError>,
+    pub(super) records: Vec<Record>,
+    pub(super) hands: Arc<Hands>,
+    pub(super) prompts: Vec<Prompt>,
+}
+
+impl Scripted {
+    /// A runbook with this body under `steps:` (and whatever follows).
+    pub(super) fn new(steps: &str) -> Self {
+        Self {
+            yaml: format!("runbook: test\ntitle: Test\n{steps}"),
+            scripts: HashMap::new(),
+            reply: None,
+            letters: Arc::default(),
+            policy: GatePolicy { production: true, ..GatePolicy::default() },
+            yes: None,
+            answers: Answers::new(),
+            acts: Acts::All,
+            jobs: 8,
+            park_after: Duration::ZERO,
+            signals: Vec::new(),
+            fails_after: None,
+        }
+    }
+
+    pub(super) fn act(mut self, text: &str, script: Script) -> Self {
+        self.scripts.insert(text.to_owned(), script);
+        self
+    }
+
+    pub(super) fn person(mut self, reply: impl FnMut(&Prompt) -> Option<Answer> + Send + 'static) -> Self {
+        self.reply = Some(Box::new(reply));
+        self
+    }
+
+    /// Somebody who approves every gate.
+    pub(super) fn yes_man(self) -> Self {
+        self.person(|prompt| matches!(prompt.kind, PromptKind::Gate { .. }).then_some(Answer::Approve))
+    }
+
+    pub(super) fn policy(mut self, policy: GatePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    pub(super) fn yes(mut self, risk: Risk) -> Self {
+        self.yes = Some(risk);
+        self
+    }
+
+    pub(super) fn answer(mut self, step: &str, value: serde_json::Value) -> Self {
+        self.answers.insert(step.to_owned(), value);
+        self
+    }
+
+    pub(super) fn probe(mut self) -> Self {
+        self.acts = Acts::Reads;
+        self
+    }
+
+    pub(super) fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    pub(super) fn park_after(mut self, duration: Duration) -> Self {
+        self.park_after = duration;
+        self
+    }
+
+    pub(super) fn signal(mut self, after: Duration, number: i32) -> Self {
+        self.signals.push((after, Signal::Stop(number)));
+        self
+    }
+
+    pub(super) fn disk_full_after(mut self, records: usize) -> Self {
+        self.fails_after = Some(records);
+        self
+    }
+
+    fn graph(&self) -> Arc<StepGraph> {
+        let source = Source::new("test.yaml", self.yaml.clone());
+        let mut problems = Diagnostics::new();
+        let runbook = parse_runbook(&source, &mut problems);
+        let graph = runbook.and_then(|runbook| check(Arc::new(runbook), &CheckContext::default(), &mut problems));
+        Arc::new(graph.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false))))
+    }
+
+    pub(super) async fn play(self) -> Played {
+        let graph = self.graph();
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let hands =
+            Arc::new(Hands { scripts: Mutex::new(self.scripts), seen: Mutex::default(), running: Mutex::default() });
+        let prompts = Arc::new(Mutex::new(Vec::new()));
+        let (answers, received) = mpsc::channel(64);
+        let (send_signal, signals) = mpsc::channel(4);
+        for (after, signal) in self.signals {
+            let send_signal = send_signal.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                send_signal.send(signal).await.ok();
+            });
+        }
+        let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };
+        let run_id: RunId = "20261121-0100-test".parse().expect("a run id");
+        let ids = graph.nodes().iter().map(|node| node.id.to_string()).collect::<Vec<_>>();
+        let setup = Setup {
+            run: run_id.clone(),
+            values: Values::new(IndexMap::new(), ids, UnknownSort::Unobtained),
+            resolver: Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None)),
+            graph,
+            started: started(run_id, operator.clone()),
+            acts: self.acts,
+            policy: self.policy,
+            environment: None,
+            yes: self.yes,
+            answers: self.answers,
+            jobs: self.jobs,
+            park_after: self.park_after,
+            operator,
+            host: "box".into(),
+            grace: Duration::from_secs(1),
+        };
+        let ports = Ports {
+            performer: Arc::new(Shared(hands.clone())),
+            person: Box::new(Actor { reply: self.reply, answers, prompts: prompts.clone() }),
+            answers: received,
+            store: Box::new(Memory { records: records.clone(), synced: Arc::default(), fails_after: self.fails_after }),
+            inbox: Box::new(Letters(self.letters)),
+            clock: Arc::new(Paused(tokio::time::Instant::now())),
+            signals,
+            observer: Box::new(|_| {}),
+            live: None,
+        };
+        let end = tokio::time::timeout(Duration::from_secs(86_400), run(setup, ports)).await.expect("the run hangs");
+        let records = records.lock().expect("lock").clone();
+        let prompts = prompts.lock().expect("lock").clone();
+        Played { end, records, hands, prompts }
+    }
+}
+
+fn started(run: RunId, operator: Operator) -> Event {
+    Event::RunStarted {
+        run,
+        semantics: crate::event::SEMANTICS,
+        version: "0".into(),
+        mode: Mode::Run,
+        runbook: "test".into(),
+        title: "Test".into(),
+        file: "test.yaml".into(),
+        text: String::new(),
+        digest: String::new(),
+        library: None,
+        environment: None,
+        production: true,
+        operator,
+        host: "box".into(),
+        boot: "boot".into(),
+        pid: 1,
+        store: "store".into(),
+        inputs: Vec::new(),
+        programs: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+impl Played {
+    /// The acts that were performed, in order.
+    pub(super) fn seen(&self) -> Vec<String> {
+        self.hands.seen.lock().expect("lock").clone()
+    }
+
+    pub(super) fn result(&self) -> RunResult {
+        match self.records.last().map(|record| &record.event) {
+            Some(Event::RunEnded { result, .. }) => *result,
+            other => panic!("the run did not end: {other:?}"),
+        }
+    }
+
+    /// The outcome of a step, by its end or its being skipped.
+    pub(super) fn outcome(&self, step: &str) -> Option<Outcome> {
+        let of = |record: &&Record| record.step.as_ref().is_some_and(|path| path.0 == step);
+        self.records.iter().filter(of).rev().find_map(|record| match &record.event {
+            Event::StepEnded { outcome, .. } => Some(*outcome),
+            Event::StepSkipped { .. } => Some(Outcome::Skipped),
+            _ => None,
+        })
+    }
+
+    pub(super) fn reason(&self, step: &str) -> String {
+        let of = |record: &&Record| record.step.as_ref().is_some_and(|path| path.0 == step);
+        let found = self.records.iter().filter(of).rev().find_map(|record| match &record.event {
+            Event::StepEnded { reason, .. } => reason.clone(),
+            Event::StepSkipped { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        found.unwrap_or_default()
+    }
+}

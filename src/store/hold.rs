@@ -1,0 +1,93 @@
+//! One live run for each runbook and target.
+
+use super::evidence::sha256;
+use super::folder::{Folder, failed, is_missing};
+use super::owner::{Owner, RunLock};
+use super::root::Store;
+use crate::engine::StoreError;
+use crate::event::RunId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io::{Read, Write};
+
+const HOLDS: &str = "holds";
+
+/// Something that one run at a time may have, such as "this runbook on this cluster". It is let go when this is
+/// dropped or the process is gone, however it went.
+#[derive(Debug)]
+pub struct Hold {
+    _lock: RunLock,
+}
+
+/// Who has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// What is held, in words.
+    pub what: String,
+    /// The run that has it.
+    pub run: RunId,
+    /// The process that has that run.
+    pub owner: Owner,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is held by run `{}` ({})", self.what, self.run, self.owner)
+    }
+}
+
+/// Why it cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// Another run has it.
+    #[error("{}", .0.as_deref().map_or_else(|| "another run holds it".to_owned(), ToString::to_string))]
+    Held(Option<Box<Holder>>),
+    /// It cannot be taken.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Takes what one run at a time may have. `what` names it exactly: the runbook and its sorted proven identities.
+    ///
+    /// # Errors
+    /// Another run has it, or the lock cannot be taken.
+    pub fn hold(&self, what: &str, run: &RunId, owner: &Owner) -> Result<Hold, HoldError> {
+        let holds = self.root().ensure_folder(HOLDS)?;
+        let name = sha256(what.as_bytes());
+        let Some(lock) = RunLock::take_named(&holds, &name)? else {
+            return Err(HoldError::Held(read_holder(&holds, &name).map(Box::new)));
+        };
+        let holder = Holder { what: what.to_owned(), run: run.clone(), owner: owner.clone() };
+        write_holder(&holds, &name, &holder)?;
+        Ok(Hold { _lock: lock })
+    }
+
+    /// Who has it right now; nothing when it is free.
+    ///
+    /// # Errors
+    /// The lock cannot be looked at.
+    pub fn holder(&self, what: &str) -> Result<Option<Holder>, StoreError> {
+        let holds = match self.root().folder(HOLDS) {
+            Err(error) if is_missing(&error) => return Ok(None),
+            opened => opened?,
+        };
+        let name = sha256(what.as_bytes());
+        Ok(if RunLock::is_held_named(&holds, &name) { read_holder(&holds, &name) } else { None })
+    }
+}
+
+fn write_holder(holds: &Folder, name: &str, holder: &Holder) -> Result<(), StoreError> {
+    let (next, file) = (format!(".tmp-{name}"), format!("{name}.json"));
+    let told = |error: std::io::Error| failed("write", &holds.path_of(&file), error);
+    holds.remove(&next)?;
+    let text = serde_json::to_vec(holder).map_err(|error| told(error.into()))?;
+    holds.create(&next)?.write_all(&text).map_err(told)?;
+    holds.rename(&next, holds, &file)
+}
+
+fn read_holder(holds: &Folder, name: &str) -> Option<Holder> {
+    let mut text = Vec::new();
+    holds.read(&format!("{name}.json")).ok()?.take(64 * 1024).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
