@@ -45,8 +45,8 @@ fn json(node: &Node) -> Value {
     match &node.data {
         Data::Scalar(scalar) => Value::from(scalar.text.clone()),
         Data::List(items) => Value::Array(items.iter().map(json).collect()),
-        Data::Map(entries) => {
-            Value::Object(entries.iter().map(|entry| (entry.key.value.clone(), json(&entry.value))).collect::<Map<_, _>>())
-        }
+        Data::Map(entries) => Value::Object(
+            entries.iter().map(|entry| (entry.key.value.clone(), json(&entry.value))).collect::<Map<_, _>>(),
+        ),
     }
 }

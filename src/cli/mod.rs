@@ -3,30 +3,30 @@
 //! A command takes its arguments and the [`session::Session`], prints its data to stdout and everything else to stderr,
 //! and gives an [`Exit`] or a [`failure::CommandError`]; one function turns that into words and a number.
 
+mod answers;
 mod arguments;
+mod ask;
 mod check;
+mod clock;
 mod console;
 mod decide;
 mod exit;
 mod failure;
 mod files;
+mod helper;
 mod list;
 mod new;
 mod pages;
 mod person;
-mod recorded;
-mod session;
-mod signals;
-mod screen;
-mod run;
-mod programs;
-mod prepare;
 mod plan;
-mod helper;
-mod clock;
-mod ask;
-mod answers;
+mod prepare;
+mod programs;
+mod recorded;
+mod run;
+mod screen;
+mod session;
 mod show;
+mod signals;
 mod verify;
 
 #[cfg(test)]

@@ -43,8 +43,7 @@ fn text_of(plan: &Plan) -> Result<String, CommandError> {
 fn save(session: &Session, path: &Path, plan: &Plan) -> Result<(), CommandError> {
     let path = session.folder().join(path);
     let text = text_of(plan)?;
-    std::fs::write(&path, text)
-        .map_err(|source| CommandError::Write { path: session.shown(&path).into(), source })?;
+    std::fs::write(&path, text).map_err(|source| CommandError::Write { path: session.shown(&path).into(), source })?;
     let short = plan.digest.get(..8).unwrap_or(&plan.digest);
     let shown = session.shown(&path);
     session.console.say(&format!("saved {shown}, digest {short}; go by it: runwright run ... --plan {shown}\n"));
@@ -56,8 +55,10 @@ pub(super) fn compare(session: &Session, path: &Path, prepared: &Prepared) -> Re
     let path = session.folder().join(path);
     let shown = session.shown(&path);
     let bytes = std::fs::read(&path).map_err(|source| CommandError::Read { path: shown.clone().into(), source })?;
-    let saved: Plan = serde_json::from_slice(&bytes)
-        .map_err(|error| CommandError::Plan { message: format!("{shown} is not a saved plan: {error}"), facts: Vec::new() })?;
+    let saved: Plan = serde_json::from_slice(&bytes).map_err(|error| CommandError::Plan {
+        message: format!("{shown} is not a saved plan: {error}"),
+        facts: Vec::new(),
+    })?;
     if saved.compute_digest() != saved.digest {
         let message = format!("{shown} was changed after it was saved");
         return Err(CommandError::Plan { message, facts: Vec::new() });

@@ -47,11 +47,7 @@ pub(super) struct Prepared {
 }
 
 /// Finds, checks and resolves; every problem of a stage is told at once.
-pub(super) fn prepare(
-    session: &Session,
-    arguments: &RunbookArguments,
-    mode: Mode,
-) -> Result<Prepared, CommandError> {
+pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mode) -> Result<Prepared, CommandError> {
     let library = session.library()?;
     let environment = environment(arguments, library.as_ref())?;
     let place = resolve_runbook(&arguments.runbook, library.as_ref())?;
@@ -74,10 +70,8 @@ pub(super) fn prepare(
     Ok(Prepared {
         library: library.as_ref().map(|library| library.root().to_owned()),
         environment: environment.map(|environment| environment.name.clone()),
-        env: environment.map_or_else(
-            || unknown(UnknownSort::Unobtained, "no environment was chosen"),
-            Environment::env_value,
-        ),
+        env: environment
+            .map_or_else(|| unknown(UnknownSort::Unobtained, "no environment was chosen"), Environment::env_value),
         policy: policy(environment, graph.runbook()),
         resolver: resolver(&graph, &programs, &base),
         graph: Arc::new(graph),
@@ -97,9 +91,7 @@ fn environment<'l>(
         (None, Some(name)) => Err(CommandError::EnvironmentWithoutLibrary(name.clone())),
         (None, None) => Ok(None),
         // An environment that cannot be read could be the one that says what is production.
-        (Some(library), _) if library.problems().has_errors() => {
-            Err(CommandError::Invalid(library.problems().clone()))
-        }
+        (Some(library), _) if library.problems().has_errors() => Err(CommandError::Invalid(library.problems().clone())),
         (Some(library), name) => Ok(library.environment(name.as_deref())?),
     }
 }
@@ -116,9 +108,10 @@ fn graph(
     let Some(graph) = read_checked(session, place, &context, &mut problems)? else {
         return Err(CommandError::Invalid(problems));
     };
-    let warnings = problems.sorted().into_iter().filter(|problem| {
-        problem.severity == Severity::Warning && problem.code == "stale-review"
-    });
+    let warnings = problems
+        .sorted()
+        .into_iter()
+        .filter(|problem| problem.severity == Severity::Warning && problem.code == "stale-review");
     let warnings = warnings.map(|problem| problem.message.clone()).collect();
     let Some(environment) = environment.filter(|environment| !environment.targets.is_empty()) else {
         return Ok((graph, warnings));
@@ -202,9 +195,8 @@ impl Outside<'_> {
         problems: &mut Diagnostics,
     ) -> Vec<ResolvedInput> {
         let console = &self.session.console;
-        let mut ask = |name: &str, input: &crate::runbook::Input, wrong: Option<&str>| {
-            ask_input(console, name, input, wrong)
-        };
+        let mut ask =
+            |name: &str, input: &crate::runbook::Input, wrong: Option<&str>| ask_input(console, name, input, wrong);
         let mut sources = InputSources {
             command_line: arguments.inputs.clone(),
             labels: arguments.labels.iter().cloned().collect(),

@@ -11,11 +11,8 @@ const INDENT: usize = 8;
 /// The plan as lines.
 #[must_use]
 pub fn plan_text(plan: &Plan, style: &Style) -> Vec<String> {
-    let mut out = vec![format!(
-        "{}  {}   nothing is executed",
-        style.paint(Tone::Kind, "PLAN"),
-        style.text(&plan.runbook),
-    )];
+    let mut out =
+        vec![format!("{}  {}   nothing is executed", style.paint(Tone::Kind, "PLAN"), style.text(&plan.runbook),)];
     out.extend(prose(style, 2, &style.text(&plan.title)));
     let environment = plan.environment.as_deref().unwrap_or("none");
     out.extend(labelled(style, 2, "environment", " ", &style.text(environment)));
@@ -55,7 +52,13 @@ fn name(row: &PlanRow, style: &Style) -> String {
 fn step(row: &PlanRow, widths: &Widths, style: &Style) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(under) = &row.under {
-        out.push(format!("{:width$}  {}[{}]", "", "  ".repeat(row.depth.saturating_sub(1).min(8)), style.text(under), width = widths.number));
+        out.push(format!(
+            "{:width$}  {}[{}]",
+            "",
+            "  ".repeat(row.depth.saturating_sub(1).min(8)),
+            style.text(under),
+            width = widths.number
+        ));
     }
     let head = format!("{:>width$}  {}", row.number, pad(&name(row, style), widths.name), width = widths.number);
     let tone = if row.grade == Grade::Exact { Tone::Good } else { Tone::Attention };
