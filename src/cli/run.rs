@@ -232,7 +232,7 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId) -> Event 
 }
 
 /// The exit of a run, the first that applies (ruling 9).
-fn exit_of(end: &RunEnd) -> Exit {
+pub(super) fn exit_of(end: &RunEnd) -> Exit {
     if end.target_refused {
         return Exit::Refused;
     }
