@@ -1,7 +1,6 @@
 //! The command line as declared: commands, options and their help.
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use std::ffi::OsString;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Runbooks as code: checked, planned, gated, recorded.
@@ -415,53 +414,6 @@ pub struct ManArguments {
     /// Where to write the page of every command
     #[arg(value_name = "DIR")]
     pub folder: Option<PathBuf>,
-}
-
-/// Commands by what they are for: the overview of `--help`.
-const GROUPS: [(&str, &[&str]); 4] = [
-    ("Do", &["run", "plan", "probe"]),
-    ("Write", &["check", "new", "schema"]),
-    ("Look", &["list", "show", "verify"]),
-    ("Decide", &["approve", "answer"]),
-];
-
-/// The declaration, with the commands of the overview in groups.
-#[must_use]
-pub fn command() -> clap::Command {
-    let command = Arguments::command();
-    let overview = overview(&command);
-    command.help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}{{options}}{{after-help}}\n"))
-}
-
-fn overview(command: &clap::Command) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    let line = |text: &mut String, name: &str| {
-        let about = command.find_subcommand(name).and_then(|found| found.get_about()).map(ToString::to_string);
-        // Writing to a String cannot fail.
-        drop(writeln!(text, "  {name:<12} {}", about.unwrap_or_default()));
-    };
-    for (title, names) in GROUPS {
-        drop(writeln!(text, "{title}:"));
-        names.iter().for_each(|name| line(&mut text, name));
-        text.push('\n');
-    }
-    text.push_str("More:\n");
-    let grouped = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
-    command.get_subcommands().map(clap::Command::get_name).filter(|name| !grouped(name)).for_each(|name| {
-        line(&mut text, name);
-    });
-    text.push_str("\nGlobal options:\n");
-    text
-}
-
-/// Reads the command line.
-///
-/// # Errors
-/// What clap says: also for `--help` and `--version`, which are no mistakes.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
 /// `NAME=VALUE`; the value may hold more `=`.

@@ -133,8 +133,9 @@ impl CommandError {
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
-            Self::Store(error) | Self::Find(FindError::Store(error)) => (Exit::Record, store_code(error)),
-            Self::RecordLost { error, .. } => (Exit::Record, store_code(error)),
+            Self::Store(error) | Self::Find(FindError::Store(error)) | Self::RecordLost { error, .. } => {
+                (Exit::Record, store_code(error))
+            }
             Self::Output(_) => (Exit::Internal, "cannot-print"),
         }
     }

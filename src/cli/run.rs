@@ -216,7 +216,7 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId) -> Event 
         title: runbook.title.value.clone(),
         file: runbook.source().name().to_owned(),
         text: text.to_owned(),
-        digest: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: sha256(text),
         library: prepared.library.as_ref().map(|library| library.display().to_string()),
         environment: prepared.environment.clone(),
         production: prepared.policy.production,
@@ -246,4 +246,15 @@ pub(super) fn exit_of(end: &RunEnd) -> Exit {
         RunState::Ended(_) if end.probe_does_not_hold => Exit::NotResolved,
         RunState::Ended(result) => Exit::of_result(*result),
     }
+}
+
+/// SHA-256 of a text, in hex.
+fn sha256(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text) {
+        // Writing to a String cannot fail.
+        _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }

@@ -1,6 +1,7 @@
-use super::arguments::{Command, SchemaOf, command, parse};
+use super::arguments::{Command, SchemaOf};
 use super::exit::Exit;
 use super::new::starter;
+use super::overview::{command, parse};
 use super::pages::{reference, schema_text};
 use super::person::name_of;
 use super::run::exit_of;
