@@ -306,8 +306,7 @@ impl Dispatcher {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Record { node, path, attempt, event, durable } => {
-                let actor = Actor::Runwright;
+            Message::Record { node, path, attempt, actor, event, durable } => {
                 self.push(Some(StepPath(path)), attempt, actor, event);
                 if let Some(durable) = durable {
                     let guards_change = self.is_change(node);

@@ -161,7 +161,6 @@ impl Dispatcher {
     }
 
     fn answer(&mut self, pending: &mut Pending, answer: Answer, door: Door, by: Operator) {
-        let name = by.name.clone();
         match &mut pending.what {
             Wanted::Gate { .. } => {
                 let (kind, reason) = match answer {
@@ -174,7 +173,7 @@ impl Dispatcher {
             }
             Wanted::Ask { reply, .. } => {
                 if let Some(reply) = reply.take() {
-                    reply.send(Settled::By(answer, name)).ok();
+                    reply.send(Settled::By(answer, by, door)).ok();
                 }
             }
         }

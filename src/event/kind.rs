@@ -449,6 +449,11 @@ pub enum Event {
         /// What was found.
         found: String,
     },
+    /// A step began whose title has values in it.
+    StepStarted {
+        /// Its title, values in.
+        title: String,
+    },
     /// A step was left out.
     StepSkipped {
         /// Why, in words.

@@ -402,19 +402,26 @@ impl Dispatcher {
     pub(super) fn left_out(&mut self, node: NodeId, reason: &str) {
         self.log_step(node, Event::StepSkipped { reason: reason.to_owned(), deviation: false });
         self.unperformed(node, reason);
+        let meant = !self.ends_by_option();
         if let Some(over) = self.over.get_mut(&node) {
-            over.not_meant = false;
+            over.not_meant = !meant;
         }
         self.finish(node);
     }
 
+    /// Whether the runbook itself ends the run here: what comes after is then not meant to be performed.
+    fn ends_by_option(&self) -> bool {
+        matches!(self.early, Some(Early::Option(_)))
+    }
+
     /// Leaves out what has not started: the run ends early.
     pub(super) fn close_body(&mut self) {
+        let by_option = self.ends_by_option();
         let closed = self.schedule.close_body();
         for id in closed {
             self.unperformed(id, "the run ended before it");
             if let Some(over) = self.over.get_mut(&id) {
-                over.not_meant = false;
+                over.not_meant = by_option;
             }
         }
         while let Some(holder) = self.schedule.joinable() {
