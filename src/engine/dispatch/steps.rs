@@ -402,10 +402,16 @@ impl Dispatcher {
     pub(super) fn left_out(&mut self, node: NodeId, reason: &str) {
         self.log_step(node, Event::StepSkipped { reason: reason.to_owned(), deviation: false });
         self.unperformed(node, reason);
-        if let Some(over) = self.over.get_mut(&node) {
-            over.not_meant = false;
-        }
+        self.missed(node);
         self.finish(node);
+    }
+
+    /// A step that the end of the run left out was meant to be performed, unless the runbook itself says `end:` there.
+    fn missed(&mut self, node: NodeId) {
+        let by_runbook = matches!(self.early, Some(Early::Option(_)));
+        if let Some(over) = self.over.get_mut(&node) {
+            over.not_meant = by_runbook;
+        }
     }
 
     /// Leaves out what has not started: the run ends early.
@@ -413,9 +419,7 @@ impl Dispatcher {
         let closed = self.schedule.close_body();
         for id in closed {
             self.unperformed(id, "the run ended before it");
-            if let Some(over) = self.over.get_mut(&id) {
-                over.not_meant = false;
-            }
+            self.missed(id);
         }
         while let Some(holder) = self.schedule.joinable() {
             self.join(holder);
