@@ -1,5 +1,7 @@
 //! The runbooks of the library against the simulated system, unattended, from the command line to the last request.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+
 #[path = "simulators/stemedb/mod.rs"]
 mod stemedb;
 
