@@ -30,7 +30,7 @@ fn with_old_log() -> (tempfile::TempDir, PathBuf) {
     let old = folder.path().join("logs/app.log.1");
     std::fs::create_dir(folder.path().join("logs")).unwrap();
     let file = std::fs::File::create(&old).unwrap();
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(40 * 86_400);
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(40 * 24);
     file.set_modified(long_ago).unwrap();
     (folder, old)
 }

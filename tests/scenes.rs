@@ -20,7 +20,8 @@ fn root() -> PathBuf {
 
 /// A simulated system, a store, and a configuration file: one test's world.
 struct Bench {
-    runtime: Runtime,
+    /// Serves in the background for as long as it is held.
+    _runtime: Runtime,
     server: Running,
     folder: TempDir,
 }
@@ -41,7 +42,7 @@ impl Bench {
         let settings = Settings { config: Some(folder.path().join("config.toml")), ..settings };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let server = runtime.block_on(start(settings, 0)).unwrap();
-        Self { runtime, server, folder }
+        Self { _runtime: runtime, server, folder }
     }
 
     fn config(&self) -> PathBuf {
@@ -76,8 +77,6 @@ impl Bench {
     }
 
     fn pending(&self) -> usize {
-        // The runtime serves on; the state is shared.
-        let _serving = &self.runtime;
         self.server.shared.world().pending().count()
     }
 }
