@@ -61,6 +61,9 @@ impl Dispatcher {
             reply.send(GateOutcome::Ended).ok();
             return;
         }
+        if let Some(undo) = &request.card.undo {
+            self.keep_undo(node, undo.clone());
+        }
         let failed_reads = self.failed_reads_before(node);
         request.card.missing.extend(failed_reads);
         let now = self.now();

@@ -97,6 +97,10 @@ impl Dispatcher {
             self.tally.last_change = turn;
         }
         let id = self.graph().node(node).id.clone();
+        let stands = end.changed && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown);
+        if stands && let Some(undo) = self.undo.get(&node) {
+            self.tally.standing.push(format!("{id}: {undo}"));
+        }
         if end.outcome == Outcome::Declined {
             let reason = end.reason.clone().unwrap_or_default();
             self.tally.declined.get_or_insert(format!("`{id}`: {reason}"));
@@ -402,27 +406,24 @@ impl Dispatcher {
     pub(super) fn left_out(&mut self, node: NodeId, reason: &str) {
         self.log_step(node, Event::StepSkipped { reason: reason.to_owned(), deviation: false });
         self.unperformed(node, reason);
-        let meant = !self.ends_by_option();
-        if let Some(over) = self.over.get_mut(&node) {
-            over.not_meant = !meant;
-        }
+        self.missed(node);
         self.finish(node);
     }
 
-    /// Whether the runbook itself ends the run here: what comes after is then not meant to be performed.
-    fn ends_by_option(&self) -> bool {
-        matches!(self.early, Some(Early::Option(_)))
+    /// A step that the end of the run left out was meant to be performed, unless the runbook itself says `end:` there.
+    fn missed(&mut self, node: NodeId) {
+        let by_runbook = matches!(self.early, Some(Early::Option(_)));
+        if let Some(over) = self.over.get_mut(&node) {
+            over.not_meant = by_runbook;
+        }
     }
 
     /// Leaves out what has not started: the run ends early.
     pub(super) fn close_body(&mut self) {
-        let by_option = self.ends_by_option();
         let closed = self.schedule.close_body();
         for id in closed {
             self.unperformed(id, "the run ended before it");
-            if let Some(over) = self.over.get_mut(&id) {
-                over.not_meant = by_option;
-            }
+            self.missed(id);
         }
         while let Some(holder) = self.schedule.joinable() {
             self.join(holder);
