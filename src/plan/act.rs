@@ -150,7 +150,7 @@ pub struct WriteAct {
 
 /// The time one attempt may take, and the grace between TERM and KILL.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadline {
+pub(super) struct Deadline {
     /// For the attempt.
     pub timeout: Duration,
     /// Between TERM and KILL.

@@ -169,7 +169,7 @@ record_with_action! {
 
 /// The argument list of `run`.
 #[derive(Clone, Debug)]
-pub struct Argv {
+pub(super) struct Argv {
     span: Span,
     list: Vec<Template>,
 }
