@@ -243,12 +243,9 @@ impl Decode for Sp<jiff::civil::Date> {
 
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
         let scalar = decoder.scalar(node, "a date such as 2026-02-11")?;
-        match scalar.text.parse() {
-            Ok(date) => Some(Sp::new(date, node.span)),
-            Err(_) => {
-                decoder.error("wrong-type", node.span, format!("`{}` is not a date such as 2026-02-11", scalar.text));
-                None
-            }
+        if let Ok(date) = scalar.text.parse() { Some(Sp::new(date, node.span)) } else {
+            decoder.error("wrong-type", node.span, format!("`{}` is not a date such as 2026-02-11", scalar.text));
+            None
         }
     }
 }
