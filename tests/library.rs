@@ -1,5 +1,7 @@
 //! The runbooks that come with the program: they check clean, and what is said about them elsewhere is true.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+
 use runwright::graph::{CheckContext, StepGraph, check};
 use runwright::runbook::{Action, Decide, Step, StepBody, parse_runbook};
 use runwright::source::{DiagnosticFormat, Diagnostics, Source, render};

@@ -4,7 +4,7 @@ use super::message::{Halt, Message, Permit};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store, store_field};
-use crate::event::{CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
+use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
 use crate::expr::{Expr, Scope, Used, Value, Verdict, unknown_of};
 use crate::graph::{NodeId, StepGraph};
 use crate::plan::{Act, GatePolicy, Resolver, StepScope, Values, view};
@@ -67,7 +67,13 @@ impl Task {
 
     /// Puts an event on record without waiting for the disk.
     pub(super) fn note(&self, path: &str, attempt: Option<u32>, event: Event) {
-        let message = Message::Record { node: self.node, path: path.to_owned(), attempt, event, durable: None };
+        self.note_as(Actor::Runwright, path, attempt, event);
+    }
+
+    /// The same for what a person did.
+    pub(super) fn note_as(&self, actor: Actor, path: &str, attempt: Option<u32>, event: Event) {
+        let path = path.to_owned();
+        let message = Message::Record { node: self.node, path, attempt, actor, event, durable: None };
         // The dispatcher outlives its tasks; when it is gone the run is over and nobody is left to tell.
         self.bus.send(message).ok();
     }
@@ -75,8 +81,8 @@ impl Task {
     /// Puts an event on record and waits until it is on disk.
     pub(super) async fn record(&self, path: &str, attempt: Option<u32>, event: Event) -> Result<(), Gone> {
         let (durable, on_disk) = oneshot::channel();
-        let message =
-            Message::Record { node: self.node, path: path.to_owned(), attempt, event, durable: Some(durable) };
+        let (path, actor) = (path.to_owned(), Actor::Runwright);
+        let message = Message::Record { node: self.node, path, attempt, actor, event, durable: Some(durable) };
         self.bus.send(message).map_err(|_| Gone)?;
         on_disk.await.map_err(|_| Gone)
     }

@@ -59,8 +59,9 @@ impl Task {
         if items.is_empty() && !each.allow_empty {
             return Err(bad(format!("the list `{text}` is empty (say `allow_empty: true` where that is fine)")));
         }
-        self.note(self.id(), None, Event::ItemsListed { items: items.iter().map(store).collect() });
         let whole = Value::from(items.clone());
+        self.tell_title(step, &scope.clone().with("items", whole.clone()));
+        self.note(self.id(), None, Event::ItemsListed { items: items.iter().map(store).collect() });
         let units = items.into_iter().enumerate().map(|(place, item)| Unit {
             path: format!("{}[{place}]", self.id()),
             scope: scope.clone().with(each.name.value.clone(), item.clone()).with("items", whole.clone()),

@@ -114,13 +114,13 @@ impl Task {
                 let place = decide.options.len();
                 Ok(self.decided(decide, vec![place], "otherwise", views, table, Some(reason)))
             }
-            Settled::By(Answer::Choose { option, reason: why }, by) => {
+            Settled::By(Answer::Choose { option, reason: why }, by, _) => {
                 match decide.options.get_index_of(option.as_str()) {
-                    Some(place) => Ok(self.decided(decide, vec![place], &by, views, table, why.or(Some(reason)))),
+                    Some(place) => Ok(self.decided(decide, vec![place], &by.name, views, table, why.or(Some(reason)))),
                     None => Ok(Choice::Failed(format!("there is no option `{option}`"))),
                 }
             }
-            Settled::By(Answer::Skip { reason }, _) => {
+            Settled::By(Answer::Skip { reason }, ..) => {
                 Ok(Choice::Failed(format!("left out by the operator: {reason}")))
             }
             Settled::By(..) => Ok(Choice::Failed("nobody chose an option".to_owned())),

@@ -74,6 +74,8 @@ pub(super) struct Tally {
     pub(super) declined: Option<String>,
     pub(super) undecided: Option<String>,
     pub(super) escalation: Option<(Option<String>, String)>,
+    /// Changes that stand and that their `undo` would take back, in the order they were made.
+    pub(super) standing: Vec<String>,
     pub(super) waited: Duration,
     pub(super) waiting_since: Option<Duration>,
 }
@@ -91,6 +93,8 @@ pub(super) struct Dispatcher {
     leave: Option<RunState>,
     in_finally: bool,
     tally: Tally,
+    /// How each change that was gated is taken back, in words.
+    undo: HashMap<NodeId, String>,
     turn: u64,
     live: usize,
     jobs: usize,
@@ -156,6 +160,7 @@ impl Dispatcher {
             leave: None,
             in_finally: false,
             tally: Tally::default(),
+            undo: HashMap::new(),
             turn: 0,
             live: 0,
             jobs: setup.jobs.max(1),
@@ -306,8 +311,7 @@ impl Dispatcher {
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Record { node, path, attempt, event, durable } => {
-                let actor = Actor::Runwright;
+            Message::Record { node, path, attempt, actor, event, durable } => {
                 self.push(Some(StepPath(path)), attempt, actor, event);
                 if let Some(durable) = durable {
                     let guards_change = self.is_change(node);

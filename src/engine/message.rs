@@ -1,7 +1,9 @@
 //! What tasks say to the dispatcher.
 
 use super::port::{Answer, PromptKind};
-use crate::event::{CardView, CheckView, ErrorClass, Event, GateRequirement, Outcome, StepVerdict, UsedView};
+use crate::event::{
+    Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, StepVerdict, UsedView,
+};
 use crate::expr::Value;
 use crate::graph::NodeId;
 use crate::runbook::Risk;
@@ -26,7 +28,14 @@ pub(super) struct Permit {
 /// What a task says.
 pub(super) enum Message {
     /// Something for the record. With `durable`, the answer comes after it is on disk.
-    Record { node: NodeId, path: String, attempt: Option<u32>, event: Event, durable: Option<oneshot::Sender<()>> },
+    Record {
+        node: NodeId,
+        path: String,
+        attempt: Option<u32>,
+        actor: Actor,
+        event: Event,
+        durable: Option<oneshot::Sender<()>>,
+    },
     /// May I perform? Changes wait for the one write slot.
     Permit { node: NodeId, change: bool, reply: oneshot::Sender<Result<Permit, Halt>> },
     /// A gate.
@@ -64,8 +73,8 @@ pub(super) enum GateOutcome {
 
 /// How a question came out.
 pub(super) enum Settled {
-    /// Somebody answered; the second is who, for the record.
-    By(Answer, String),
+    /// Somebody answered: who, and through which door.
+    By(Answer, Operator, Door),
     /// Nobody is there, and something else is said to happen then (`otherwise`).
     Nobody,
     /// The run is ending or parked.

@@ -61,6 +61,9 @@ impl Dispatcher {
             reply.send(GateOutcome::Ended).ok();
             return;
         }
+        if let Some(undo) = &request.card.undo {
+            self.keep_undo(node, undo.clone());
+        }
         let failed_reads = self.failed_reads_before(node);
         request.card.missing.extend(failed_reads);
         let now = self.now();
@@ -161,7 +164,6 @@ impl Dispatcher {
     }
 
     fn answer(&mut self, pending: &mut Pending, answer: Answer, door: Door, by: Operator) {
-        let name = by.name.clone();
         match &mut pending.what {
             Wanted::Gate { .. } => {
                 let (kind, reason) = match answer {
@@ -174,7 +176,7 @@ impl Dispatcher {
             }
             Wanted::Ask { reply, .. } => {
                 if let Some(reply) = reply.take() {
-                    reply.send(Settled::By(answer, name)).ok();
+                    reply.send(Settled::By(answer, by, door)).ok();
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::message::{Halt, Message, Settled, StepEnd};
 use super::port::{Answer, Performed, PromptKind, QuestionView};
 use super::run::Acts;
 use super::store_value::store;
-use crate::event::{Door, ErrorClass, Event, Outcome, StepVerdict};
+use crate::event::{Actor, Door, ErrorClass, Event, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, Verdict, unknown, unknown_of};
 use crate::plan::StepScope;
 use crate::runbook::{Action, Ask, Choices, InputType, Kind, Step, StepBody};
@@ -19,10 +19,27 @@ pub(super) enum When {
     No(StepEnd),
 }
 
+/// Who answered.
+pub(super) struct By {
+    name: String,
+    actor: Actor,
+    door: Door,
+}
+
+impl By {
+    /// An answers file: written by a person, used by the program.
+    fn beforehand() -> Self {
+        Self { name: "an answer given beforehand".to_owned(), actor: Actor::Runwright, door: Door::Flag }
+    }
+}
+
 impl Task {
     /// Performs the step and tells the dispatcher how it ended.
     pub(super) async fn run(self) {
         let step = self.shared.graph.node(self.node).step.clone();
+        if step.each.is_none() {
+            self.tell_title(&step, &self.scope());
+        }
         if matches!(step.body, StepBody::Decide(_)) {
             self.decide(&step).await;
             return;
@@ -32,6 +49,15 @@ impl Task {
             Err(Gone) => StepEnd::because(Outcome::Cancelled, "the run went on without it"),
         };
         self.bus.send(Message::Ended { node: self.node, end: Box::new(end) }).ok();
+    }
+
+    /// Puts a title on record that reads otherwise than it was written.
+    pub(super) fn tell_title(&self, step: &Step, scope: &StepScope) {
+        if step.title.literal().is_none()
+            && let Ok(title) = step.title.render(scope, Place::Plain)
+        {
+            self.note(self.id(), None, Event::StepStarted { title: title.to_string() });
+        }
     }
 
     async fn perform_step(&self, step: &Arc<Step>) -> Result<StepEnd, Gone> {
@@ -72,11 +98,13 @@ impl Task {
     }
 
     /// Puts a question to a person and waits; notes are kept on the way.
-    pub(super) async fn ask(&self, kind: PromptKind) -> Result<(Answer, String), Gone> {
+    pub(super) async fn ask(&self, kind: PromptKind) -> Result<(Answer, By), Gone> {
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.bus.send(Message::Ask { node: self.node, kind, reply }).map_err(|_| Gone)?;
         match answer.await {
-            Ok(Settled::By(answer, by)) => Ok((answer, by)),
+            Ok(Settled::By(answer, who, door)) => {
+                Ok((answer, By { name: who.name.clone(), actor: Actor::Person(who), door }))
+            }
             Ok(Settled::Nobody | Settled::Ended) | Err(_) => Err(Gone),
         }
     }
@@ -268,10 +296,10 @@ impl Task {
         }
         self.note(self.id(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
         let given = self.shared.answers.get(self.id()).and_then(|answer| prepared(answer, &views));
-        let (texts, by, door) = match given {
-            Some(texts) => (texts, "an answer given beforehand".to_owned(), Door::Flag),
+        let (texts, by) = match given {
+            Some(texts) => (texts, By::beforehand()),
             None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
-                (Answer::Values(texts), by) => (texts, by, Door::Terminal),
+                (Answer::Values(texts), by) => (texts, by),
                 (Answer::Skip { reason }, _) => return Ok(skipped(reason)),
                 (other, _) => return Ok(unexpected(&other)),
             },
@@ -289,8 +317,8 @@ impl Task {
             end.captures.insert(view.name.clone(), value);
         }
         let values = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
-        self.note(self.id(), None, Event::Answered { values, door });
-        end.values.insert("by".into(), Value::from(by));
+        self.note_as(by.actor, self.id(), None, Event::Answered { values, door: by.door });
+        end.values.insert("by".into(), Value::from(by.name));
         end.values.insert("at".into(), Time(self.shared.clock.now()).into());
         Ok(self.conclude(step, end, scope))
     }
@@ -300,16 +328,10 @@ impl Task {
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
         let given = self.shared.answers.get(self.id()).and_then(serde_json::Value::as_str).map(str::to_owned);
-        let (answer, by, door) = match given.as_deref() {
-            Some("done") => (Answer::Done { evidence: None }, "an answer given beforehand".to_owned(), Door::Flag),
-            Some("failed") => {
-                let reason = "said beforehand".to_owned();
-                (Answer::NotDone { reason }, "an answer given beforehand".to_owned(), Door::Flag)
-            }
-            _ => {
-                let (answer, by) = self.ask(PromptKind::Manual { text, may_skip: !step.required }).await?;
-                (answer, by, Door::Terminal)
-            }
+        let (answer, by) = match given.as_deref() {
+            Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
+            Some("failed") => (Answer::NotDone { reason: "said beforehand".to_owned() }, By::beforehand()),
+            _ => self.ask(PromptKind::Manual { text, may_skip: !step.required }).await?,
         };
         let mut end = match answer {
             Answer::Done { evidence } => {
@@ -327,8 +349,8 @@ impl Task {
         if let Some(evidence) = end.values.get("evidence") {
             values.insert("evidence".to_owned(), store(evidence));
         }
-        self.note(self.id(), None, Event::Answered { values, door });
-        end.values.insert("by".into(), Value::from(by));
+        self.note_as(by.actor, self.id(), None, Event::Answered { values, door: by.door });
+        end.values.insert("by".into(), Value::from(by.name));
         end.values.insert("at".into(), Time(self.shared.clock.now()).into());
         Ok(self.conclude(step, end, scope))
     }

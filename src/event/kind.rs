@@ -449,6 +449,11 @@ pub enum Event {
         /// What was found.
         found: String,
     },
+    /// A step began whose title has values in it.
+    StepStarted {
+        /// Its title, values in.
+        title: String,
+    },
     /// A step was left out.
     StepSkipped {
         /// Why, in words.
@@ -616,7 +621,7 @@ pub enum Event {
         validations: u32,
         /// Changes made.
         changes: u32,
-        /// Temporary changes still open, in words.
+        /// Changes that stand and that their `undo` would take back, in words.
         open_changes: Vec<String>,
         /// Milliseconds waited for people.
         waited_ms: u64,

@@ -143,9 +143,11 @@ impl StepEnd<'_> {
     }
 
     fn values(&self, style: &Style) -> Vec<String> {
-        let captures = self.captures.iter().map(|(name, value)| (name.as_str(), value));
-        let shown = self.shown.iter().map(|used| (used.name.as_str(), &used.value));
-        value_table(style, captures.chain(shown))
+        // What the author wants seen; without such a wish, all that was kept.
+        if self.shown.is_empty() {
+            return value_table(style, self.captures.iter().map(|(name, value)| (name.as_str(), value)));
+        }
+        value_table(style, self.shown.iter().map(|used| (used.name.as_str(), &used.value)))
     }
 
     fn trouble(&self, style: &Style) -> Vec<String> {
@@ -227,15 +229,16 @@ pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting]) -> Vec<Strin
             _ => format!("    runwright approve {word}"),
         });
     }
-    out.extend([format!("  go on    runwright resume {run}"), format!("  record   runwright show {run}")]);
+    out.extend(prose(style, 2, "this version cannot take a parked run up again: start it anew at a terminal, with --answers, or with --park-after 30m, and answer it from elsewhere while it waits"));
+    out.push(format!("  record   runwright show {run}"));
     out
 }
 
 /// A run that was left by its operator.
 pub(crate) fn suspended(style: &Style, run: &str, reason: &str) -> Vec<String> {
-    let mut out = loud(style, "SUSPENDED", "nothing is undone and nothing is closed; the run can go on");
+    let mut out = loud(style, "SUSPENDED", "nothing is undone and nothing is closed");
     out.extend(labelled(style, 2, "because ", " ", &style.text(reason)));
-    out.extend([format!("  go on    runwright resume {run}"), format!("  record   runwright show {run}")]);
+    out.push(format!("  record   runwright show {run}"));
     out
 }
 

@@ -33,7 +33,7 @@ pub fn show_text(run: &Recorded<'_>, style: &Style) -> Vec<String> {
         out.push(String::new());
         out.push("INCOMPLETE  the record has no closing event: it runs still, or its process died".to_owned());
         let run = story.run_id();
-        out.extend([format!("  go on    runwright resume {run}"), format!("  undo     runwright undo {run}")]);
+        out.push(format!("  record   runwright verify {run}"));
     }
     if let Some(head) = run.head {
         out.extend(screen.sealed(head));

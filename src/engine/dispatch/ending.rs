@@ -45,7 +45,7 @@ impl Dispatcher {
             holds: proof.holds,
             validations: proof.all,
             changes: self.tally.changes,
-            open_changes: Vec::new(),
+            open_changes: self.tally.standing.clone(),
             waited_ms: u64::try_from(self.tally.waited.as_millis()).unwrap_or(u64::MAX),
         };
         self.log(event);

@@ -76,6 +76,10 @@ impl Dispatcher {
         rendered.map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
     }
 
+    pub(in super::super) fn keep_undo(&mut self, node: NodeId, undo: String) {
+        self.undo.insert(node, undo);
+    }
+
     pub(in super::super) fn take_inbox(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
         self.inbox.take()
     }

@@ -97,6 +97,10 @@ impl Dispatcher {
             self.tally.last_change = turn;
         }
         let id = self.graph().node(node).id.clone();
+        let stands = end.changed && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown);
+        if stands && let Some(undo) = self.undo.get(&node) {
+            self.tally.standing.push(format!("{id}: {undo}"));
+        }
         if end.outcome == Outcome::Declined {
             let reason = end.reason.clone().unwrap_or_default();
             self.tally.declined.get_or_insert(format!("`{id}`: {reason}"));
@@ -402,10 +406,16 @@ impl Dispatcher {
     pub(super) fn left_out(&mut self, node: NodeId, reason: &str) {
         self.log_step(node, Event::StepSkipped { reason: reason.to_owned(), deviation: false });
         self.unperformed(node, reason);
-        if let Some(over) = self.over.get_mut(&node) {
-            over.not_meant = false;
-        }
+        self.missed(node);
         self.finish(node);
+    }
+
+    /// A step that the end of the run left out was meant to be performed, unless the runbook itself says `end:` there.
+    fn missed(&mut self, node: NodeId) {
+        let by_runbook = matches!(self.early, Some(Early::Option(_)));
+        if let Some(over) = self.over.get_mut(&node) {
+            over.not_meant = by_runbook;
+        }
     }
 
     /// Leaves out what has not started: the run ends early.
@@ -413,9 +423,7 @@ impl Dispatcher {
         let closed = self.schedule.close_body();
         for id in closed {
             self.unperformed(id, "the run ended before it");
-            if let Some(over) = self.over.get_mut(&id) {
-                over.not_meant = false;
-            }
+            self.missed(id);
         }
         while let Some(holder) = self.schedule.joinable() {
             self.join(holder);

@@ -23,6 +23,10 @@ impl LiveScreen {
                 self.step_skipped(record.time, path, reason, *deviation)
             }
             Event::Decided { .. } => self.decided(record, path, style),
+            Event::StepStarted { title } => {
+                self.entry(path).title = Some(title.clone());
+                Vec::new()
+            }
             Event::ItemsListed { items } => {
                 let step = self.steps.find(path);
                 let items = StoredValue::Value(items.iter().map(to_json).collect());
@@ -141,7 +145,7 @@ impl LiveScreen {
             return Vec::new();
         }
         let step = self.steps.find(path);
-        let foot = if self.options.clock { "a person was asked" } else { "waits for a person" };
+        let foot = if self.options.clock { "a person was asked" } else { "needs an answer" };
         let frame = CardFrame { step: &step, card: view, digest, good_for_ms, may_skip: false, answers: false };
         spaced(card_with_foot(&frame, style, foot))
     }
