@@ -1,7 +1,6 @@
 //! The command line as declared: commands, options and their help.
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use std::ffi::OsString;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Runbooks as code: checked, planned, gated, recorded.
@@ -12,13 +11,14 @@ use std::path::PathBuf;
     about = "Runbooks as code: checked, planned, gated, recorded.",
     after_help = "\
 Examples:
-  runwright check                                  every runbook of the library around here
-  runwright plan disk-filling                      what would be done; nothing is touched
-  runwright probe disk-filling -i path=/var        reads only
-  runwright run quarantine-overflow --env prod     do it, with a gate before every change
-  runwright show 20261121-0114-k3f9                what happened, from the record
+  runwright check                               every runbook of the library
+  runwright plan disk-filling                   what would be done
+  runwright probe disk-filling -i path=/var     reads only
+  runwright run quarantine-overflow --env prod  with a gate before every change
+  runwright show last                           what happened, from the record
 
-A library is a folder with a runwright.yaml, found upward from here. `runwright help COMMAND` tells more.",
+A library is a folder with a runwright.yaml, found upward from here.
+`runwright help COMMAND` tells more.",
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100
@@ -69,17 +69,19 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   runwright run quarantine-overflow --env prod
-  runwright run ./fix.yaml -i url=http://10.0.3.7:18180 -i admin=@/run/secrets/admin
-  runwright run disk-filling --yes=low              changes of low risk are not asked for
-  runwright run disk-filling --dry-run              the same as `runwright plan`
+  runwright run ./fix.yaml -i most=80 -i admin=@/run/secrets/admin
+  runwright run disk-filling --yes=low     changes of low risk are not asked for
+  runwright run disk-filling --dry-run     the same as `runwright plan`
 
-Without a terminal a run parks at the first gate (exit code 5) and waits in the store: `runwright approve`.")]
+Without a terminal a run parks at the first gate, with exit code 5. With
+--park-after it waits that long for `runwright approve` before it parks.")]
     Run(RunArguments),
     /// Show what a run would do, touching nothing: no process, no connection
     #[command(after_help = "\
 Examples:
   runwright plan quarantine-overflow --env prod
-  runwright plan quarantine-overflow --out plan.json      then: runwright run ... --plan plan.json")]
+  runwright plan quarantine-overflow --out plan.json
+  runwright run quarantine-overflow --plan plan.json")]
     Plan(PlanArguments),
     /// Perform the reads of a runbook and nothing else
     #[command(after_help = "\
@@ -105,14 +107,16 @@ Examples:
 Examples:
   runwright verify 20261121-0114-k3f9
   runwright verify --all
-  runwright verify 20261121-0114-k3f9 --against 4be1...90aa    a head kept elsewhere proves the end too")]
+  runwright verify last --against 4be190aa
+
+A head that was kept elsewhere proves the end of the record too.")]
     Verify(VerifyArguments),
     /// Answer a gate of a parked or running run
     #[command(after_help = "\
 Examples:
   runwright approve 20261121-0114-k3f9 ban_agent
-  runwright approve 20261121-0114-k3f9 ban_agent --deny --reason 'wrong cluster'
-  runwright approve 20261121-0114-k3f9 ban_agent --digest 9c41e7     without a terminal
+  runwright approve last ban_agent --deny --reason 'wrong cluster'
+  runwright approve last ban_agent --digest 9c41e7     without a terminal
 
 The card is shown first; the answer is for exactly what it shows.")]
     Approve(ApproveArguments),
@@ -120,7 +124,9 @@ The card is shown first; the answer is for exactly what it shows.")]
     #[command(after_help = "\
 Examples:
   runwright answer 20261121-0114-k3f9 who name=ana ticket=OPS-7
-  runwright answer 20261121-0114-k3f9 cause --choose flooding --reason 'seen in the graph'")]
+  runwright answer last cause --choose flooding --reason 'seen in the graph'
+  runwright answer last move_traffic result=done       work by hand
+  runwright answer last drain perform=yes              a `when` nobody can tell")]
     Answer(AnswerArguments),
     /// Print the JSON Schema for editors
     Schema(SchemaArguments),
@@ -171,7 +177,7 @@ pub struct RunArguments {
     /// Your name for the record, when it is not your user name
     #[arg(long = "as", value_name = "NAME", help_heading = "How")]
     pub as_name: Option<String>,
-    /// Park when a gate has waited this long
+    /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,
     /// Go by this saved plan; refuse if anything differs
@@ -319,9 +325,9 @@ pub enum ShowFormat {
 
 /// `verify`.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["run", "all"])]
 pub struct VerifyArguments {
     /// The run: its name, the start of it, or `last`
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub run: Option<String>,
     /// Every run, and the ledger
     #[arg(long)]
@@ -357,14 +363,13 @@ pub struct ApproveArguments {
 
 /// `answer`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["values", "choose"])]
 pub struct AnswerArguments {
     /// The run: its name, the start of it, or `last`
     pub run: String,
     /// The step that asks
     pub step: String,
     /// Answers
-    #[arg(value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(value_name = "NAME=VALUE", value_parser = pair, required_unless_present = "choose", conflicts_with = "choose")]
     pub values: Vec<(String, String)>,
     /// The option to take, for a decision
     #[arg(long, value_name = "OPTION")]
@@ -409,53 +414,6 @@ pub struct ManArguments {
     /// Where to write the page of every command
     #[arg(value_name = "DIR")]
     pub folder: Option<PathBuf>,
-}
-
-/// Commands by what they are for: the overview of `--help`.
-const GROUPS: [(&str, &[&str]); 4] = [
-    ("Do", &["run", "plan", "probe"]),
-    ("Write", &["check", "new", "schema"]),
-    ("Look", &["list", "show", "verify"]),
-    ("Decide", &["approve", "answer"]),
-];
-
-/// The declaration, with the commands of the overview in groups.
-#[must_use]
-pub fn command() -> clap::Command {
-    let command = Arguments::command();
-    let overview = overview(&command);
-    command.help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}{{options}}{{after-help}}\n"))
-}
-
-fn overview(command: &clap::Command) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    let line = |text: &mut String, name: &str| {
-        let about = command.find_subcommand(name).and_then(|found| found.get_about()).map(ToString::to_string);
-        // Writing to a String cannot fail.
-        drop(writeln!(text, "  {name:<12} {}", about.unwrap_or_default()));
-    };
-    for (title, names) in GROUPS {
-        drop(writeln!(text, "{title}:"));
-        names.iter().for_each(|name| line(&mut text, name));
-        text.push('\n');
-    }
-    text.push_str("More:\n");
-    let grouped = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
-    command.get_subcommands().map(clap::Command::get_name).filter(|name| !grouped(name)).for_each(|name| {
-        line(&mut text, name);
-    });
-    text.push_str("\nGlobal options:\n");
-    text
-}
-
-/// Reads the command line.
-///
-/// # Errors
-/// What clap says: also for `--help` and `--version`, which are no mistakes.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
 /// `NAME=VALUE`; the value may hold more `=`.

@@ -93,16 +93,10 @@ fn print_problems(
     Ok(())
 }
 
+/// The count of problems stands under the problems already.
 fn summary(problems: &Diagnostics, files: usize) -> String {
-    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-    let checked = format!("{} checked", count(files, "runbook"));
-    let found: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
-        .into_iter()
-        .map(|(severity, word)| (problems.count(severity), word))
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, word)| count(number, word))
-        .collect();
-    if found.is_empty() { format!("{checked}: nothing to mend") } else { format!("{checked}: {}", found.join(", ")) }
+    let checked = format!("{files} runbook{} checked", if files == 1 { "" } else { "s" });
+    if problems.is_empty() { format!("{checked}: nothing to mend") } else { checked }
 }
 
 fn print_graph(session: &Session, graph: &StepGraph, form: GraphForm) -> Result<(), CommandError> {

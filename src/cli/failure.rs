@@ -5,8 +5,8 @@ use super::exit::Exit;
 use crate::engine::StoreError;
 use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
-use crate::report::{Problem, problem};
-use crate::source::{DiagnosticFormat, Diagnostics, render};
+use crate::report::{Problem, Style, problem};
+use crate::source::{Diagnostic, DiagnosticFormat, Diagnostics, render};
 use crate::store::{FindError, MaskRefused};
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +32,14 @@ pub(super) enum CommandError {
     /// Problems of files or inputs.
     #[error("there are problems")]
     Invalid(Diagnostics),
+    /// Inputs that are not there, or have values that cannot be used; some have no place in a file.
+    #[error("inputs have problems")]
+    Inputs {
+        /// Problems without a place.
+        loose: Vec<Diagnostic>,
+        /// The others.
+        placed: Diagnostics,
+    },
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -116,7 +124,7 @@ impl CommandError {
             Self::Environment(EnvironmentError::Unknown { .. }) | Self::EnvironmentWithoutLibrary(_) => {
                 (Exit::Usage, "unknown-environment")
             }
-            Self::Invalid(_) => (Exit::Invalid, "invalid"),
+            Self::Invalid(_) | Self::Inputs { .. } => (Exit::Invalid, "invalid"),
             Self::Write { .. } => (Exit::Usage, "cannot-write"),
             Self::Usage { .. } => (Exit::Usage, "usage"),
             Self::Plan { .. } => (Exit::Invalid, "plan-differs"),
@@ -125,8 +133,9 @@ impl CommandError {
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
-            Self::Store(error) | Self::Find(FindError::Store(error)) => (Exit::Record, store_code(error)),
-            Self::RecordLost { error, .. } => (Exit::Record, store_code(error)),
+            Self::Store(error) | Self::Find(FindError::Store(error)) | Self::RecordLost { error, .. } => {
+                (Exit::Record, store_code(error))
+            }
             Self::Output(_) => (Exit::Internal, "cannot-print"),
         }
     }
@@ -161,8 +170,16 @@ impl CommandError {
             console.say(&render(problems, DiagnosticFormat::Text, style.colour));
             return exit;
         }
-        let told =
-            Problem { code: code.to_owned(), message: with_causes(self), hint: self.hint(), ..Problem::default() };
+        if let Self::Inputs { loose, placed } = self {
+            for problem in loose {
+                console.say_lines(&without_place(problem, &style));
+            }
+            console.say(&render(placed, DiagnosticFormat::Text, style.colour));
+            return exit;
+        }
+        let facts = if let Self::Plan { facts, .. } = self { facts.clone() } else { Vec::new() };
+        let (message, hint) = (with_causes(self), self.hint());
+        let told = Problem { code: code.to_owned(), message, facts, hint, ..Problem::default() };
         console.say_lines(&problem(&told, &style));
         exit
     }
@@ -176,6 +193,17 @@ fn store_code(error: &StoreError) -> &'static str {
         StoreError::NoRun(_) => "unknown-run",
         StoreError::Damaged { .. } => "record-damaged",
     }
+}
+
+/// A problem that stands in no file.
+fn without_place(found: &Diagnostic, style: &Style) -> Vec<String> {
+    let told = Problem {
+        code: found.code.to_owned(),
+        message: found.message.clone(),
+        hint: found.hint.clone(),
+        ..Problem::default()
+    };
+    problem(&told, style)
 }
 
 /// The message and what caused it, on one line.

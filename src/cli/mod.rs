@@ -16,6 +16,7 @@ mod files;
 mod helper;
 mod list;
 mod new;
+mod overview;
 mod pages;
 mod person;
 mod plan;
@@ -32,8 +33,9 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use arguments::{Arguments, command};
+pub use arguments::Arguments;
 pub use exit::Exit;
+pub use overview::command;
 pub use pages::reference;
 
 use arguments::Command;
@@ -51,7 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments.get(1).is_some_and(|first| first == "__exec") {
         return crate::action::exec_mode(arguments.into_iter().skip(2));
     }
-    match arguments::parse(arguments) {
+    match overview::parse(arguments) {
         Ok(arguments) => perform(arguments).into(),
         Err(error) => {
             // `--help` too comes as an error; a reader that has gone away is none.

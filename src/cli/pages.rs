@@ -1,8 +1,9 @@
 //! What is generated from the declarations: schemas, completions, manual pages, and the reference in `docs/cli.md`.
 
-use super::arguments::{CompletionsArguments, ManArguments, SchemaArguments, SchemaOf, command};
+use super::arguments::{CompletionsArguments, ManArguments, SchemaArguments, SchemaOf};
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::overview::command;
 use super::session::Session;
 use crate::library::library_schema;
 use crate::runbook::runbook_schema;
@@ -70,7 +71,7 @@ fn exit_table(text: &mut String) {
     text.push_str("## Exit codes\n\n| code | meaning |\n|---|---|\n");
     for exit in Exit::ALL {
         // Writing to a String cannot fail.
-        drop(writeln!(text, "| {} | {} |", exit.code(), exit.meaning()));
+        _ = writeln!(text, "| {} | {} |", exit.code(), exit.meaning());
     }
     text.push_str("\nThe first that applies wins, in this order: 70, 8, 9, 3, 7, 6, 4, 5, 1, 0.\n\n");
 }
@@ -78,5 +79,6 @@ fn exit_table(text: &mut String) {
 fn describe(text: &mut String, command: &mut clap::Command, title: &str) {
     let help = command.clone().term_width(100).color(clap::ColorChoice::Never).render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
-    drop(writeln!(text, "## {title}\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
+    // Writing to a String cannot fail.
+    _ = writeln!(text, "## {title}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
 }

@@ -62,9 +62,10 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
     }
     let now = Timestamp::now();
     let outside = Outside { session, base: &base, mode, now };
-    let inputs = outside.inputs(graph.runbook(), arguments, environment, &mut problems);
-    if problems.has_errors() {
-        return Err(CommandError::Invalid(problems));
+    let mut loose = Vec::new();
+    let inputs = outside.inputs(graph.runbook(), arguments, environment, &mut loose, &mut problems);
+    if problems.has_errors() || !loose.is_empty() {
+        return Err(CommandError::Inputs { loose, placed: problems });
     }
     warnings.extend(exposed_secrets(&inputs));
     Ok(Prepared {
@@ -192,6 +193,7 @@ impl Outside<'_> {
         runbook: &Runbook,
         arguments: &RunbookArguments,
         environment: Option<&Environment>,
+        loose: &mut Vec<Diagnostic>,
         problems: &mut Diagnostics,
     ) -> Vec<ResolvedInput> {
         let console = &self.session.console;
@@ -210,7 +212,8 @@ impl Outside<'_> {
         let mut found = Vec::new();
         let inputs = resolve_inputs(runbook, &mut sources, &mut found);
         for problem in found {
-            problems.push(problem.diagnostic(runbook.source()));
+            let told = problem.diagnostic(runbook.source());
+            if problem.span.is_some() { problems.push(told) } else { loose.push(told) }
         }
         inputs
     }

@@ -1,12 +1,16 @@
 //! A run read back from the store, with what its frozen runbook says of its steps.
 
 use super::failure::CommandError;
+use crate::engine::restore;
 use crate::event::{Event, Record, RunId, StepPath};
+use crate::expr::{Place, Template, UnknownSort, Value, unknown};
 use crate::graph::{CheckContext, StepGraph, check};
+use crate::plan::Values;
 use crate::report::{StepInfo, StepTable};
 use crate::runbook::parse_runbook;
 use crate::source::{Diagnostics, Source};
 use crate::store::{Store, Transcript};
+use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,7 +29,8 @@ impl Read {
         let id = store.find(name)?;
         let transcript = store.read(&id)?;
         let graph = frozen(&transcript.records);
-        let steps = graph.as_ref().map(step_table).unwrap_or_default();
+        let steps = graph.as_ref().map(|graph| step_table(graph, &inputs(graph, &transcript.records)));
+        let steps = steps.unwrap_or_default();
         Ok(Self { id, transcript, graph, steps })
     }
 }
@@ -38,12 +43,31 @@ fn frozen(records: &[Record]) -> Option<StepGraph> {
     check(Arc::new(runbook), &CheckContext::default(), &mut Diagnostics::new())
 }
 
-/// What reports want to know of each step.
-pub(super) fn step_table(graph: &StepGraph) -> StepTable {
+/// The inputs as they were recorded; everything else is not known here.
+fn inputs(graph: &StepGraph, records: &[Record]) -> Values {
+    let recorded = match records.first().map(|record| &record.event) {
+        Some(Event::RunStarted { inputs, .. }) => inputs.as_slice(),
+        _ => &[],
+    };
+    let mut roots: IndexMap<String, Value> =
+        recorded.iter().map(|input| (input.name.clone(), restore(&input.value))).collect();
+    for name in ["env", "run"] {
+        roots.insert(name.to_owned(), unknown(UnknownSort::Unobtained, "not kept"));
+    }
+    Values::new(roots, graph.nodes().iter().map(|node| node.id.to_string()), UnknownSort::NotYet)
+}
+
+/// What reports want to know of each step. Titles have the values in that are given; the others stand as names.
+pub(super) fn step_table(graph: &StepGraph, values: &Values) -> StepTable {
+    let scope = values.scope(jiff::Timestamp::now());
+    let title = |template: &Template| match template.render(&scope, Place::Plain) {
+        Ok(text) => text.to_string(),
+        Err(_) => template.source_text().to_owned(),
+    };
     let info = |node: &crate::graph::GraphNode| StepInfo {
         kind: node.step.kind.as_str().to_owned(),
         id: node.id.to_string(),
-        title: node.step.title.source_text().to_owned(),
+        title: title(&node.step.title),
         depth: node.depth,
         risk: node.step.change.as_ref().map(|change| change.risk.as_str().to_owned()),
     };

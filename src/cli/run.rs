@@ -15,7 +15,7 @@ use super::session::Session;
 use super::signals::listen;
 use crate::action::{Hands, Isolation, install_crypto};
 use crate::engine::{Acts, Answers, Ports, RunEnd, RunState, Setup, run as perform};
-use crate::event::{Event, Mode, Operator, RunId, SEMANTICS, Waiting};
+use crate::event::{Event, Mode, Operator, RunId, SEMANTICS};
 use crate::expr::{SecretText, UnknownSort};
 use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
@@ -119,9 +119,6 @@ fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, Comma
     if matches!(end.state, RunState::Ended(_)) {
         screen.sealed(&end.head);
     }
-    if let RunState::Parked(waiting) = &end.state {
-        session.console.say_lines(&what_waits(&run, waiting));
-    }
     Ok(exit_of(&end))
 }
 
@@ -151,7 +148,8 @@ async fn go(
     let (sink, style) = session.console.run_sink(attended);
     let paper = Arc::new(Paper::new(sink, style.terminal));
     let graph = &prepared.graph;
-    let screen = Screen::new(paper, style, step_table(graph), step_places(graph), attended);
+    let not_yet = prepared.values(prepared.run_value(None, &way.operator.name), UnknownSort::NotYet);
+    let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
     let (typed, mut answers) = mpsc::unbounded_channel();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {
@@ -218,7 +216,7 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId) -> Event 
         title: runbook.title.value.clone(),
         file: runbook.source().name().to_owned(),
         text: text.to_owned(),
-        digest: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: sha256(text),
         library: prepared.library.as_ref().map(|library| library.display().to_string()),
         environment: prepared.environment.clone(),
         production: prepared.policy.production,
@@ -233,30 +231,8 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId) -> Event 
     }
 }
 
-/// How a parked run is answered: lines that can be pasted.
-fn what_waits(run: &RunId, waiting: &[Waiting]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for wait in waiting {
-        let step = visible(&wait.step.0);
-        let command = match (wait.what.as_str(), &wait.digest) {
-            ("gate", Some(digest)) => {
-                let short = digest.get(..8).unwrap_or(digest);
-                format!("runwright approve {run} {step} --digest {}", visible(short))
-            }
-            ("gate", None) => format!("runwright approve {run} {step}"),
-            ("decide", _) => format!("runwright answer {run} {step} --choose OPTION"),
-            ("when", _) => format!("runwright answer {run} {step} perform=yes"),
-            ("manual", _) => format!("runwright answer {run} {step} result=done"),
-            _ => format!("runwright answer {run} {step} NAME=VALUE"),
-        };
-        lines.push(format!("waits: {} `{step}`: {}", visible(&wait.what), visible(&wait.text)));
-        lines.push(format!("  {command}"));
-    }
-    lines
-}
-
 /// The exit of a run, the first that applies (ruling 9).
-fn exit_of(end: &RunEnd) -> Exit {
+pub(super) fn exit_of(end: &RunEnd) -> Exit {
     if end.target_refused {
         return Exit::Refused;
     }
@@ -270,4 +246,15 @@ fn exit_of(end: &RunEnd) -> Exit {
         RunState::Ended(_) if end.probe_does_not_hold => Exit::NotResolved,
         RunState::Ended(result) => Exit::of_result(*result),
     }
+}
+
+/// SHA-256 of a text, in hex.
+fn sha256(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(text) {
+        // Writing to a String cannot fail.
+        _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }

@@ -8,6 +8,7 @@ use crate::report::{LiveScreen, ScreenOptions, StepTable, Style, prompt, prompt_
 use crate::terminal::{Desk, Face, Paper};
 use jiff::Timestamp;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
@@ -22,6 +23,8 @@ pub(super) struct Screen {
     live: Arc<Mutex<LiveScreen>>,
     style: Style,
     steps: StepTable,
+    /// Whether the line about what runs now was ever due.
+    ticked: Arc<AtomicBool>,
 }
 
 impl Screen {
@@ -35,7 +38,7 @@ impl Screen {
     ) -> Self {
         let options = if attended { ScreenOptions::LIVE } else { ScreenOptions::UNATTENDED };
         let live = LiveScreen::new(style, steps.clone(), options).with_places(places);
-        Self { paper, live: Arc::new(Mutex::new(live)), style, steps }
+        Self { paper, live: Arc::new(Mutex::new(live)), style, steps, ticked: Arc::default() }
     }
 
     fn live(&self) -> MutexGuard<'_, LiveScreen> {
@@ -44,8 +47,16 @@ impl Screen {
 
     /// Takes a record.
     pub(super) fn see(&self, record: &Record) {
-        let lines = self.live().fold(record);
+        let (lines, status) = {
+            let mut live = self.live();
+            (live.fold(record), live.status_line(record.time))
+        };
+        // What ran until now may be over: the line about it must not stand below its end.
+        self.paper.status(None);
         self.paper.print(&lines);
+        if self.ticked.load(Ordering::Relaxed) {
+            self.paper.status(status);
+        }
     }
 
     /// Prints the head of a record that was sealed.
@@ -62,7 +73,8 @@ impl Screen {
 
     /// Shows output as it comes and what runs now, until the run lets go of its end of the channel.
     pub(super) async fn follow(self, mut chunks: Receiver<Chunk>) {
-        let mut ticks = tokio::time::interval(TICK);
+        // Not at once: a run of quick steps needs no such line at all.
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -71,6 +83,7 @@ impl Screen {
                     None => return,
                 },
                 _ = ticks.tick() => {
+                    self.ticked.store(true, Ordering::Relaxed);
                     let now = Timestamp::now();
                     let (lines, status) = {
                         let mut live = self.live();

@@ -1,1 +1,208 @@
+use super::arguments::{Command, SchemaOf};
+use super::exit::Exit;
+use super::new::starter;
+use super::overview::{command, parse};
+use super::pages::{reference, schema_text};
+use super::person::name_of;
+use super::run::exit_of;
+use super::verify::folded;
+use crate::engine::{RunEnd, RunState};
+use crate::event::{RunId, RunResult};
+use crate::graph::{CheckContext, check};
+use crate::runbook::parse_runbook;
+use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
 
+fn arguments(line: &str) -> Result<super::Arguments, clap::Error> {
+    parse(std::iter::once("runwright").chain(line.split_whitespace()).map(OsString::from))
+}
+
+fn refused(line: &str) -> String {
+    arguments(line).map(|arguments| format!("{arguments:?}")).unwrap_err().to_string()
+}
+
+/// The help of a command at 80 columns, without colour.
+fn help(command: &clap::Command) -> String {
+    let mut command = command.clone().term_width(80).color(clap::ColorChoice::Never);
+    let text = command.render_long_help().to_string();
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_declaration_is_sound() {
+    command().debug_assert();
+}
+
+#[test]
+fn help_of_every_command() {
+    let mut root = command();
+    root.build();
+    insta::assert_snapshot!("runwright", help(&root));
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+        insta::assert_snapshot!(command.get_name().to_owned(), help(command));
+    }
+}
+
+#[test]
+fn the_overview_names_every_command_once() {
+    let root = command();
+    let overview = help(&root);
+    for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let line = format!("  {:<12} ", command.get_name());
+        assert_eq!(overview.matches(&line).count(), 1, "{}", command.get_name());
+    }
+}
+
+#[test]
+fn examples_fit_into_eighty_columns() {
+    let root = command();
+    for command in std::iter::once(&root).chain(root.get_subcommands()) {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let long: Vec<&str> = examples.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(long.is_empty(), "{}: {long:?}", command.get_name());
+    }
+}
+
+#[test]
+fn exits_are_distinct_numbers_with_their_own_meaning() {
+    let codes: BTreeSet<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+    let meanings: BTreeSet<&str> = Exit::ALL.iter().map(|exit| exit.meaning()).collect();
+    assert_eq!(codes.len(), Exit::ALL.len());
+    assert_eq!(meanings.len(), Exit::ALL.len());
+    let promised = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 129, 130, 143];
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), promised);
+}
+
+#[test]
+fn every_result_has_the_exit_that_is_promised() {
+    let table = [
+        (RunResult::Resolved, 0),
+        (RunResult::Completed, 0),
+        (RunResult::NoAction, 0),
+        (RunResult::NotResolved, 1),
+        (RunResult::Declined, 4),
+        (RunResult::Aborted, 4),
+        (RunResult::Undecided, 5),
+        (RunResult::Escalated, 6),
+        (RunResult::Failed, 7),
+        (RunResult::Interrupted, 7),
+    ];
+    for (result, code) in table {
+        assert_eq!(Exit::of_result(result).code(), code, "{result:?}");
+    }
+}
+
+#[test]
+fn the_exit_of_a_run_is_the_first_that_applies() {
+    let end = |state: RunState| RunEnd {
+        run: "r".parse::<RunId>().unwrap(),
+        state,
+        target_refused: false,
+        probe_does_not_hold: false,
+        head: String::new(),
+        signal: None,
+    };
+    let failed = end(RunState::Ended(RunResult::Failed));
+    assert_eq!(exit_of(&failed), Exit::Failed);
+    assert_eq!(exit_of(&RunEnd { target_refused: true, ..failed }), Exit::Refused);
+    let completed = end(RunState::Ended(RunResult::Completed));
+    assert_eq!(exit_of(&RunEnd { probe_does_not_hold: true, ..completed }), Exit::NotResolved);
+    assert_eq!(exit_of(&end(RunState::Parked(Vec::new()))), Exit::Parked);
+    let suspended = |signal| exit_of(&RunEnd { signal, ..end(RunState::Suspended(String::new())) }).code();
+    assert_eq!([suspended(None), suspended(Some(2)), suspended(Some(15)), suspended(Some(1))], [130, 130, 143, 129]);
+    let aborted = end(RunState::Ended(RunResult::Aborted));
+    assert_eq!(exit_of(&RunEnd { signal: Some(2), ..aborted }), Exit::Declined);
+}
+
+#[test]
+fn arguments_are_read_as_documented() {
+    let Command::Run(run) =
+        arguments("run x -i a=1=2 -i b= --env prod --yes=medium --park-after 1h30m").unwrap().command
+    else {
+        panic!("another command")
+    };
+    assert_eq!(run.runbook.inputs, [("a".to_owned(), "1=2".to_owned()), ("b".to_owned(), String::new())]);
+    assert_eq!(run.runbook.environment.as_deref(), Some("prod"));
+    assert_eq!(run.park_after.map(|time| time.as_secs()), Some(5400));
+    assert_eq!(run.dry_run, None);
+    let dry = |line: &str| match arguments(line).unwrap().command {
+        Command::Run(run) => run.dry_run,
+        _ => None,
+    };
+    assert_eq!(dry("run x --dry-run"), Some(super::arguments::DryRun::Plan));
+    assert_eq!(dry("run x --dry-run=probe"), Some(super::arguments::DryRun::Probe));
+    assert_eq!(dry("run --dry-run x"), Some(super::arguments::DryRun::Plan), "the runbook is not taken for a level");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused() {
+    for (line, said) in [
+        ("run x -i a", "write it as NAME=VALUE"),
+        ("run x --yes", "--yes"),
+        ("run x --yes=high", "possible values: low, medium"),
+        ("run x --jobs 0", "0 is not in 1..=256"),
+        ("run x --park-after 5", "write it like 90s"),
+        ("run x --plan p --dry-run", "cannot be used with"),
+        ("approve r s --skip", "--reason"),
+        ("approve r s --skip --deny --reason x", "cannot be used with"),
+        ("approve r s --digest 12345", "6 to 64"),
+        ("approve r s --digest xyzxyz", "hex digits"),
+        ("answer r s", "required"),
+        ("answer r s a=1 --choose b", "cannot be used with"),
+        ("verify", "required"),
+        ("verify r --all", "cannot be used with"),
+        ("verify --all --against ab", "cannot be used with"),
+        ("chek", "'check'"),
+    ] {
+        let message = refused(line);
+        assert!(message.contains(said), "{line}: {message}");
+    }
+}
+
+#[test]
+fn the_starter_runbook_passes_its_own_check() {
+    let source = Source::new("disk-slow.yaml", starter("disk-slow"));
+    let mut problems = Diagnostics::new();
+    let runbook = parse_runbook(&source, &mut problems);
+    let graph = runbook.and_then(|runbook| check(Arc::new(runbook), &CheckContext::default(), &mut problems));
+    assert!(problems.is_empty(), "{}", render(&problems, DiagnosticFormat::Text, false));
+    let graph = graph.unwrap();
+    assert_eq!(graph.runbook().id(), "disk-slow");
+    assert_eq!(graph.runbook().title.value, "Disk slow");
+}
+
+#[test]
+fn a_user_is_named_by_the_table_of_users() {
+    let table = "root:x:0:0::/root:/bin/sh\nana:x:1000:1000:Ana,,,:/home/ana:/bin/bash\n";
+    assert_eq!(name_of(1000, table).as_deref(), Some("ana"));
+    assert_eq!(name_of(100, table), None);
+}
+
+#[test]
+fn paragraphs_are_folded_between_words() {
+    assert_eq!(folded("one two  three\nfour", 9), ["one two", "three", "four"]);
+    assert_eq!(folded("incomprehensible", 4), ["incomprehensible"]);
+}
+
+/// Files that are generated from the declarations. `RUNWRIGHT_WRITE_DOCS=1` writes them.
+#[test]
+fn generated_files_are_current() {
+    let files = [
+        ("docs/cli.md", reference()),
+        ("schemas/runbook.schema.json", schema_text(SchemaOf::Runbook)),
+        ("schemas/library.schema.json", schema_text(SchemaOf::Library)),
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (name, text) in files {
+        let path = root.join(name);
+        if std::env::var_os("RUNWRIGHT_WRITE_DOCS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == text, "{name} is not current: RUNWRIGHT_WRITE_DOCS=1 cargo test --lib cli:: writes it");
+    }
+}

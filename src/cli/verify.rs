@@ -10,19 +10,16 @@ use crate::store::{END_OPEN, End, Finding, VerifyReport, WHAT_A_CHAIN_DOES_NOT_P
 /// Verifies one run or the whole store.
 pub(super) fn verify(session: &Session, arguments: &VerifyArguments) -> Result<Exit, CommandError> {
     let store = session.store()?;
-    let (lines, is_sound) = match &arguments.run {
-        Some(name) => {
-            let report = store.verify(&store.find(name)?, arguments.against.as_deref())?;
-            (run_lines(&report), report.is_sound())
-        }
-        None => {
-            let report = store.verify_all()?;
-            let mut lines: Vec<String> = report.runs.iter().flat_map(run_lines).collect();
-            let word = if report.findings.is_empty() { "WHOLE" } else { "DAMAGED" };
-            lines.push(format!("{word:<8} ledger  {} entries", report.entries));
-            lines.extend(findings(&report.findings, &report.notes));
-            (lines, report.is_sound())
-        }
+    let (lines, is_sound) = if let Some(name) = &arguments.run {
+        let report = store.verify(&store.find(name)?, arguments.against.as_deref())?;
+        (run_lines(&report), report.is_sound())
+    } else {
+        let report = store.verify_all()?;
+        let mut lines: Vec<String> = report.runs.iter().flat_map(run_lines).collect();
+        let word = if report.findings.is_empty() { "WHOLE" } else { "DAMAGED" };
+        lines.push(format!("{word:<8} ledger  {} entries", report.entries));
+        lines.extend(findings(&report.findings, &report.notes));
+        (lines, report.is_sound())
     };
     session.console.data_lines(&lines)?;
     session.console.say_lines(&folded(WHAT_A_CHAIN_DOES_NOT_PROVE, session.console.error_style().width));

@@ -2,7 +2,7 @@
 
 use crate::expr::{Scope, Value};
 use crate::runbook::{Data, Decoder, Target, record, words};
-use crate::source::{Sp, Span};
+use crate::source::Sp;
 use indexmap::IndexMap;
 
 words! {
@@ -28,12 +28,6 @@ record! {
         may high = "high": GateRule,
         /// Before a change that cannot be undone.
         may irreversible = "irreversible": GateRule,
-    }
-}
-
-impl Default for GateRules {
-    fn default() -> Self {
-        Self { span: Span::default(), low: None, medium: None, high: None, irreversible: None }
     }
 }
 
@@ -86,7 +80,8 @@ impl Environment {
     pub(super) fn of(name: &Sp<String>, record: &EnvironmentRecord, decoder: &mut Decoder<'_>) -> Self {
         check_name(name, decoder);
         let production = record.production.as_ref().is_none_or(|production| production.value);
-        let gates = record.gates.clone().unwrap_or_default();
+        let none = GateRules { span: record.span, low: None, medium: None, high: None, irreversible: None };
+        let gates = record.gates.clone().unwrap_or(none);
         if production {
             check_gates(&name.value, &gates, decoder);
         }

@@ -226,6 +226,9 @@ pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting]) -> Vec<Strin
         let word = super::sanitize::shell_quote(&[run, wait.step.0.as_str()]);
         out.push(match wait.what.as_str() {
             "ask" => format!("    runwright answer {word} NAME=VALUE"),
+            "decide" => format!("    runwright answer {word} --choose OPTION"),
+            "when" => format!("    runwright answer {word} perform=yes"),
+            "manual" => format!("    runwright answer {word} result=done"),
             _ => format!("    runwright approve {word}"),
         });
     }

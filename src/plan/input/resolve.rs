@@ -4,7 +4,7 @@ use super::problem::InputProblem;
 use super::sources::{InputSources, LABEL_LIMIT, RunAnswer};
 use super::text::Broken;
 use super::typed::{Given, accept};
-use crate::expr::{Scope, UnknownSort, Value, is_secret, unknown};
+use crate::expr::{Expr, Scope, UnknownSort, Value, is_secret, unknown};
 use crate::runbook::{Data, Input, InputType, Runbook};
 use crate::source::Sp;
 use indexmap::IndexMap;
@@ -122,7 +122,7 @@ fn resolve_one(
     let tried = search.tried;
     if let Some(Found { given, source, tainted }) = found {
         let shown = shown(input, &given);
-        let value = accept(&name.value, input, given).map_err(|broken| bad_value(name, &source, shown, broken))?;
+        let value = accept(&name.value, input, given).map_err(|broken| bad_value(name, &source, &shown, broken))?;
         let is_secret = input.is_secret() || is_secret(&value);
         return Ok(ResolvedInput { name: name.value.clone(), value, source, is_secret, tainted });
     }
@@ -135,7 +135,7 @@ fn resolve_one(
             tainted: false,
         });
     }
-    ask(name, input, sources).ok_or_else(|| missing(name, tried))
+    ask(name, input, sources).ok_or_else(|| missing(name, &tried))
 }
 
 /// Asks the person until the answer can be used, or there is none.
@@ -162,16 +162,19 @@ fn ask(name: &Sp<String>, input: &Input, sources: &mut InputSources<'_>) -> Opti
 
 impl Search<'_, '_> {
     fn find(&mut self) -> Step {
-        let order: [fn(&mut Self) -> Step; 7] = [
-            Self::command_line,
-            Self::environment,
-            Self::label,
-            Self::variable,
-            Self::file,
-            Self::program,
-            Self::default_value,
-        ];
-        for source in order {
+        if let Some(found) = self.command_line()? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.environment() {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.label()? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.variable() {
+            return Ok(Some(found));
+        }
+        for source in [Self::file, Self::program, Self::default_value] {
             if let Some(found) = source(self)? {
                 return Ok(Some(found));
             }
@@ -219,10 +222,10 @@ impl Search<'_, '_> {
         Ok(Some(Found::new(given, "command line")))
     }
 
-    fn environment(&mut self) -> Step {
-        let Some(environment) = self.sources.environment else { return Ok(None) };
-        let Some(value) = environment.inputs.get(&self.name.value) else { return Ok(None) };
-        Ok(Some(Found::new(Given::Value(value.clone()), format!("environment {}", environment.name))))
+    fn environment(&self) -> Option<Found> {
+        let environment = self.sources.environment?;
+        let value = environment.inputs.get(&self.name.value)?;
+        Some(Found::new(Given::Value(value.clone()), format!("environment {}", environment.name)))
     }
 
     fn label(&mut self) -> Step {
@@ -249,20 +252,16 @@ impl Search<'_, '_> {
         Ok(Some(Found { tainted: true, ..found }))
     }
 
-    fn variable(&mut self) -> Step {
-        let Some(variable) = self.input.from.as_ref().and_then(|from| from.env.as_ref()) else { return Ok(None) };
-        match (self.sources.variable)(&variable.value) {
+    fn variable(&mut self) -> Option<Found> {
+        let variable = self.input.from.as_ref()?.env.as_ref()?;
+        let state = match (self.sources.variable)(&variable.value) {
+            Some(text) if !text.is_empty() => return Some(Found::new(Given::Text(text), format!("env {variable}"))),
             // A variable that is set to nothing is how people unset one.
-            Some(text) if !text.is_empty() => Ok(Some(Found::new(Given::Text(text), format!("env {variable}")))),
-            Some(_) => {
-                self.tried.push(format!("environment variable `{variable}` is empty"));
-                Ok(None)
-            }
-            None => {
-                self.tried.push(format!("environment variable `{variable}` is not set"));
-                Ok(None)
-            }
-        }
+            Some(_) => "empty",
+            None => "not set",
+        };
+        self.tried.push(format!("environment variable `{variable}` is {state}"));
+        None
     }
 
     fn file(&mut self) -> Step {
@@ -371,7 +370,7 @@ fn shown(input: &Input, given: &Given) -> String {
     format!("`{cut}{dots}`")
 }
 
-fn bad_value(name: &Sp<String>, source: &str, shown: String, broken: Broken) -> Box<InputProblem> {
+fn bad_value(name: &Sp<String>, source: &str, shown: &str, broken: Broken) -> Box<InputProblem> {
     let origin = match source {
         "command line" => "given on the command line".to_owned(),
         "default" => "its default".to_owned(),
@@ -382,7 +381,7 @@ fn bad_value(name: &Sp<String>, source: &str, shown: String, broken: Broken) -> 
     problem
 }
 
-fn missing(name: &Sp<String>, tried: Vec<String>) -> Box<InputProblem> {
+fn missing(name: &Sp<String>, tried: &[String]) -> Box<InputProblem> {
     let mut message = format!("input `{name}` has no value");
     if !tried.is_empty() {
         message.push_str(": ");
@@ -406,7 +405,7 @@ impl Earlier {
     fn taints(&self, default: &Data) -> bool {
         let mut templates = Vec::new();
         default.templates(&mut templates);
-        let roots = templates.iter().flat_map(|template| template.expressions()).flat_map(|expr| expr.references());
+        let roots = templates.iter().flat_map(|template| template.expressions()).flat_map(Expr::references);
         roots.into_iter().any(|reference| reference.path.first().is_some_and(|root| self.tainted.contains(root)))
     }
 }

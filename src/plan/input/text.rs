@@ -35,7 +35,6 @@ pub fn parse_as(kind: InputType, text: &str) -> Result<Value, Broken> {
         return Err(Broken::new("has a NUL byte in it"));
     }
     match kind {
-        InputType::String | InputType::Choice => Ok(Value::from(text)),
         InputType::Integer => integer(text).map(Value::from),
         InputType::Number => number(text),
         InputType::Boolean => match text {
@@ -46,7 +45,7 @@ pub fn parse_as(kind: InputType, text: &str) -> Result<Value, Broken> {
         InputType::Duration => duration(text),
         InputType::Url => web_address(text),
         InputType::Path if text.is_empty() => Err(Broken::new("is empty, and a path is not")),
-        InputType::Path => Ok(Value::from(text)),
+        InputType::String | InputType::Choice | InputType::Path => Ok(Value::from(text)),
         InputType::List => Ok(split_list(text).into_iter().map(Value::from).collect()),
     }
 }

@@ -83,9 +83,8 @@ fn list(input: &Input, pattern: Option<&Regex>, given: Given) -> Result<Value, B
 }
 
 fn typed_items(input: &Input, of: InputType, pattern: Option<&Regex>, value: &Value) -> Result<Vec<Value>, Broken> {
-    let items = match (value.kind(), value.try_iter()) {
-        (ValueKind::Seq | ValueKind::Iterable, Ok(items)) => items,
-        _ => return Err(Broken::new(format!("is {}, not a list", describe(value)))),
+    let (ValueKind::Seq | ValueKind::Iterable, Ok(items)) = (value.kind(), value.try_iter()) else {
+        return Err(Broken::new(format!("is {}, not a list", describe(value))));
     };
     items.map(|item| typed(of, item).and_then(|item| ruled(input, pattern, item))).collect()
 }
