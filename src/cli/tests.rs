@@ -5,6 +5,7 @@ use super::overview::{command, parse};
 use super::pages::{reference, schema_text};
 use super::person::name_of;
 use super::run::exit_of;
+use super::scripts::{first_error, place_of_line};
 use super::verify::folded;
 use crate::engine::{RunEnd, RunState};
 use crate::event::{RunId, RunResult};
@@ -172,6 +173,35 @@ fn the_starter_runbook_passes_its_own_check() {
     let graph = graph.unwrap();
     assert_eq!(graph.runbook().id(), "disk-slow");
     assert_eq!(graph.runbook().title.value, "Disk slow");
+}
+
+#[test]
+fn the_words_of_shells_are_understood() {
+    let bash = "bash: line 3: syntax error near unexpected token `fi'\nbash: line 3: `fi'\n";
+    assert_eq!(first_error(bash), Some((3, "syntax error near unexpected token `fi'")));
+    assert_eq!(first_error("sh: 12: Syntax error: \"fi\" unexpected\n"), Some((12, "Syntax error: \"fi\" unexpected")));
+    assert_eq!(first_error("bash: warning: setlocale\n"), None);
+}
+
+#[test]
+fn a_line_of_a_script_is_found_in_the_file() {
+    let runbook = |shell: &str| {
+        let text = format!("runbook: r\ntitle: R\nsteps:\n  - id: a\n    diagnose: A\n    shell: {shell}\n");
+        let source = Source::new("r.yaml", text);
+        let mut problems = Diagnostics::new();
+        let runbook = parse_runbook(&source, &mut problems);
+        runbook.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false)))
+    };
+    let place = |shell: &str, line: usize| {
+        let runbook = runbook(shell);
+        let Some(crate::runbook::Action::Shell(script)) = runbook.steps[0].action() else { panic!("no script") };
+        runbook.source().slice(place_of_line(runbook.source(), &script.script, line)).to_owned()
+    };
+    let block = "|\n      if true; then\n      echo one\n      done";
+    assert_eq!(place(block, 1), "if true; then");
+    assert_eq!(place(block, 3), "done");
+    assert_eq!(place(block, 4), "done", "an unexpected end is told of the line after the last");
+    assert_eq!(place("if true", 1), "if true");
 }
 
 #[test]
