@@ -11,6 +11,7 @@ mod attempt;
 mod change;
 mod decide;
 mod dispatch;
+mod history;
 mod message;
 mod port;
 mod result;
@@ -22,6 +23,7 @@ mod store_value;
 #[cfg(test)]
 mod tests;
 
+pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
     Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,

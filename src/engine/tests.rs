@@ -3,5 +3,6 @@
 mod fixture;
 mod flow;
 mod gates;
+mod laws;
 
 use fixture::{Script, Scripted};

@@ -379,7 +379,11 @@ impl Scripted {
             live: None,
         };
         let end = tokio::time::timeout(Duration::from_secs(86_400), run(setup, ports)).await.expect("the run hangs");
-        let records = records.lock().expect("lock").clone();
+        let records: Vec<Record> = records.lock().expect("lock").clone();
+        // Every run of every test is judged: each prefix of its record is a legal state.
+        if let Err(broken) = crate::engine::History::of(&records) {
+            panic!("{broken}: {:#?}", records.iter().map(|record| (&record.step, &record.event)).collect::<Vec<_>>());
+        }
         let prompts = prompts.lock().expect("lock").clone();
         Played { end, records, hands, prompts }
     }

@@ -1,0 +1,173 @@
+//! A run as its record tells it: the fold of its events.
+//!
+//! The fold knows the laws of a record (an attempt at a change needs a passed gate, an end needs a start, nothing comes
+//! after the closing event), so it is also the judge of one: every prefix of a true record is a legal state, and a
+//! record that breaks a law was not written by a run.
+
+use crate::event::{AnswerKind, Event, Outcome, Record, RunResult, StepPath};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The state of a step, as far as the record goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepHistory {
+    /// Attempts that were started.
+    pub attempts: u32,
+    /// The attempt whose end was not seen, and whether it changes something.
+    pub open: Option<(u32, bool)>,
+    /// How the step ended.
+    pub outcome: Option<Outcome>,
+    /// Options that were chosen.
+    pub chosen: Vec<String>,
+    /// The gate that is open: number and digest.
+    pub gate: Option<(u32, String)>,
+    /// The gate that was passed and not used up by the end of the step.
+    pub passed: bool,
+}
+
+/// The state of a run, as far as the record goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// Its steps, loops and parts of steps by path.
+    pub steps: BTreeMap<StepPath, StepHistory>,
+    /// Targets that were proven.
+    pub proven: BTreeSet<String>,
+    /// Whether the process let go of it.
+    pub is_left: bool,
+    /// Its result, after the closing event.
+    pub result: Option<RunResult>,
+    started: bool,
+    seq: u64,
+}
+
+/// A law of the record that is broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq}: {law}")]
+pub struct BrokenLaw {
+    /// The record.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub law: String,
+}
+
+impl History {
+    /// Folds a whole record.
+    ///
+    /// # Errors
+    /// The first law that is broken.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<Self, BrokenLaw> {
+        let mut history = Self::default();
+        for record in records {
+            history.apply(record)?;
+        }
+        Ok(history)
+    }
+
+    /// Attempts at changes whose end was not seen.
+    pub fn unsettled(&self) -> impl Iterator<Item = (&StepPath, u32)> {
+        self.steps.iter().filter_map(|(path, step)| match step.open {
+            Some((number, true)) => Some((path, number)),
+            _ => None,
+        })
+    }
+
+    /// Takes in one record.
+    ///
+    /// # Errors
+    /// The law that it breaks; the state is then as before.
+    pub fn apply(&mut self, record: &Record) -> Result<(), BrokenLaw> {
+        let broken = |law: &str| Err(BrokenLaw { seq: record.seq, law: law.to_owned() });
+        if record.seq != self.seq + 1 {
+            return broken("its number does not follow the one before");
+        }
+        if self.result.is_some() {
+            return broken("something comes after the closing event");
+        }
+        if self.started == matches!(record.event, Event::RunStarted { .. }) {
+            return broken("a record starts with the start of the run, once");
+        }
+        if let Err(law) = self.event(record) {
+            return broken(law);
+        }
+        self.seq = record.seq;
+        self.is_left = matches!(record.event, Event::RunParked { .. } | Event::RunSuspended { .. });
+        Ok(())
+    }
+
+    fn event(&mut self, record: &Record) -> Result<(), &'static str> {
+        match &record.event {
+            Event::RunStarted { .. } => self.started = true,
+            Event::RunEnded { result, .. } => {
+                if self.steps.values().any(|step| step.open.is_some()) {
+                    return Err("the run ends while an attempt is open");
+                }
+                if self.steps.values().any(|step| step.gate.is_some()) {
+                    return Err("the run ends while a gate is open");
+                }
+                self.result = Some(*result);
+            }
+            Event::TargetProven { target, .. } => {
+                self.proven.insert(target.clone());
+            }
+            event => {
+                let Some(path) = &record.step else { return Ok(()) };
+                // A loop's gate covers its items, a step's gate its own attempts.
+                let covered = self.steps.get(&holder(path)).is_some_and(|holder| holder.passed);
+                let step = self.steps.entry(path.clone()).or_default();
+                step.event(event, record.attempt.unwrap_or(0), covered)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StepHistory {
+    fn event(&mut self, event: &Event, attempt: u32, covered: bool) -> Result<(), &'static str> {
+        match event {
+            Event::AttemptStarted { change, .. } => {
+                if self.open.is_some() {
+                    return Err("an attempt starts while another one is open");
+                }
+                if *change && !covered && !self.passed {
+                    return Err("a change is attempted whose gate was not passed");
+                }
+                self.attempts += 1;
+                self.open = Some((attempt, *change));
+            }
+            Event::AttemptEnded { .. } => {
+                if self.open.is_none_or(|(number, _)| number != attempt) {
+                    return Err("an attempt ends that was not started");
+                }
+                self.open = None;
+            }
+            Event::GateOpened { number, digest, .. } => {
+                if self.gate.is_some() {
+                    return Err("a gate is opened while it is open");
+                }
+                self.passed = false;
+                self.gate = Some((*number, digest.clone()));
+            }
+            Event::GateAnswered { number, digest, answer } => {
+                if self.gate.take() != Some((*number, digest.clone())) {
+                    return Err("a gate is answered that is not open");
+                }
+                self.passed = answer.answer == AnswerKind::Approved;
+            }
+            Event::Decided { chosen, .. } => self.chosen.clone_from(chosen),
+            Event::StepEnded { outcome, .. } => {
+                if self.open.is_some() {
+                    return Err("a step ends while its attempt is open");
+                }
+                self.outcome = Some(*outcome);
+                self.passed = false;
+            }
+            Event::StepSkipped { .. } => self.outcome = Some(Outcome::Skipped),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The path without its item: `reject[3]` gives `reject`.
+fn holder(path: &StepPath) -> StepPath {
+    StepPath(path.0.split('[').next().unwrap_or_default().to_owned())
+}
