@@ -359,9 +359,9 @@ impl Dispatcher {
                 continue;
             }
             if queued.change {
-                self.write_slot = true
+                self.write_slot = true;
             } else {
-                self.reading += 1
+                self.reading += 1;
             }
             let change = queued.change;
             self.back.push(Box::pin(async move {

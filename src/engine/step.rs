@@ -405,7 +405,7 @@ impl Times {
             return Some(self.every);
         }
         let doubled = self.every.saturating_mul(1 << (number - 1).min(16));
-        Some(doubled.min(Duration::from_secs(60)))
+        Some(doubled.min(Duration::from_mins(1)))
     }
 }
 
