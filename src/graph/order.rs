@@ -69,7 +69,9 @@ fn needed(
 ) -> Vec<NodeId> {
     let mut found = Vec::new();
     for name in needs {
-        if let Some(&id) = flat.index.get(name.value.as_str()) { found.push(id) } else {
+        if let Some(&id) = flat.index.get(name.value.as_str()) {
+            found.push(id)
+        } else {
             let message = format!("step `{}` needs `{}`, which is not in this runbook", step.id.value, name.value);
             problems.push(
                 Diagnostic::error(runbook.source(), "unknown-step", name.span, message)
