@@ -25,6 +25,7 @@ mod programs;
 mod recorded;
 mod run;
 mod screen;
+mod scripts;
 mod session;
 mod show;
 mod signals;

@@ -144,7 +144,7 @@ fn resolver(graph: &StepGraph, programs: &[ProgramView], base: &BaseEnvironment)
 }
 
 /// The gates of the environment. No environment counts as production, except where the only target is this machine.
-fn policy(environment: Option<&Environment>, runbook: &Runbook) -> GatePolicy {
+pub(super) fn policy(environment: Option<&Environment>, runbook: &Runbook) -> GatePolicy {
     let level = |rule: Option<GateRule>| {
         rule.map(|rule| match rule {
             GateRule::Pass => GateLevel::Pass,

@@ -26,6 +26,12 @@ pub trait Decode: Sized {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self>;
 }
 
+/// Something that stands in a document.
+pub trait Placed {
+    /// Where it stands.
+    fn span(&self) -> Span;
+}
+
 impl Decoder<'_> {
     /// Starts reading a document.
     #[must_use]
@@ -349,6 +355,12 @@ macro_rules! record {
                     )*],
                     later: &[$($($later),*)?],
                 }
+            }
+        }
+
+        impl $crate::runbook::Placed for $name {
+            fn span(&self) -> $crate::source::Span {
+                self.span
             }
         }
 

@@ -9,12 +9,16 @@
 #[macro_use]
 mod decode;
 
+#[macro_use]
+mod with_action;
+
 mod action;
 mod amount;
 mod document;
 mod grammar;
 mod input;
 mod lower;
+mod part;
 mod schema;
 mod step;
 mod target;
@@ -24,7 +28,7 @@ pub use action::{
     RunAction, Shell, ShellAction, WriteAction, action_names, refused_variable,
 };
 pub use amount::{DurationSpec, parse_duration};
-pub use decode::{Decode, Decoder};
+pub use decode::{Decode, Decoder, Placed};
 pub(crate) use decode::{record, words};
 pub use document::{Alert, Contact, Link, Requirement, Reviewed, Runbook, parse_runbook};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
