@@ -333,6 +333,12 @@ macro_rules! record {
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug)]
+        #[allow(
+            clippy::allow_attributes,
+            dead_code,
+            unreachable_pub,
+            reason = "some records are public, and only some are asked where they stand"
+        )]
         pub struct $name {
             /// Where it stands.
             pub span: $crate::source::Span,
@@ -341,6 +347,7 @@ macro_rules! record {
 
         impl $name {
             /// Its declaration.
+            #[allow(clippy::allow_attributes, unreachable_pub, reason = "some records are public")]
             pub fn doc() -> $crate::runbook::RecordDoc {
                 $crate::runbook::RecordDoc {
                     name: $title,
