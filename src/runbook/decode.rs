@@ -243,7 +243,9 @@ impl Decode for Sp<jiff::civil::Date> {
 
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
         let scalar = decoder.scalar(node, "a date such as 2026-02-11")?;
-        if let Ok(date) = scalar.text.parse() { Some(Sp::new(date, node.span)) } else {
+        if let Ok(date) = scalar.text.parse() {
+            Some(Sp::new(date, node.span))
+        } else {
             decoder.error("wrong-type", node.span, format!("`{}` is not a date such as 2026-02-11", scalar.text));
             None
         }

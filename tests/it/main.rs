@@ -1,3 +1,5 @@
 //! One binary for the tests of the program as a whole.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+
 mod generated;

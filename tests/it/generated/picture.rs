@@ -1,5 +1,7 @@
 //! A screen as a picture: monospaced text, readable on light and on dark pages.
 
+#![expect(clippy::cast_precision_loss, reason = "a screen has few columns and lines")]
+
 use std::fmt::Write as _;
 
 const WIDTH: usize = 80;

@@ -48,7 +48,8 @@ fn record(doc: &RecordDoc) -> String {
         let must = if key.required { " **required**" } else { "" };
         [format!("`{}`{must}", key.key), form(&key.grammar), cell(key.doc)]
     });
-    let mut text = format!("### Keys: {}\n\n{}\n\n{}", doc.name, cell(doc.doc), table(["key", "form", "meaning"], rows));
+    let mut text =
+        format!("### Keys: {}\n\n{}\n\n{}", doc.name, cell(doc.doc), table(["key", "form", "meaning"], rows));
     if !doc.later.is_empty() {
         let later: Vec<_> = doc.later.iter().map(|key| format!("`{key}`")).collect();
         write!(text, "\nNot supported yet (an error that says so): {}.\n", later.join(", ")).unwrap();
