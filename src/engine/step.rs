@@ -184,8 +184,14 @@ impl Task {
         let until = step.until.as_ref().into_iter().flat_map(|until| &until.expect.0);
         let (verdict, views) = checks(step.expect.iter().chain(until), &scope);
         end.verdict = match (verdict, step.kind) {
-            // A validate without a check of its own holds when its action succeeds.
-            (None, Kind::Validate) if end.outcome == Outcome::Succeeded => Some(StepVerdict::Holds),
+            // A validate without a check of its own holds when its action succeeds; a clear no is a no, and an answer
+            // that did not come tells nothing.
+            (None, Kind::Validate) => match (end.outcome, &end.error) {
+                (Outcome::Succeeded, _) => Some(StepVerdict::Holds),
+                (Outcome::Failed, Some(ErrorClass::Exit(_) | ErrorClass::Status(_))) => Some(StepVerdict::DoesNotHold),
+                (Outcome::Cancelled, _) => None,
+                _ => Some(StepVerdict::CannotTell),
+            },
             (verdict, _) => verdict,
         };
         end.checks = views;

@@ -10,7 +10,7 @@ pub const FILE_NAME: &str = "runwright.yaml";
 
 record! {
     /// The file at the root of a library.
-    pub struct LibraryRecord = "library" {
+    pub(super) struct LibraryRecord = "library" {
         /// The name of the library, for people.
         must library = "library": Sp<String>,
         /// One line about it.

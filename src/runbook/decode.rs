@@ -328,29 +328,22 @@ impl<T: Decode> Decode for Many<T> {
 macro_rules! record {
     (
         $(#[doc = $doc:literal])+
-        pub struct $name:ident = $title:literal {
+        $vis:vis struct $name:ident = $title:literal {
             $( $(#[doc = $key_doc:literal])+ $mode:ident $field:ident = $key:literal: $ty:ty, )*
         }
         $(later: [$($later:literal),* $(,)?])?
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug)]
-        #[allow(
-            clippy::allow_attributes,
-            dead_code,
-            unreachable_pub,
-            reason = "some records are public, and only some are asked where they stand"
-        )]
-        pub struct $name {
+        $vis struct $name {
             /// Where it stands.
-            pub span: $crate::source::Span,
-            $( $(#[doc = $key_doc])+ pub $field: record!(@type $mode $ty), )*
+            $vis span: $crate::source::Span,
+            $( $(#[doc = $key_doc])+ $vis $field: record!(@type $mode $ty), )*
         }
 
         impl $name {
             /// Its declaration.
-            #[allow(clippy::allow_attributes, unreachable_pub, reason = "some records are public")]
-            pub fn doc() -> $crate::runbook::RecordDoc {
+            $vis fn doc() -> $crate::runbook::RecordDoc {
                 $crate::runbook::RecordDoc {
                     name: $title,
                     doc: concat!($($doc, "\n"),+),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 record_with_action! {
     /// One step.
-    pub struct StepRecord = "step" {
+    pub(super) struct StepRecord = "step" {
         /// Its id: lower-case letters, digits and `_`; the default comes from the title.
         may id = "id": Sp<String>,
         /// A step that reads; its value is the title.

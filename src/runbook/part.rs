@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 record_with_action! {
     /// An action inside a step: `verify`, `preview` or `undo`.
-    pub struct ProbeRecord = "step part" {
+    pub(super) struct ProbeRecord = "step part" {
         /// For how long it is asked again until it holds.
         may within = "within": DurationSpec,
         /// The pause between two attempts (default 2s).
@@ -64,7 +64,7 @@ impl Decode for CaptureRule {
 
 record! {
     /// A value to keep, with more said about it.
-    pub struct CaptureRecord = "capture" {
+    pub(super) struct CaptureRecord = "capture" {
         /// How it is computed.
         must value = "value": Expr,
     }
@@ -73,7 +73,7 @@ record! {
 
 record! {
     /// How many items may fail.
-    pub struct AtMost = "on_item_failure" {
+    pub(super) struct AtMost = "on_item_failure" {
         /// This many; the step still succeeds.
         must at_most = "at_most": Sp<i64>,
     }
@@ -102,7 +102,7 @@ impl Decode for ItemFailure {
 
 record! {
     /// What happens when a step fails.
-    pub struct OnFailureRecord = "on_failure" {
+    pub(super) struct OnFailureRecord = "on_failure" {
         /// Ends the run as escalated, with this text.
         may escalate = "escalate": Escalation,
         /// Steps to perform.
@@ -170,7 +170,7 @@ impl Decode for Undo {
 
 record! {
     /// One option of a decide.
-    pub struct ChoiceRecord = "option" {
+    pub(super) struct ChoiceRecord = "option" {
         /// Its title; the name when there is none.
         may title = "title": Template,
         /// When evidence chooses it; without it only a person can.

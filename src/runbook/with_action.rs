@@ -14,12 +14,12 @@ use indexmap::IndexMap;
 macro_rules! record_with_action {
     (
         $(#[doc = $doc:literal])+
-        pub struct $name:ident = $title:literal { $($own:tt)* }
+        $vis:vis struct $name:ident = $title:literal { $($own:tt)* }
         later: [$($later:literal),*]
     ) => {
         record! {
             $(#[doc = $doc])+
-            pub struct $name = $title {
+            $vis struct $name = $title {
                 $($own)*
                 /// A program without a shell: a list, never split again.
                 may run = "run": Argv,

@@ -82,6 +82,7 @@ impl Dispatcher {
                 }
                 Some(StepVerdict::DoesNotHold) => proof.reasons.push(format!("`{}` does not hold", node.id)),
                 Some(StepVerdict::CannotTell) => proof.reasons.push(format!("`{}` cannot be told", node.id)),
+                None if over.failed => proof.reasons.push(format!("`{}` failed", node.id)),
                 None => proof.reasons.push(format!("`{}` was not performed", node.id)),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Script, Scripted};
 use crate::engine::{Answer, PromptKind, RunState};
-use crate::event::{ErrorClass, Event, Outcome, RunResult};
+use crate::event::{ErrorClass, Event, Outcome, RunResult, StepVerdict};
 use serde_json::json;
 use std::time::Duration;
 
@@ -76,6 +76,24 @@ steps:
     assert_eq!(played.outcome("change"), Some(Outcome::Skipped));
     assert!(played.reason("change").contains("guard"), "{}", played.reason("change"));
     assert_eq!(played.result(), RunResult::NotResolved);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_validate_without_a_check_says_what_its_action_says() {
+    let steps = "
+steps:
+  - { id: proof, validate: Proof, run: [proof] }
+";
+    let verdict = |script: Script| async move {
+        let played = Scripted::new(steps).act("proof", script).play().await;
+        played.records.iter().find_map(|record| match &record.event {
+            Event::StepEnded { verdict, .. } => *verdict,
+            _ => None,
+        })
+    };
+    assert_eq!(verdict(Script::ok(json!({ "exit": 0 }))).await, Some(StepVerdict::Holds));
+    assert_eq!(verdict(Script::Fail(ErrorClass::Exit(1))).await, Some(StepVerdict::DoesNotHold));
+    assert_eq!(verdict(Script::Fail(ErrorClass::Refused)).await, Some(StepVerdict::CannotTell));
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,8 @@ use std::ops::Deref;
 /// The text of the block of this name.
 pub(super) fn block(name: &str) -> String {
     match name {
-        "runbook keys" => records(&<Runbook as Deref>::Target::grammar()),
-        "library keys" => records(&library_grammar()),
+        "runbook keys" => records(&runbook_tables()),
+        "library keys" => records(&library_tables()),
         "actions" => actions(),
         "functions" => functions(false),
         "tests" => functions(true),
@@ -38,8 +38,19 @@ fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String
     text
 }
 
-fn records(grammar: &Grammar) -> String {
-    let tables: Vec<RecordDoc> = key_tables(grammar);
+fn runbook_tables() -> Vec<RecordDoc> {
+    key_tables(&<Runbook as Deref>::Target::grammar())
+}
+
+/// What the library file has beside the records that runbooks have too.
+fn library_tables() -> Vec<RecordDoc> {
+    let of_runbooks = runbook_tables();
+    let mut tables = key_tables(&library_grammar());
+    tables.retain(|table| of_runbooks.iter().all(|other| other.name != table.name));
+    tables
+}
+
+fn records(tables: &[RecordDoc]) -> String {
     tables.iter().map(record).collect::<Vec<_>>().join("\n")
 }
 
