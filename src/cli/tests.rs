@@ -4,6 +4,7 @@ use super::new::starter;
 use super::overview::{command, parse};
 use super::pages::{reference, schema_text};
 use super::person::name_of;
+use super::prepare::is_local;
 use super::run::exit_of;
 use super::verify::folded;
 use crate::engine::{RunEnd, RunState};
@@ -172,6 +173,20 @@ fn the_starter_runbook_passes_its_own_check() {
     let graph = graph.unwrap();
     assert_eq!(graph.runbook().id(), "disk-slow");
     assert_eq!(graph.runbook().title.value, "Disk slow");
+}
+
+#[test]
+fn without_an_environment_only_what_happens_here_is_not_production() {
+    let local = |targets: &str, action: &str| {
+        let text = format!("runbook: x\ntitle: X\n{targets}steps:\n  - {{ diagnose: Look, id: look, {action} }}\n");
+        let mut problems = Diagnostics::new();
+        let runbook = parse_runbook(&Source::new("x.yaml", text), &mut problems);
+        is_local(&runbook.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false))))
+    };
+    assert!(local("", "run: [df]"));
+    assert!(local("targets:\n  here: { local: true }\n", "run: [df]"));
+    assert!(!local("targets:\n  api: { http: \"http://127.0.0.1\" }\n", "run: [df]"));
+    assert!(!local("", "http: GET /status"));
 }
 
 #[test]
