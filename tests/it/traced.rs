@@ -1,6 +1,6 @@
 //! What `plan` does to the world, seen by the system calls it makes: nothing.
 
-#![expect(clippy::disallowed_methods, reason = "a test starts strace, which starts the program")]
+#![expect(clippy::disallowed_methods, reason = "the program is traced by a program")]
 
 use std::path::Path;
 use std::process::Command;
