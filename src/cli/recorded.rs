@@ -7,7 +7,7 @@ use crate::expr::{Place, Template, UnknownSort, Value, unknown};
 use crate::graph::{CheckContext, StepGraph, check};
 use crate::plan::Values;
 use crate::report::{StepInfo, StepTable};
-use crate::runbook::parse_runbook;
+use crate::runbook::{Action, StepBody, parse_runbook};
 use crate::source::{Diagnostics, Source};
 use crate::store::{Store, Transcript};
 use indexmap::IndexMap;
@@ -70,6 +70,11 @@ pub(super) fn step_table(graph: &StepGraph, values: &Values) -> StepTable {
         title: title(&node.step.title),
         depth: node.depth,
         risk: node.step.change.as_ref().map(|change| change.risk.as_str().to_owned()),
+        answers: match &node.step.body {
+            StepBody::Decide(decide) => decide.options.keys().map(|name| name.value.clone()).collect(),
+            StepBody::Action(Action::Ask(ask)) => ask.questions.keys().map(|name| name.value.clone()).collect(),
+            _ => Vec::new(),
+        },
     };
     let steps: HashMap<StepPath, StepInfo> =
         graph.nodes().iter().map(|node| (StepPath(node.id.to_string()), info(node))).collect();

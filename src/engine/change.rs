@@ -60,7 +60,7 @@ impl Task {
             Err(end) => return Ok(end),
         };
         if units.is_empty() {
-            return Ok(self.list_end(step, Vec::new(), false));
+            return Ok(self.list_end(step, &[], false));
         }
         let timeout = match self.duration(step.timeout.as_ref(), &units[0].scope, DEFAULT_TIMEOUT) {
             Ok(timeout) => timeout,
@@ -123,7 +123,7 @@ impl Task {
                     let reason = reason.unwrap_or_else(|| "a person said no".to_owned());
                     return Ok(Err(StepEnd::because(Outcome::Declined, reason)));
                 }
-                GateOutcome::Skipped(reason) => return Ok(Err(skipped(reason))),
+                GateOutcome::Skipped(reason) => return Ok(Err(skipped(&reason))),
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Task {
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has them all at hand")]
     pub(super) async fn change_list(
         &self,
         step: &Arc<Step>,
@@ -43,8 +44,8 @@ impl Task {
             stopped |= end.outcome == Outcome::Unknown;
             results[place] = Some(end);
         }
-        let results = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
-        Ok(self.list_end(step, results, true))
+        let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
+        Ok(self.list_end(step, &results, true))
     }
 
     pub(super) async fn read_list(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
@@ -70,8 +71,8 @@ impl Task {
             stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
             results[place] = Some(end);
         }
-        let results = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
-        Ok(self.list_end(step, results, false))
+        let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
+        Ok(self.list_end(step, &results, false))
     }
 
     fn item_ended(&self, unit: &Unit, end: &StepEnd) {
@@ -88,12 +89,7 @@ impl Task {
     }
 
     /// A list as one step: its outcome and `results`.
-    pub(super) fn list_end(
-        &self,
-        step: &Step,
-        results: Vec<(Option<Value>, Option<StepEnd>)>,
-        change: bool,
-    ) -> StepEnd {
+    pub(super) fn list_end(&self, step: &Step, results: &[(Option<Value>, Option<StepEnd>)], change: bool) -> StepEnd {
         let total = results.len();
         let failed = results.iter().flatten_ends().filter(|end| end.is_failure()).count();
         let undone = results.iter().filter(|(_, end)| end.is_none()).count();

@@ -306,7 +306,7 @@ impl Task {
             Some(texts) => (texts, By::beforehand()),
             None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
                 (Answer::Values(texts), by) => (texts, by),
-                (Answer::Skip { reason }, _) => return Ok(skipped(reason)),
+                (Answer::Skip { reason }, _) => return Ok(skipped(&reason)),
                 (other, _) => return Ok(unexpected(&other)),
             },
         };
@@ -347,7 +347,7 @@ impl Task {
                 end
             }
             Answer::NotDone { reason } => StepEnd::because(Outcome::Failed, reason),
-            Answer::Skip { reason } => return Ok(skipped(reason)),
+            Answer::Skip { reason } => return Ok(skipped(&reason)),
             other => return Ok(unexpected(&other)),
         };
         end.changed = step.kind == Kind::Remediate;
@@ -448,7 +448,7 @@ pub(super) fn target_of(act: &crate::plan::Act) -> Option<String> {
     }
 }
 
-pub(super) fn skipped(reason: String) -> StepEnd {
+pub(super) fn skipped(reason: &str) -> StepEnd {
     let mut end = StepEnd::because(Outcome::Skipped, format!("left out by the operator: {reason}"));
     end.deviation = true;
     end
@@ -459,7 +459,7 @@ fn unexpected(answer: &Answer) -> StepEnd {
         Answer::Decline { reason } => {
             StepEnd::because(Outcome::Declined, reason.clone().unwrap_or_else(|| "a person said no".to_owned()))
         }
-        Answer::Skip { reason } => skipped(reason.clone()),
+        Answer::Skip { reason } => skipped(reason),
         _ => StepEnd::because(Outcome::Cancelled, "the question was taken back"),
     }
 }

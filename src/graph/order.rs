@@ -70,7 +70,7 @@ fn needed(
     let mut found = Vec::new();
     for name in needs {
         if let Some(&id) = flat.index.get(name.value.as_str()) {
-            found.push(id)
+            found.push(id);
         } else {
             let message = format!("step `{}` needs `{}`, which is not in this runbook", step.id.value, name.value);
             problems.push(

@@ -2,8 +2,8 @@
 
 use super::layout::{INDENT, headline, labelled, prose};
 use super::prompt::value_table;
-use super::steps::StepInfo;
-use super::style::{Style, Tone, columns_of, pad};
+use super::steps::{StepInfo, StepTable};
+use super::style::{Style, Tone, break_exact, columns_of, pad};
 use super::value::{short, used};
 use super::words;
 use crate::event::{
@@ -51,17 +51,9 @@ impl Head<'_> {
             Mode::Plan => out.push("  PLAN    nothing is executed".to_owned()),
         }
         out.extend(labelled(style, 2, "environment", " ", &self.circumstances(style)));
-        if !self.inputs.is_empty() {
-            let dot = format!(" {} ", style.glyphs().dot);
-            let each = |input: &InputView| {
-                let value = short(style, &input.value, 48);
-                format!("{} {value} ({})", style.text(&input.name), style.text(&input.source))
-            };
-            let inputs: Vec<String> = self.inputs.iter().map(each).collect();
-            out.extend(labelled(style, 2, "inputs ", " ", &inputs.join(&dot)));
-        }
+        out.extend(input_table(style, self.inputs));
         for warning in self.warnings {
-            out.extend(marked(style, Tone::Attention, "warn   ", &style.text(warning)));
+            out.extend(marked(style, Tone::Attention, "warn       ", &style.text(warning)));
         }
         out
     }
@@ -81,6 +73,37 @@ impl Head<'_> {
     }
 }
 
+/// Inputs under each other: name, value, and where it came from.
+pub(crate) fn input_table(style: &Style, inputs: &[InputView]) -> Vec<String> {
+    const LABEL: &str = "inputs      ";
+    let text = |input: &InputView| match &input.value {
+        StoredValue::Unknown(_) => "(no value)".to_owned(),
+        value => short(style, value, style.columns()),
+    };
+    let rows: Vec<[String; 3]> =
+        inputs.iter().map(|input| [style.text(&input.name), text(input), style.text(&input.source)]).collect();
+    let width = |column: usize| rows.iter().map(|row| columns_of(&row[column])).max().unwrap_or(0);
+    let name = width(0).min(style.columns() / 3);
+    // One long value must not push the sources of all others to the edge.
+    let value = width(1).min(style.columns() / 3);
+    let mut label = LABEL.to_owned();
+    let mut out = Vec::new();
+    for [own, text, source] in &rows {
+        let lead = format!("{label}{}", pad(own, name));
+        out.extend(labelled(style, 2, &lead, "  ", &format!("{}  ({source})", text)));
+        if columns_of(text) <= value
+            && let Some(last) = out.last_mut()
+        {
+            let aligned = format!("  {lead}  {}  ({source})", pad(text, value));
+            if columns_of(&aligned) <= style.columns() {
+                *last = aligned;
+            }
+        }
+        label = " ".repeat(LABEL.len());
+    }
+    out
+}
+
 /// A target as it was proven.
 pub(crate) fn target(style: &Style, name: &str, address: &str, identity: Option<&str>) -> Vec<String> {
     let name = style.text(name);
@@ -89,7 +112,7 @@ pub(crate) fn target(style: &Style, name: &str, address: &str, identity: Option<
         Some(identity) => format!("{name} {address} = {} (proven)", style.text(identity)),
         None => format!("{name} {address} (no identity declared: only the address is known)"),
     };
-    labelled(style, 2, "target ", " ", &text)
+    labelled(style, 2, "target     ", " ", &text)
 }
 
 /// A label in a tone, and a text.
@@ -106,6 +129,8 @@ pub(crate) struct StepEnd<'a> {
     pub(crate) step: &'a StepInfo,
     pub(crate) title: &'a str,
     pub(crate) change: bool,
+    /// Of a loop: how many items succeeded, and how many did not.
+    pub(crate) items: (usize, usize),
     pub(crate) took_ms: Option<u64>,
     pub(crate) attempts: u32,
     pub(crate) outcome: Outcome,
@@ -131,6 +156,11 @@ impl StepEnd<'_> {
         let mut out = headline(style, self.step, self.title, &right);
         if self.attempts > 1 {
             out.extend(prose(style, INDENT, &format!("after {} attempts", self.attempts)));
+        }
+        match self.items {
+            (0, 0) => {}
+            (good, 0) => out.extend(prose(style, INDENT, &format!("{good} items done"))),
+            (good, bad) => out.extend(prose(style, INDENT, &format!("{good} items done, {bad} not"))),
         }
         out.extend(self.values(style));
         for check in self.checks {
@@ -216,25 +246,51 @@ pub(crate) fn loud(style: &Style, word: &str, text: &str) -> Vec<String> {
     out
 }
 
-/// What a parked run waits for, with the commands that settle it.
-pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting]) -> Vec<String> {
+/// What a parked run waits for, each with the command that settles it.
+pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting], steps: &StepTable) -> Vec<String> {
     let count = if waiting.len() == 1 { "1 answer is".to_owned() } else { format!("{} answers are", waiting.len()) };
     let mut out = loud(style, "PARKED", &format!("the run waits in the store; {count} needed"));
     for wait in waiting {
         let step = style.text(&wait.step.0);
-        out.extend(labelled(style, 2, &style.text(&wait.what), " ", &format!("{step}: {}", style.text(&wait.text))));
-        let word = super::sanitize::shell_quote(&[run, wait.step.0.as_str()]);
-        out.push(match wait.what.as_str() {
-            "ask" => format!("    runwright answer {word} NAME=VALUE"),
-            "decide" => format!("    runwright answer {word} --choose OPTION"),
-            "when" => format!("    runwright answer {word} perform=yes"),
-            "manual" => format!("    runwright answer {word} result=done"),
-            _ => format!("    runwright approve {word}"),
-        });
+        let what = style.text(&wait.what);
+        out.extend(labelled(style, 2, &what, "  ", &format!("{step}: {}", style.text(&wait.text))));
+        let (command, instead) = settles(run, wait, &steps.find(&wait.step).answers);
+        out.push(format!("    {command}"));
+        out.extend(instead.iter().flat_map(|text| prose(style, 4, &style.text(text))));
     }
-    out.extend(prose(style, 2, "this version cannot take a parked run up again: start it anew at a terminal, with --answers, or with --park-after 30m, and answer it from elsewhere while it waits"));
+    out.extend(prose(style, 2, GO_ON));
     out.push(format!("  record   runwright show {run}"));
     out
+}
+
+/// What this version makes of a parked run.
+const GO_ON: &str = "A run that has left the terminal is not taken up again by this version. Start it anew at a \
+                     terminal, or with --answers; with --park-after 30m it stays and can be answered from elsewhere.";
+
+/// The command that settles what is waited for, and what else can be said in its place.
+fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<String>) {
+    let word = super::sanitize::shell_quote(&[run, wait.step.0.as_str()]);
+    match wait.what.as_str() {
+        "decide" => {
+            // No option is filled in: a command that is pasted must not choose by itself.
+            let known = (!answers.is_empty()).then(|| format!("OPTION is one of {}", answers.join(", ")));
+            (format!("runwright answer {word} --choose OPTION"), known)
+        }
+        "when" => (format!("runwright answer {word} perform=yes"), Some("or perform=no".to_owned())),
+        "manual" => (format!("runwright answer {word} result=done"), Some("or result=failed --reason TEXT".to_owned())),
+        "ask" => {
+            let names = if answers.is_empty() { vec!["NAME".to_owned()] } else { answers.to_vec() };
+            let name = |name: &String| super::sanitize::shell_quote(&[name]);
+            let pairs: Vec<String> = names.iter().map(|one| format!("{}=VALUE", name(one))).collect();
+            (format!("runwright answer {word} {}", pairs.join(" ")), None)
+        }
+        _ => {
+            let digest = wait.digest.as_deref().and_then(|digest| digest.get(..8));
+            let digest = digest.map(|digest| format!(" --digest {}", super::sanitize::shell_quote(&[digest])));
+            let instead = "or --deny in place of the digest";
+            (format!("runwright approve {word}{}", digest.unwrap_or_default()), Some(instead.to_owned()))
+        }
+    }
 }
 
 /// A run that was left by its operator.
@@ -274,7 +330,7 @@ impl Closing<'_> {
         out.extend(fact(style, "ran to the end", ran, ""));
         out.extend(self.goal(style));
         out.extend(fact(style, "changes made", &self.changes.to_string(), ""));
-        out.extend(self.clean(style));
+        out.extend(self.standing(style));
         out.extend(self.deviating(style));
         out.extend(command("record", &format!("runwright show {}", self.run)));
         out
@@ -302,19 +358,32 @@ impl Closing<'_> {
         fact(style, "goal met", word, &text)
     }
 
-    fn clean(&self, style: &Style) -> Vec<String> {
+    /// Changes that stand and could be taken back; where nothing was changed there is nothing to say.
+    fn standing(&self, style: &Style) -> Vec<String> {
         let Some((first, rest)) = self.open_changes.split_first() else {
-            return fact(style, "cleaned up", "yes", "");
+            let nothing = "nothing that an undo would take back";
+            return if self.changes == 0 { Vec::new() } else { labelled(style, 2, &pad("stands", 17), "", nothing) };
         };
         let count = match self.open_changes.len() {
-            1 => "1 open change".to_owned(),
-            count => format!("{count} open changes"),
+            1 => "1 change that can be taken back".to_owned(),
+            count => format!("{count} changes that can be taken back"),
         };
-        let mut out = fact(style, "cleaned up", "no", &format!("{count}: {}", style.text(first)));
-        for change in rest {
-            out.extend(fact(style, "", "", &format!("and {}", style.text(change))));
+        let mut out = labelled(style, 2, &pad("stands", 17), "", &format!("{count}:"));
+        for change in std::iter::once(first).chain(rest) {
+            // The text of an undo can be pasted, so it is broken only where it must be.
+            let (step, undo) = change.split_once(": ").unwrap_or(("", change));
+            let step = if step.is_empty() { String::new() } else { format!("{}  ", style.text(step)) };
+            let lead = format!("    {step}");
+            let undo = style.text(undo);
+            let whole = format!("{lead}{undo}");
+            if columns_of(&whole) <= style.columns() {
+                out.push(whole);
+            } else {
+                out.push(lead.trim_end().to_owned());
+                let pieces = break_exact(&undo, style.columns().saturating_sub(6));
+                out.extend(pieces.into_iter().map(|piece| format!("      {piece}").trim_end().to_owned()));
+            }
         }
-        out.extend(command(&pad("", 24), &format!("undo with: runwright undo {}", self.run)));
         out
     }
 

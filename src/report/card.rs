@@ -1,11 +1,12 @@
 //! The card of a gate: everything a person must know to answer, the whole act first, the answers last.
 
+use super::grid::Grid;
 use super::layout::headline;
 use super::steps::StepInfo;
 use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::{short, spread, used, whole};
 use super::words::span;
-use crate::event::{CardView, GateRequirement, StoredValue, UsedView};
+use crate::event::{CardView, GateRequirement, ItemView, StoredValue, UsedView};
 
 /// Items that are listed on a card; the rest is counted and shown on demand.
 const ITEMS: usize = 10;
@@ -189,6 +190,18 @@ impl<'a> Frame<'a> {
         let simple = matches!(&value.value, StoredValue::Value(json) if !json.is_array() && !json.is_object());
         if simple {
             self.fact(&value.name, &whole(&value.value));
+            return;
+        }
+        // A list of maps is a table, all of it, as long as nothing of it has to be cut.
+        let entries = match &value.value {
+            StoredValue::Value(serde_json::Value::Array(entries)) => entries.as_slice(),
+            _ => &[],
+        };
+        let grid = Grid::of(entries, usize::MAX).filter(|grid| grid.fits(self.style, self.room()));
+        if let Some(grid) = grid {
+            self.fact(&value.name, &format!("{} entries", entries.len()));
+            let side = self.style.glyphs().side;
+            self.lines.extend(grid.lines(self.style, self.room()).iter().map(|line| format!("  {side} {line}")));
         } else {
             self.fact(&value.name, "");
             self.exact(&spread(&value.value));
@@ -241,15 +254,34 @@ impl<'a> Frame<'a> {
         if card.items.is_empty() {
             return;
         }
-        self.fact("items", &card.items.len().to_string());
-        for (index, item) in card.items.iter().take(ITEMS).enumerate() {
-            let text = format!("{}  {}", short(self.style, &item.item, 30), item.text);
+        let count = card.items.len();
+        let shown = &card.items[..count.min(ITEMS)];
+        let last = card.items.last().map(|item| short(self.style, &item.item, 30)).unwrap_or_default();
+        let rest = format!("and {} more, the last is {last}; [e]vidence lists all", count.saturating_sub(ITEMS));
+        let brief: Option<Vec<String>> = shown.iter().map(|item| self.brief(card, item)).collect();
+        if let Some(names) = brief {
+            let rest = if count > ITEMS { format!(" {rest}") } else { String::new() };
+            return self.fact("items", &format!("{count}: {}{rest}", names.join(", ")));
+        }
+        self.fact("items", &count.to_string());
+        for (index, item) in shown.iter().enumerate() {
+            let text = self.brief(card, item);
+            let text = text.unwrap_or_else(|| format!("{}  {}", short(self.style, &item.item, 30), item.text));
             self.fact(&format!("  {}", index + 1), &text);
         }
-        if card.items.len() > ITEMS {
-            let last = card.items.last().map(|item| short(self.style, &item.item, 30)).unwrap_or_default();
-            self.fact("", &format!("and {} more, the last is {last}; [e]vidence lists all", card.items.len() - ITEMS));
+        if count > ITEMS {
+            self.fact("", &rest);
         }
+    }
+
+    /// An item by its name alone, where the name says it all: its act is the act above with this item in place of the
+    /// first.
+    fn brief(&self, card: &CardView, item: &ItemView) -> Option<String> {
+        let own = whole(&item.item);
+        let first = card.items.first().map(|first| whole(&first.item))?;
+        let fits = columns_of(&own) <= self.room() / 2;
+        let is_same = !first.is_empty() && card.act.text.replace(&first, &own) == item.text;
+        (fits && is_same).then(|| short(self.style, &item.item, self.room()))
     }
 
     fn preview(&mut self, card: &CardView) {

@@ -2,7 +2,7 @@
 
 use super::blocks::{Closing, Head, loud, marked, parked, suspended, target};
 use super::deviations::Deviations;
-use super::layout::labelled;
+use super::layout::{labelled, prose};
 use super::output::Output;
 use super::problem::{Problem, problem};
 use super::prompt::boxed;
@@ -10,7 +10,7 @@ use super::steps::StepTable;
 use super::style::{Style, Tone};
 use super::words;
 use crate::engine::Chunk;
-use crate::event::{Actor, ErrorClass, Event, EvidenceRef, Record, StepPath};
+use crate::event::{Actor, Door, ErrorClass, Event, EvidenceRef, Record, StepPath};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 mod step;
 
 /// Items of a loop that get a line each when they succeed; beyond, only trouble is shown.
-const ITEM_LINES: usize = 20;
+const ITEM_LINES: usize = 3;
 
 /// Below so many columns the time of day stands on a line of its own.
 const NARROW: usize = 60;
@@ -55,9 +55,11 @@ struct Running {
     error: Option<String>,
     evidence: Vec<EvidenceRef>,
     title: Option<String>,
-    gated: bool,
+    /// Whether a headline has told its title: of its gate, or of its first attempt.
+    announced: bool,
     waiting: Option<&'static str>,
-    items_shown: usize,
+    /// Items that succeeded, and items that did not.
+    items: (usize, usize),
 }
 
 /// The screen of a run. Feed it every record once, in order; print what comes back.
@@ -68,6 +70,8 @@ pub struct LiveScreen {
     run: String,
     running: IndexMap<StepPath, Running>,
     targets: HashMap<String, (String, Option<String>)>,
+    /// A gate that has opened, while it is not known whether anybody is asked.
+    opened: Option<Record>,
     /// Steps left out since the last line, with the reason.
     skipped: Vec<(String, String)>,
     skipped_at: Option<Timestamp>,
@@ -89,6 +93,7 @@ impl LiveScreen {
             run: "RUN".to_owned(),
             running: IndexMap::new(),
             targets: HashMap::new(),
+            opened: None,
             skipped: Vec::new(),
             skipped_at: None,
             begun: false,
@@ -108,11 +113,21 @@ impl LiveScreen {
     /// Takes a record; gives the lines to print for it, which may be none.
     pub fn fold(&mut self, record: &Record) -> Vec<String> {
         let inner = self.inner_style();
+        let mut out = Vec::new();
+        let opened = self.opened.take_if(|_| !passes(record));
+        if let Some(opened) = opened {
+            let foot = if self.options.clock { "a person was asked" } else { "needs an answer" };
+            let card = self.opened_card(&opened, foot, &inner);
+            if let Some(time) = self.skipped_at.take_if(|time| *time <= opened.time) {
+                let skipped = self.take_skipped(&inner);
+                out.extend(self.timed(time, skipped));
+            }
+            out.extend(self.timed(opened.time, card));
+        }
         let lines = self.event(record, &inner);
         if lines.is_empty() {
-            return lines;
+            return out;
         }
-        let mut out = Vec::new();
         if record.step.is_some() && !std::mem::replace(&mut self.begun, true) {
             out.push(String::new());
         }
@@ -146,7 +161,9 @@ impl LiveScreen {
     /// The lines of output that are due: of each step that has run for some seconds, its latest lines. To be called
     /// a few times a second.
     pub fn tick(&mut self, now: Timestamp) -> Vec<String> {
-        let mut out = Vec::new();
+        let inner = self.inner_style();
+        let opened = self.opened.take();
+        let mut out = opened.map(|opened| self.opened_card(&opened, "needs an answer", &inner)).unwrap_or_default();
         for (path, step) in &self.running {
             let ran = step.since.map_or(0, |since| words::between(since, now));
             if step.active {
@@ -248,7 +265,7 @@ impl LiveScreen {
                 out.extend(boxed(style, text));
                 out
             }
-            (Event::RunParked { waiting }, _) => spaced(parked(style, &self.run, waiting)),
+            (Event::RunParked { waiting }, _) => spaced(parked(style, &self.run, waiting, &self.steps)),
             (Event::RunSuspended { reason }, _) => spaced(suspended(style, &self.run, reason)),
             (Event::RunEnded { .. }, _) => self.ended(record, style),
             (_, Some(step)) => self.step_event(record, step, style),
@@ -291,7 +308,7 @@ impl LiveScreen {
             out.extend(labelled(
                 style,
                 2,
-                "started",
+                "started    ",
                 " ",
                 &format!("{} UTC; times are UTC", words::day_and_clock(record.time)),
             ));
@@ -330,7 +347,11 @@ impl LiveScreen {
             grouped.entry(reason).or_default().push(style.text(&step));
         }
         let line = |(reason, steps): (String, Vec<String>)| {
-            marked(style, Tone::Attention, "skipped", &format!("{}: {}", steps.join(", "), style.text(&reason)))
+            let steps = steps.join(", ");
+            if reason == ENDING {
+                return prose(style, 2, &format!("not reached, because the run ends here: {steps}"));
+            }
+            labelled(style, 2, "skipped", " ", &format!("{steps}: {}", style.text(&reason)))
         };
         grouped.into_iter().flat_map(line).collect()
     }
@@ -356,6 +377,14 @@ impl LiveScreen {
         };
         spaced(end.lines(style))
     }
+}
+
+/// Why steps are left out that come after the runbook's own end.
+const ENDING: &str = "the run is ending";
+
+/// Whether a gate was passed without asking anybody.
+fn passes(record: &Record) -> bool {
+    matches!(&record.event, Event::GateAnswered { answer, .. } if matches!(answer.door, Door::Policy | Door::Flag))
 }
 
 /// The class of an error and what was said about it.

@@ -1,12 +1,14 @@
 //! A recorded run as Markdown: for tickets and post-mortems.
 
+use super::grid::{Grid, ROWS};
 use super::sanitize::{markdown, markdown_block, markdown_cell, markdown_cell_code, markdown_code};
 use super::show::Recorded;
 use super::story::{StepStory, Story};
 use super::style::Style;
 use super::value::{short, used};
 use super::words::{self, between, clock, day_and_clock, span};
-use crate::event::{Actor, Event, Outcome, Record};
+use crate::event::{Actor, Event, Outcome, Record, StoredValue};
+use serde_json::Value as Json;
 use std::fmt::Write as _;
 
 /// Values in tables are cut to so many columns; the JSON report has them whole.
@@ -160,8 +162,9 @@ impl Page<'_> {
         self.line(&format!("- ran to the end: {ran}"));
         self.line(&format!("- goal: {holds} of {validations} validations hold"));
         self.line(&format!("- changes made: {changes}"));
-        let open = if open_changes.is_empty() { "none".to_owned() } else { markdown(&open_changes.join("; ")) };
-        self.line(&format!("- open changes: {open}"));
+        for change in open_changes {
+            self.line(&format!("- stands, and can be taken back: {}", markdown(change)));
+        }
         for reason in reasons {
             self.line(&format!("- because: {}", markdown(reason)));
         }
@@ -218,6 +221,11 @@ impl Page<'_> {
             ));
             if decision.options.is_empty() {
                 continue;
+            }
+            if !decision.shown.is_empty() {
+                let shown: Vec<_> = decision.shown.iter().map(|used| (used.name.clone(), &used.value)).collect();
+                self.value_table(&shown);
+                self.line("");
             }
             self.table(&["Option", "Guess", "Machine", "Expression", "Values"]);
             for option in decision.options {
@@ -284,9 +292,42 @@ impl Page<'_> {
             return;
         }
         self.section("Values");
+        self.value_table(&rows);
+    }
+
+    /// Names and values; each list of maps is a table of its own below.
+    fn value_table(&mut self, rows: &[(String, &StoredValue)]) {
         self.table(&["Name", "Value"]);
+        let mut below = Vec::new();
         for (name, value) in rows {
-            self.row(&[markdown_cell_code(&name), markdown_cell_code(&short(&Style::PLAIN, value, VALUE))]);
+            let entries = match value {
+                StoredValue::Value(Json::Array(entries)) if entries.len() > 1 => entries.as_slice(),
+                _ => &[],
+            };
+            let text = match Grid::of(entries, ROWS) {
+                Some(grid) => {
+                    below.push((name, grid));
+                    format!("{} entries, below", entries.len())
+                }
+                None => markdown_cell_code(&short(&Style::PLAIN, value, VALUE)),
+            };
+            self.row(&[markdown_cell_code(name), text]);
+        }
+        for (name, grid) in below {
+            self.grid(name, &grid);
+        }
+    }
+
+    fn grid(&mut self, name: &str, grid: &Grid) {
+        self.line(&format!("\n{}, {} entries:\n", markdown_code(name), grid.count));
+        self.row(&grid.names.iter().map(|name| markdown_cell(name)).collect::<Vec<_>>());
+        let rule = |is_number: &bool| if *is_number { "---:" } else { "---" }.to_owned();
+        self.row(&grid.numbers.iter().map(rule).collect::<Vec<_>>());
+        for row in &grid.rows {
+            self.row(&row.iter().map(|cell| markdown_cell(&Style::PLAIN.cut(cell, VALUE))).collect::<Vec<_>>());
+        }
+        if let Some(rest) = grid.rest() {
+            self.line(&format!("\n{rest}"));
         }
     }
 

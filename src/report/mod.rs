@@ -6,11 +6,13 @@
 mod blocks;
 mod card;
 mod deviations;
+mod grid;
 mod layout;
 mod list;
 mod live;
 mod markdown;
 mod output;
+mod passed;
 mod plan;
 mod problem;
 mod prompt;

@@ -1,6 +1,7 @@
 //! What a person is shown when something is wanted of them. The terminal adds the line to type on.
 
 use super::card::{CardFrame, act_to_copy, card, evidence, evidence_values};
+use super::grid::{Grid, ROWS, plain_list};
 use super::layout::{INDENT, headline, labelled, prose, table};
 use super::steps::{StepInfo, StepTable};
 use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
@@ -12,6 +13,8 @@ use jiff::Timestamp;
 
 /// The column of the author's guess: `  45 %  `.
 const GUESS: usize = 8;
+/// Lines of a list of plain values.
+const LIST_LINES: usize = 4;
 
 /// The text of a prompt, without the line to type on.
 #[must_use]
@@ -89,13 +92,30 @@ pub(crate) fn shown_table(style: &Style, shown: &[UsedView]) -> Vec<String> {
     value_table(style, shown.iter().map(|used| (used.name.as_str(), &used.value)))
 }
 
-/// Names and values under each other, each value short enough for its line.
+/// Names and values under each other, each value short enough for its line. A list of maps is a table below its name,
+/// a list of plain values goes on below its beginning.
 pub(crate) fn value_table<'a>(style: &Style, values: impl Iterator<Item = (&'a str, &'a StoredValue)>) -> Vec<String> {
     let values: Vec<_> = values.map(|(name, value)| (style.text(name), value)).collect();
     let widest = values.iter().map(|(name, _)| columns_of(name)).max().unwrap_or(0).min(style.columns() / 3);
     let room = style.columns().saturating_sub(INDENT + widest + 2).max(16);
-    let rows: Vec<_> = values.into_iter().map(|(name, value)| (name, short(style, value, room))).collect();
-    table(style, INDENT, &rows)
+    let mut out = Vec::new();
+    for (name, value) in values {
+        let label = pad(&name, widest);
+        let entries = match value {
+            StoredValue::Value(serde_json::Value::Array(entries)) if entries.len() > 1 => entries.as_slice(),
+            _ => &[],
+        };
+        if let Some(grid) = Grid::of(entries, ROWS) {
+            out.extend(labelled(style, INDENT, &label, "  ", &format!("{} entries", entries.len())));
+            let room = style.columns().saturating_sub(INDENT + 2);
+            out.extend(grid.lines(style, room).into_iter().map(|line| format!("{}{line}", " ".repeat(INDENT + 2))));
+        } else if let Some(list) = Some(entries).filter(|entries| !entries.is_empty()).and_then(plain_list) {
+            out.extend(labelled(style, INDENT, &label, "  ", &style.cut(&style.text(&list), room * LIST_LINES)));
+        } else {
+            out.extend(labelled(style, INDENT, &label, "  ", &short(style, value, room)));
+        }
+    }
+    out
 }
 
 /// Options with the author's guess and the machine's view: `title   45 %   holds   top_share > 0.5  (top_share 0.95)`.

@@ -170,7 +170,7 @@ fn decision(decision: &DecisionStory<'_>) -> Json {
     json!({
         "step": decision.step.0, "time": decision.time.to_string(), "chosen": decision.chosen, "by": decision.by,
         "actor": actor(decision.actor), "reason": decision.reason,
-        "options": decision.options.iter().map(option).collect::<Vec<_>>(),
+        "shown": used(decision.shown), "options": decision.options.iter().map(option).collect::<Vec<_>>(),
     })
 }
 

@@ -16,6 +16,8 @@ pub struct StepInfo {
     pub depth: usize,
     /// `low`, `medium` or `high`, for changes.
     pub risk: Option<String>,
+    /// What a person can answer by name: the options of a decide, the questions of an ask.
+    pub answers: Vec<String>,
 }
 
 /// All steps of a run by their place.

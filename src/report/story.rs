@@ -76,6 +76,8 @@ pub(crate) struct DecisionStory<'a> {
     pub(crate) by: &'a str,
     pub(crate) actor: &'a Actor,
     pub(crate) options: &'a [OptionView],
+    /// The evidence that was on the screen.
+    pub(crate) shown: &'a [UsedView],
     pub(crate) reason: Option<&'a str>,
 }
 
@@ -143,13 +145,14 @@ impl<'a> Story<'a> {
                     gate.answer = Some((answer, &record.actor, record.time));
                 }
             }
-            Event::Decided { chosen, by, options, reason, .. } => self.decisions.push(DecisionStory {
+            Event::Decided { chosen, by, options, shown, reason, .. } => self.decisions.push(DecisionStory {
                 step: path,
                 time: record.time,
                 chosen,
                 by,
                 actor: &record.actor,
                 options,
+                shown,
                 reason: reason.as_deref(),
             }),
             Event::Answered { values, .. } => self.answers.push((record, values)),

@@ -3,7 +3,7 @@
 //! Rank 2: uses `source` and `expr`. It knows what may be written, not what it means together: order, references and
 //! names are the business of `graph`.
 //!
-//! Every record of the language is declared once with the `record!` macro in [`decode`]; that one declaration reads the
+//! Every record of the language is declared once with the `record!` macro in `decode`; that one declaration reads the
 //! document, reports every problem of it in one pass, and gives the JSON Schema and the key tables of the reference.
 
 #[macro_use]

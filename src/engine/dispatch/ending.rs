@@ -28,6 +28,10 @@ impl Dispatcher {
             RunState::Ended(_) => {}
         }
         self.flush(true)?;
+        let state = match state {
+            RunState::Parked(waiting) => RunState::Parked(self.masked(waiting)),
+            state => state,
+        };
         Ok(self.end(state))
     }
 

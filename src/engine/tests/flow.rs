@@ -414,3 +414,24 @@ finally:
     assert_eq!(played.result(), RunResult::Resolved);
     assert!(matches!(played.records[0].event, Event::RunStarted { .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_leaves_at_once_and_still_waits_for_what_it_stops() {
+    let played = Scripted::new(
+        "
+steps:
+  - { id: long, diagnose: Long, run: [long] }
+finally:
+  - { id: tidy, diagnose: Tidy, run: [tidy] }
+",
+    )
+    .act("long", Script::Hangs)
+    .act("tidy", Script::Hangs)
+    .signal(Duration::from_secs(1), 2)
+    .signal(Duration::from_secs(2), 2)
+    .play()
+    .await;
+    assert!(matches!(played.end.as_ref().expect("an end").state, RunState::Suspended(_)));
+    let ends = played.records.iter().filter(|record| matches!(record.event, Event::AttemptEnded { .. })).count();
+    assert_eq!(ends, 2, "the end of what was stopped is on record");
+}

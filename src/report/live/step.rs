@@ -2,10 +2,11 @@
 
 use super::super::blocks::{StepEnd, marked};
 use super::super::card::{CardFrame, card_with_foot};
-use super::super::layout::{INDENT, headline, labelled, prose, table};
+use super::super::layout::{INDENT, headline, labelled, prose};
+use super::super::passed::{exact, passed};
 use super::super::prompt::{option_table, option_title, shown_table, value_table};
 use super::super::steps::{StepInfo, is_item};
-use super::super::style::{Style, Tone, break_exact};
+use super::super::style::{Style, Tone};
 use super::super::value::{short, to_json};
 use super::super::words;
 use super::{ITEM_LINES, LiveScreen, Running, spaced, told};
@@ -28,16 +29,14 @@ impl LiveScreen {
                 Vec::new()
             }
             Event::ItemsListed { items } => {
-                let step = self.steps.find(path);
-                let items = StoredValue::Value(items.iter().map(to_json).collect());
-                let text = [("items".to_owned(), short(style, &items, style.columns().saturating_sub(INDENT + 8)))];
-                let mut out = self.opening(&step, path, style, "");
-                out.extend(table(style, INDENT, &text));
-                out
+                let items: StoredValue = StoredValue::Value(items.iter().map(to_json).collect());
+                let room = style.columns().saturating_sub(INDENT + 2);
+                let text = style.cut(&format!("{}: {}", style.text(&path.0), short(style, &items, room)), room);
+                labelled(style, 2, "items", "  ", &text)
             }
-            Event::GateOpened { digest, expires, card: view, .. } => {
-                let good_for_ms = words::between(record.time, *expires);
-                self.gate_opened(path, style, view, digest, good_for_ms)
+            Event::GateOpened { card: view, .. } => {
+                self.gate_opened(record, path, view);
+                Vec::new()
             }
             Event::GateAnswered { digest, answer, .. } => self.gate_answered(record, path, digest, answer, style),
             Event::Asked { .. } => {
@@ -128,26 +127,37 @@ impl LiveScreen {
         out
     }
 
-    fn gate_opened(
-        &mut self,
-        path: &StepPath,
-        style: &Style,
-        view: &CardView,
-        digest: &str,
-        good_for_ms: u64,
-    ) -> Vec<String> {
+    fn gate_opened(&mut self, record: &Record, path: &StepPath, view: &CardView) {
         let running = self.entry(path);
         running.waiting = Some("an answer");
         running.title = Some(view.title.clone());
-        running.gated = true;
+        running.announced = true;
         running.change = true;
+        self.opened = Some(record.clone());
+    }
+
+    /// The card of a gate that has opened, where cards are shown.
+    pub(super) fn opened_card(&mut self, opened: &Record, foot: &str, style: &Style) -> Vec<String> {
+        let (Event::GateOpened { digest, expires, card: view, .. }, Some(path)) = (&opened.event, &opened.step) else {
+            return Vec::new();
+        };
         if !self.options.cards {
             return Vec::new();
         }
         let step = self.steps.find(path);
-        let foot = if self.options.clock { "a person was asked" } else { "needs an answer" };
+        let good_for_ms = words::between(opened.time, *expires);
         let frame = CardFrame { step: &step, card: view, digest, good_for_ms, may_skip: false, answers: false };
         spaced(card_with_foot(&frame, style, foot))
+    }
+
+    /// A gate that nobody was asked at: in short while a run goes on, in full for a run that is over.
+    fn gate_passed(&mut self, opened: &Record, path: &StepPath, answer: &GateAnswer, style: &Style) -> Vec<String> {
+        let Event::GateOpened { digest, card: view, .. } = &opened.event else { return Vec::new() };
+        if self.options.clock {
+            let foot = format!("passed {}, nobody was asked", words::door(answer.door));
+            return self.opened_card(opened, &foot, style);
+        }
+        passed(style, &self.steps.find(path), view, digest, answer.door)
     }
 
     fn gate_answered(
@@ -159,6 +169,9 @@ impl LiveScreen {
         style: &Style,
     ) -> Vec<String> {
         self.entry(path).waiting = None;
+        if let Some(opened) = self.opened.take_if(|opened| opened.step.as_ref() == Some(path)) {
+            return self.gate_passed(&opened, path, answer, style);
+        }
         let (word, _) = words::answer(answer.answer);
         let who = match (&record.actor, answer.answer) {
             (Actor::Runwright, AnswerKind::Expired | AnswerKind::Voided) => String::new(),
@@ -184,22 +197,18 @@ impl LiveScreen {
         running.active = true;
         running.change = *change;
         running.waiting = None;
-        let gated = running.gated;
+        let announced = std::mem::replace(&mut running.announced, true);
         if !*change || is_item(path) {
             return Vec::new();
         }
         if !first {
             return prose(style, INDENT, &format!("attempt {attempt} begins"));
         }
-        let mut out = self.opening(&self.steps.find(path), path, style, "started");
-        if !gated {
-            for line in style.lines(&act.text) {
-                let pieces = break_exact(&line, style.columns().saturating_sub(INDENT + 2));
-                out.extend(
-                    pieces.into_iter().map(|piece| format!("{}{} {piece}", " ".repeat(INDENT), style.glyphs().side)),
-                );
-            }
+        if announced {
+            return Vec::new();
         }
+        let mut out = self.opening(&self.steps.find(path), path, style, "started");
+        out.extend(exact(style, &act.text));
         out
     }
 
@@ -244,9 +253,12 @@ impl LiveScreen {
             let text = reason.as_deref().or(running.error.as_deref());
             return self.item_ended(path, *outcome, took_ms, text, style);
         }
+        // A change was announced with its title when it began; trouble says again what it is about.
+        let is_told = running.announced && running.change && *outcome == Outcome::Succeeded;
         let end = StepEnd {
             step: &step,
-            title: &title,
+            title: if is_told { "" } else { &title },
+            items: running.items,
             change: running.change,
             took_ms,
             attempts: running.attempt,
@@ -275,11 +287,16 @@ impl LiveScreen {
     ) -> Vec<String> {
         let holder = StepPath(path.0.rsplit_once('[').map_or(path.0.as_str(), |(holder, _)| holder).to_owned());
         let running = self.entry(&holder);
-        running.items_shown += 1;
         let (word, tone) = words::outcome(outcome);
         let quiet = outcome == Outcome::Succeeded;
-        if quiet && running.items_shown > ITEM_LINES {
-            let first = running.items_shown == ITEM_LINES + 1;
+        if quiet {
+            running.items.0 += 1;
+        } else {
+            running.items.1 += 1;
+        }
+        let seen = running.items.0 + running.items.1;
+        if quiet && seen > ITEM_LINES {
+            let first = seen == ITEM_LINES + 1;
             let line = "further items are shown only when they do not succeed";
             return if first { prose(style, INDENT, line) } else { Vec::new() };
         }

@@ -45,6 +45,31 @@ fn a_card_of_a_list_is_loud_about_what_matters() {
 }
 
 #[test]
+fn items_of_a_card_tell_their_act_only_where_it_differs() {
+    let mut view = loud();
+    view.act.text = "POST /v1/admin/quarantine/item-0/reject".into();
+    let text = shown(&view, &Style::PLAIN);
+    assert!(text.contains("items     487: item-0, item-1, item-2,"), "{text}");
+    assert!(text.contains("and 477 more, the last is item-486;"), "{text}");
+    assert_eq!(text.matches("/reject").count(), 1, "{text}");
+    view.items[3].text = "DELETE /v1/admin/quarantine/item-3".into();
+    let text = shown(&view, &Style::PLAIN);
+    assert!(text.contains("    4       item-3 DELETE /v1/admin/quarantine/item-3\n"), "{text}");
+    assert_eq!(text.matches("/reject").count(), 1, "{text}");
+}
+
+#[test]
+fn the_evidence_shows_a_list_of_maps_as_a_table_and_cuts_nothing() {
+    let mut view = sample::card();
+    view.because = vec![used("agents", json!([{"agent": "8f3a", "count": 487}, {"agent": "77aa", "count": 25}]))];
+    let text = evidence(&view, &Style::PLAIN).join("\n");
+    assert!(text.contains("  │ agent  count\n  │ 8f3a     487\n  │ 77aa      25\n"), "{text}");
+    view.because = vec![used("agents", json!([{"agent": "8".repeat(90), "count": 487}]))];
+    let text = evidence(&view, &Style::PLAIN).join("").replace("  ┊ ", "");
+    assert!(text.contains(&"8".repeat(90)), "{text}");
+}
+
+#[test]
 fn the_evidence_lists_everything() {
     let text = evidence(&loud(), &Style::PLAIN).join("\n");
     assert!(text.contains("item 487") && text.contains("item-486/reject"), "{text}");

@@ -73,6 +73,7 @@ fn poisoned_steps() -> StepTable {
         title: EVIL.into(),
         depth: 3,
         risk: Some(EVIL.into()),
+        answers: vec![EVIL.into()],
     };
     names.iter().map(|name| (StepPath((*name).into()), info(name))).collect::<std::collections::HashMap<_, _>>().into()
 }

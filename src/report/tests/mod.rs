@@ -3,3 +3,4 @@ mod hostile;
 mod quoting;
 mod runs;
 mod sample;
+mod values;

@@ -3,7 +3,10 @@ use super::super::{
 };
 use super::sample::{self, Tape, diagnosis, kept, rarities, resolved, start, step_ended, steps};
 use crate::engine::Chunk;
-use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, RunResult, StepPath, StepVerdict, Waiting};
+use crate::event::{
+    Actor, AnswerKind, CheckView, Door, ErrorClass, Event, GateAnswer, Outcome, RunResult, StepPath, StepVerdict,
+    Waiting,
+};
 use indexmap::IndexMap;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
@@ -69,10 +72,14 @@ fn parked() -> Tape {
         text: text.into(),
         digest: Some(sample::DIGEST.into()),
     };
-    let waiting = vec![
+    let mut waiting = vec![
         waiting("ban_agent", "gate", "Open the circuit breaker of 8f3a2b1c; typed, risk high"),
         waiting("reject[3]", "ask", "How many items may go?"),
+        waiting("cause", "decide", "no option holds"),
+        waiting("loosen", "manual", "Call the owner of the agent"),
+        waiting("under_50", "when", "queue.pending > 50: `queue` failed"),
     ];
+    waiting.iter_mut().skip(1).for_each(|wait| wait.digest = None);
     tape.put(2000, None, Event::RunParked { waiting });
     tape
 }
@@ -90,6 +97,99 @@ fn a_failed_run_ends_with_what_must_be_known() {
 #[test]
 fn a_parked_run_shows_the_card_and_the_commands() {
     insta::assert_snapshot!(screen(&parked(), Style::PLAIN, ScreenOptions::UNATTENDED));
+}
+
+#[test]
+fn every_command_of_a_parked_run_is_told_once_and_is_understood() {
+    let text = screen(&parked(), Style::PLAIN, ScreenOptions::UNATTENDED);
+    let commands: Vec<&str> = text.lines().map(str::trim).filter(|line| line.starts_with("runwright ")).collect();
+    assert_eq!(
+        commands,
+        [
+            "runwright approve 20261121-0114-k3f9 ban_agent --digest 9c41e7f0",
+            "runwright answer 20261121-0114-k3f9 'reject[3]' count=VALUE why=VALUE",
+            "runwright answer 20261121-0114-k3f9 cause --choose OPTION",
+            "runwright answer 20261121-0114-k3f9 loosen result=done",
+            "runwright answer 20261121-0114-k3f9 under_50 perform=yes",
+        ]
+    );
+}
+
+fn passed(door: Door) -> Tape {
+    let mut tape = diagnosis();
+    let answer = GateAnswer { answer: AnswerKind::Approved, door, reason: None };
+    tape.put(2000, Some("ban_agent"), Event::GateAnswered { number: 1, digest: sample::DIGEST.into(), answer });
+    tape.attempt(2001, "ban_agent", "http", "POST http://10.0.3.7:18180/v1/admin/circuit_breakers/8f3a2b1c/open", true);
+    tape.put(2100, Some("ban_agent"), step_ended(Outcome::Succeeded, Some(StepVerdict::Holds), &[], vec![], None));
+    tape
+}
+
+#[test]
+fn a_gate_that_nobody_is_asked_at_is_told_in_short() {
+    let tape = passed(Door::Policy);
+    for options in [ScreenOptions::LIVE, ScreenOptions::UNATTENDED] {
+        let text = screen(&tape, Style::PLAIN, options);
+        let (_, text) = text.split_once("(by evidence)\n").unwrap();
+        insta::assert_snapshot!("passed_by_policy", text);
+    }
+    let by_flag = screen(&passed(Door::Flag), Style::PLAIN, ScreenOptions::UNATTENDED);
+    assert!(by_flag.contains("passed by flag · digest") && !by_flag.contains("needs an answer"), "{by_flag}");
+    let recorded = screen(&tape, Style::PLAIN, ScreenOptions::RECORDED);
+    assert!(recorded.contains("└ passed by the environment's policy, nobody was asked"), "{recorded}");
+}
+
+#[test]
+fn a_gate_that_waits_is_shown_by_the_next_tick() {
+    let mut screen = LiveScreen::new(Style::PLAIN, steps(), ScreenOptions::UNATTENDED);
+    let lines: Vec<String> = diagnosis().records.iter().flat_map(|record| screen.fold(record)).collect();
+    assert!(!lines.iter().any(|line| line.contains("will send")));
+    let lines = screen.tick(start() + Duration::from_secs(2));
+    assert_eq!(lines.last().map(String::as_str), Some("  └ needs an answer"));
+    assert_eq!(screen.tick(start() + Duration::from_secs(3)), Vec::<String>::new());
+}
+
+#[test]
+fn what_stands_at_the_end_is_named_and_no_command_is_promised_that_is_not_there() {
+    let ended = |changes, open_changes: &[&str]| {
+        let mut tape = Tape::default();
+        tape.put(0, None, sample::started(&[]));
+        let ended = Event::RunEnded {
+            result: RunResult::Completed,
+            ran_to_end: true,
+            reasons: vec![],
+            holds: 0,
+            validations: 0,
+            changes,
+            open_changes: open_changes.iter().map(|text| (*text).to_owned()).collect(),
+            waited_ms: 0,
+        };
+        tape.put(10, None, ended);
+        screen(&tape, Style::PLAIN, ScreenOptions::LIVE)
+    };
+    assert!(!ended(0, &[]).contains("stands"));
+    assert!(ended(2, &[]).contains("\n  stands           nothing that an undo would take back\n"), "{}", ended(2, &[]));
+    let two = ended(2, &["ban_agent: POST http://10.0.3.7/reset", &format!("tune: {}", "x".repeat(100))]);
+    let expected = format!(
+        "\n  stands           2 changes that can be taken back:\n    ban_agent  POST http://10.0.3.7/reset\n    tune\n      \
+         {}\n      {}\n",
+        "x".repeat(74),
+        "x".repeat(26)
+    );
+    assert!(two.contains(&expected), "{two}");
+    assert!(!two.contains("runwright undo"), "{two}");
+}
+
+#[test]
+fn steps_after_the_runbooks_own_end_are_one_quiet_line() {
+    let mut tape = diagnosis();
+    for step in ["reject", "under_50"] {
+        let reason = "the run is ending".to_owned();
+        tape.put(2000, Some(step), Event::StepSkipped { reason, deviation: false });
+    }
+    tape.put(2001, None, Event::Noted { text: "after".into() });
+    let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
+    assert!(text.contains("\n  not reached, because the run ends here: reject, under_50\n"), "{text}");
+    assert!(!text.contains("skipped reject"), "{text}");
 }
 
 #[test]
@@ -131,7 +231,7 @@ fn a_run_without_an_end_says_so() {
     let steps = steps();
     let run = Recorded { records: &tape.records, steps: &steps, findings: &[], head: None };
     let text = show_text(&run, &Style::PLAIN).join("\n");
-    assert!(text.contains("INCOMPLETE") && text.contains("runwright resume 20261121-0114-k3f9"), "{text}");
+    assert!(text.contains("INCOMPLETE") && text.contains("runwright verify 20261121-0114-k3f9"), "{text}");
     assert!(show_json(&run).contains("\"state\": \"incomplete\""));
     assert!(show_markdown(&run).contains("no closing event"));
 }
@@ -224,7 +324,7 @@ fn a_long_loop_shows_only_trouble_after_some_items() {
     }
     let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
     assert!(text.contains("reject[70]    FAILED\n              status_409: already rejected"), "{text}");
-    assert!(text.contains("reject[19]") && !text.contains("reject[21]"), "{text}");
+    assert!(text.contains("reject[2]") && !text.contains("reject[3]"), "{text}");
 }
 
 #[test]

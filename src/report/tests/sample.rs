@@ -153,9 +153,19 @@ pub(super) fn started(warnings: &[&str]) -> Event {
     }
 }
 
+fn answers(step: &str) -> Vec<String> {
+    let names: &[&str] = match step {
+        "cause" => &["flooding", "aggressive", "surge"],
+        "reject" => &["count", "why"],
+        _ => &[],
+    };
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 pub(super) fn steps() -> StepTable {
     let step = |kind: &str, id: &str, title: &str, depth: usize| {
-        let info = StepInfo { kind: kind.into(), id: id.into(), title: title.into(), depth, risk: None };
+        let info =
+            StepInfo { kind: kind.into(), id: id.into(), title: title.into(), depth, risk: None, answers: answers(id) };
         (StepPath(id.to_owned()), info)
     };
     StepTable::from(HashMap::from([

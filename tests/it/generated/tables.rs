@@ -1,12 +1,11 @@
 //! The generated blocks of the pages.
 
-use super::{examples, read, root};
+use super::{examples, read};
 use runwright::cli::Exit;
 use runwright::expr::{Shape, function_table};
 use runwright::graph::step_shape;
 use runwright::library::library_grammar;
 use runwright::runbook::{Action, Decode, Grammar, RecordDoc, Runbook, action_names, key_tables};
-use std::fmt::Write as _;
 use std::ops::Deref;
 
 /// The text of the block of this name.
@@ -33,7 +32,7 @@ fn cell(text: &str) -> String {
 fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut text = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(N));
     for row in rows {
-        writeln!(text, "| {} |", row.join(" | ")).unwrap();
+        text += &format!("| {} |\n", row.join(" | "));
     }
     text
 }
@@ -63,7 +62,7 @@ fn record(doc: &RecordDoc) -> String {
         format!("### Keys: {}\n\n{}\n\n{}", doc.name, cell(doc.doc), table(["key", "form", "meaning"], rows));
     if !doc.later.is_empty() {
         let later: Vec<_> = doc.later.iter().map(|key| format!("`{key}`")).collect();
-        write!(text, "\nNot supported yet (an error that says so): {}.\n", later.join(", ")).unwrap();
+        text += &format!("\nNot supported yet (an error that says so): {}.\n", later.join(", "));
     }
     text
 }
@@ -144,8 +143,7 @@ fn exit_codes() -> String {
 
 /// The variants of an enum as they stand in a source file: name, documentation, fields.
 fn variants(file: &str, name: &str) -> Vec<(String, String, Vec<String>)> {
-    let path = root().join(file);
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = read(file);
     let (_, after) = text.split_once(&format!("pub enum {name} {{\n")).expect("the enum is in this file");
     let (body, _) = after.split_once("\n}\n").expect("it ends");
     let mut found: Vec<(String, String, Vec<String>)> = Vec::new();
