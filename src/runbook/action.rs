@@ -428,7 +428,7 @@ impl Decode for Choices {
 
 impl Decode for Ask {
     fn grammar() -> Grammar {
-        Grammar::AnyOf(vec![Question::grammar(), AskRecord::grammar()])
+        Grammar::AnyOf(vec![Grammar::Template, Question::grammar(), AskRecord::grammar()])
     }
 
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {

@@ -58,6 +58,11 @@ impl Decoder<'_> {
         None
     }
 
+    /// Whether a key within this span was refused: what it would have said is then no second problem.
+    pub fn has_refused_key(&self, within: Span) -> bool {
+        self.problems.has_within(&["unknown-key", "not-supported-yet"], within)
+    }
+
     /// The scalar of a node.
     pub fn scalar<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<&'n Scalar> {
         match &node.data {
@@ -124,6 +129,12 @@ impl Decoder<'_> {
     }
 }
 
+/// A noun with its article.
+fn one(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o']) || noun == "http" { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
 fn unknown_key(source: &Source, entry: &Entry, doc: &RecordDoc) -> Diagnostic {
     let key = entry.key.value.as_str();
     if doc.later.contains(&key) {
@@ -132,7 +143,7 @@ fn unknown_key(source: &Source, entry: &Entry, doc: &RecordDoc) -> Diagnostic {
     }
     let names = doc.keys.iter().map(|known| known.key);
     let problem =
-        Diagnostic::error(source, "unknown-key", entry.key.span, format!("`{key}` is not a key of a {}", doc.name));
+        Diagnostic::error(source, "unknown-key", entry.key.span, format!("`{key}` is not a key of {}", one(doc.name)));
     let near = problem.near(key, names);
     if near.hint.is_some() {
         return near;
@@ -280,7 +291,11 @@ impl<T: Decode> Decode for Vec<T> {
 
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
         match &node.data {
-            Data::List(items) => Some(items.iter().filter_map(|item| T::decode(item, decoder)).collect()),
+            Data::List(items) => {
+                let read: Vec<T> = items.iter().filter_map(|item| T::decode(item, decoder)).collect();
+                // A list of nothing but broken items is not an empty list: nobody shall be told that it is.
+                if read.is_empty() && !items.is_empty() { None } else { Some(read) }
+            }
             _ => decoder.mismatch(node, "a list"),
         }
     }
@@ -295,7 +310,8 @@ impl<T: Decode> Decode for IndexMap<Sp<String>, T> {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
         let Data::Map(entries) = &node.data else { return decoder.mismatch(node, "a map of names") };
         let read = entries.iter().filter_map(|entry| Some((entry.key.clone(), T::decode(&entry.value, decoder)?)));
-        Some(read.collect())
+        let read: Self = read.collect();
+        if read.is_empty() && !entries.is_empty() { None } else { Some(read) }
     }
 }
 

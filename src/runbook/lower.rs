@@ -166,6 +166,7 @@ fn kind_of(record: &StepRecord, decoder: &mut Decoder<'_>) -> Option<(Kind, Temp
     let given: Vec<_> = kinds.iter().filter_map(|(kind, title)| Some((*kind, title.as_ref()?))).collect();
     match given.as_slice() {
         [(kind, title)] => Some((*kind, (*title).clone())),
+        [] if decoder.has_refused_key(record.span) => None,
         [] => {
             decoder.error_hint(
                 "no-kind",

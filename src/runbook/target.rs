@@ -104,11 +104,10 @@ impl Decode for Target {
                 return None;
             }
             (None, false) => {
-                decoder.error(
-                    "target-kind",
-                    record.span,
-                    "this target does not say what it is: `http: URL` or `local: true`",
-                );
+                if !decoder.has_refused_key(record.span) {
+                    let message = "this target does not say what it is: `http: URL` or `local: true`";
+                    decoder.error("target-kind", record.span, message);
+                }
                 return None;
             }
         };

@@ -154,6 +154,7 @@ macro_rules! take_action {
         };
         match given.as_slice() {
             [] if $expect_is_enough => Some(Action::Assert(Vec::new())),
+            [] if $decoder.has_refused_key($record.span) => None,
             [] => {
                 $decoder.error_hint(
                     "no-action",

@@ -163,6 +163,15 @@ impl Diagnostics {
         self.list.retain(|diagnostic| diagnostic.label.span.start != start);
     }
 
+    /// Whether one with any of these codes points into this span.
+    #[must_use]
+    pub fn has_within(&self, codes: &[&str], span: Span) -> bool {
+        self.list.iter().any(|diagnostic| {
+            let place = diagnostic.label.span;
+            codes.contains(&diagnostic.code) && span.start <= place.start && place.end <= span.end
+        })
+    }
+
     /// How many there are of one severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {

@@ -46,7 +46,8 @@ impl Rules<'_> {
         if let Some(pattern) = &input.pattern
             && let Err(error) = regex::Regex::new(&pattern.value)
         {
-            let reason = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+            let reason =
+                error.to_string().lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
             self.problems.push(self.error(
                 "pattern",
                 pattern.span,

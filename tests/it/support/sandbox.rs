@@ -1,0 +1,138 @@
+//! A home, a store and a working folder of its own, and nothing of the environment of whoever runs the tests.
+
+use super::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The world of one test. It is removed when it is dropped.
+pub(crate) struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("runwright-it-").tempdir().expect("a folder");
+        for name in ["home", "work"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        Self { folder }
+    }
+
+    /// The working folder of the calls.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    /// The store of the calls.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// A file or folder below the working folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    /// Writes a file below the working folder, with the folders it needs.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// Writes a runbook; its id is the name, its steps are given.
+    pub(crate) fn runbook(&self, name: &str, rest: &str) -> PathBuf {
+        let rest = rest.trim_start_matches('\n');
+        self.write(&format!("{name}.yaml"), &format!("runbook: {name}\ntitle: A case\n{rest}"))
+    }
+
+    /// The environment of every call.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let path = std::env::var("PATH").expect("PATH");
+        vec![
+            ("PATH", path),
+            ("HOME", self.folder.path().join("home").display().to_string()),
+            ("RUNWRIGHT_STORE", self.store().display().to_string()),
+            ("COLUMNS", "80".to_owned()),
+            ("NO_COLOR", "1".to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("TZ", "UTC".to_owned()),
+        ]
+    }
+
+    /// A call of the program, ready to be changed or started.
+    pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runwright"));
+        command.args(arguments).current_dir(self.folder()).env_clear().envs(self.environment());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Calls the program and waits for it.
+    pub(crate) fn call<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
+        finish(&mut self.command(arguments))
+    }
+
+    /// Calls the program with words that hold no blanks, `runwright` left out.
+    pub(crate) fn runwright(&self, line: &str) -> Output {
+        self.call(line.split_whitespace())
+    }
+
+    /// The folder of the only run in the store.
+    pub(crate) fn only_run(&self) -> PathBuf {
+        let mut runs = self.runs();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.remove(0)
+    }
+
+    /// The folders of the runs, oldest first.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        let Ok(entries) = std::fs::read_dir(self.store().join("runs")) else { return Vec::new() };
+        let mut runs: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        runs.sort();
+        runs
+    }
+
+    /// The processes whose environment is that of this sandbox.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let mark = self.folder.path().display().to_string();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+            let is_process = entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
+            // A process may be gone by now, or belong to somebody else.
+            let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
+            if is_process && String::from_utf8_lossy(&environment).contains(&mark) {
+                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+            }
+        }
+        found
+    }
+
+    /// Fails if a process of this sandbox is left.
+    #[track_caller]
+    pub(crate) fn leaves_nothing_behind(&self) {
+        let left = self.processes();
+        assert!(left.is_empty(), "these processes are left: {left:#?}");
+    }
+
+    /// Fails unless the records are whole.
+    #[track_caller]
+    pub(crate) fn is_whole(&self) {
+        _ = self.runwright("verify").exits(0);
+    }
+
+    /// The events of a run, in order.
+    pub(crate) fn events(run: &Path) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(run.join("transcript.jsonl")).expect("a transcript");
+        text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
+    }
+}
+
+/// Starts a call, waits for it, and keeps what it said.
+pub(crate) fn finish(command: &mut Command) -> Output {
+    let shown: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+    let output = command.output().expect("the program starts");
+    Output::new(format!("runwright {}", shown.join(" ")), &output)
+}

@@ -1,0 +1,50 @@
+//! A system to act on: the simulator of `tests/simulators`, as a program of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running simulator. It ends when it is dropped, or when the test dies: its input closes then.
+pub(crate) struct Simulator {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Simulator {
+    /// Starts one scene of StemeDB; its configuration file is in the folder given.
+    pub(crate) fn stemedb(scene: &str, folder: &Path) -> Self {
+        Self::with(scene, folder, &[])
+    }
+
+    pub(crate) fn with(scene: &str, folder: &Path, more: &[&str]) -> Self {
+        let mut child = Command::new(program())
+            .args(["stemedb", "--scene", scene, "--port", "0", "--until-stdin-closes", "--config"])
+            .arg(folder.join("config.toml"))
+            .args(more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the simulator starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the simulator says {line:?}"));
+        Self { child, url: url.to_owned() }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The example beside the test binary; `cargo test` builds it.
+fn program() -> PathBuf {
+    let own = std::env::current_exe().expect("our own path");
+    let folder = own.parent().and_then(Path::parent).expect("the target folder");
+    let program = folder.join("examples/simulator");
+    assert!(program.exists(), "the simulator is not built: cargo build --example simulator");
+    program
+}
