@@ -186,7 +186,7 @@ fn without_an_environment_only_what_happens_here_is_not_production() {
     assert!(local("", "run: [df]"));
     assert!(local("targets:\n  here: { local: true }\n", "run: [df]"));
     assert!(!local("targets:\n  api: { http: \"http://127.0.0.1\" }\n", "run: [df]"));
-    assert!(!local("", "http: GET /status"));
+    assert!(!local("", "http: { get: \"http://127.0.0.1/status\" }"));
 }
 
 #[test]
