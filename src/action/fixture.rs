@@ -1,5 +1,7 @@
 //! What the tests of the hands share: evidence in memory, and contexts.
 
+#![expect(clippy::disallowed_methods, reason = "children of tests get the environment of the test")]
+
 use super::{BaseEnvironment, Hands, Isolation};
 use crate::engine::{AttemptContext, Cancel, Evidence, EvidenceWriter, Performed, Performer, StoreError};
 use crate::event::{EvidenceRef, StepPath};

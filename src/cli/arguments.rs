@@ -111,7 +111,7 @@ Examples:
 
 A head that was kept elsewhere proves the end of the record too.")]
     Verify(VerifyArguments),
-    /// Answer a gate of a parked or running run
+    /// Answer a gate of a run that waits
     #[command(after_help = "\
 Examples:
   runwright approve 20261121-0114-k3f9 ban_agent
@@ -120,7 +120,7 @@ Examples:
 
 The card is shown first; the answer is for exactly what it shows.")]
     Approve(ApproveArguments),
-    /// Answer a question or a decision of a parked or running run
+    /// Answer a question or a decision of a run that waits
     #[command(after_help = "\
 Examples:
   runwright answer 20261121-0114-k3f9 who name=ana ticket=OPS-7

@@ -4,7 +4,9 @@ use super::arguments::{CheckArguments, GraphForm, ProblemFormat};
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::files::{check_context, read_checked};
+use super::scripts::check_scripts;
 use super::session::Session;
+use crate::action::BaseEnvironment;
 use crate::graph::{GraphFormat, StepGraph, draw};
 use crate::library::{Library, RunbookPlace, resolve_runbook, runbook_files};
 use crate::source::{Diagnostic, DiagnosticFormat, Diagnostics, Severity, Source, Span, render};
@@ -19,8 +21,11 @@ pub(super) fn check(session: &Session, arguments: &CheckArguments) -> Result<Exi
     }
     let context = check_context(library.as_ref());
     let mut graphs = Vec::new();
+    let environment = BaseEnvironment::from_vars(std::env::vars_os());
     for place in &places {
-        graphs.extend(read_checked(session, place, &context, &mut problems)?);
+        let Some(graph) = read_checked(session, place, &context, &mut problems)? else { continue };
+        check_scripts(&graph, &environment, &mut problems);
+        graphs.push(graph);
     }
     print_problems(session, arguments, &problems, places.len())?;
     if let (Some(form), [graph]) = (arguments.graph, graphs.as_slice()) {

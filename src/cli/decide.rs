@@ -27,7 +27,7 @@ pub(super) fn approve(session: &Session, arguments: &ApproveArguments) -> Result
     let store = session.store()?;
     let read = Read::run(&store, &arguments.run)?;
     let step = StepPath(arguments.step.clone());
-    refuse_ended(&store, &read)?;
+    refuse_idle(&store, &read)?;
     let gates = open_gates(&read.transcript.records);
     let Some(gate) = gates.get(&step) else { return Err(no_gate(&read, &step, gates.keys())) };
     let info = read.steps.find(&step);
@@ -126,14 +126,19 @@ fn is_required(read: &Read, step: &StepPath) -> bool {
     graph.and_then(|graph| Some(graph.node(graph.find(&step.0)?))).is_some_and(|node| node.step.required)
 }
 
-fn refuse_ended(store: &Store, read: &Read) -> Result<(), CommandError> {
-    match store.summary(&read.id)?.state {
-        RunState::Ended(result) => {
-            let word = super::list::result_word(result);
-            Err(CommandError::usage(format!("run `{}` has ended: {word}", read.id), "an end is final"))
-        }
-        _ => Ok(()),
+/// An answer is taken up only by a process that has the run.
+fn refuse_idle(store: &Store, read: &Read) -> Result<(), CommandError> {
+    if let RunState::Ended(result) = store.summary(&read.id)?.state {
+        let word = super::list::result_word(result);
+        return Err(CommandError::usage(format!("run `{}` has ended: {word}", read.id), "an end is final"));
     }
+    if store.is_live(&read.id) {
+        return Ok(());
+    }
+    Err(CommandError::usage(
+        format!("no process has run `{}` now, so nobody would take the answer up", read.id),
+        "start the runbook anew at a terminal, with --answers, or with --park-after 30m, and answer it while it waits",
+    ))
 }
 
 fn no_gate<'r>(read: &Read, step: &StepPath, open: impl Iterator<Item = &'r StepPath>) -> CommandError {
@@ -149,7 +154,7 @@ fn no_gate<'r>(read: &Read, step: &StepPath, open: impl Iterator<Item = &'r Step
 pub(super) fn answer(session: &Session, arguments: &AnswerArguments) -> Result<Exit, CommandError> {
     let store = session.store()?;
     let read = Read::run(&store, &arguments.run)?;
-    refuse_ended(&store, &read)?;
+    refuse_idle(&store, &read)?;
     check_answer(&read, arguments)?;
     let values = arguments.values.iter().map(|(name, text)| (name.clone(), serde_json::Value::from(text.clone())));
     let decision = InboxDecision {
@@ -245,11 +250,6 @@ fn leave(session: &Session, store: &Store, read: &Read, decision: &InboxDecision
         None => "answered",
     };
     let who = crate::report::sanitize::visible(&decision.by.name);
-    let next = if store.is_live(&read.id) {
-        "its process takes it up now"
-    } else {
-        "no process has this run now; the answer waits in its inbox"
-    };
-    session.console.say(&format!("{word} by {who}: `{}` of {}; {next}\n", decision.step, read.id));
+    session.console.say(&format!("{word} by {who}: `{}` of {}; its process takes it up now\n", decision.step, read.id));
     Ok(Exit::Done)
 }

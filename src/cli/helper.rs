@@ -1,7 +1,8 @@
-//! Small programs that are run before the first step: what gives an input its value, and what tells a version.
+//! Small programs that are run before the first step: what gives an input its value, what tells a version, and the
+//! shell that reads a script.
 
 use crate::action::{BaseEnvironment, Hands, Isolation};
-use crate::engine::{AttemptContext, Cancel, Evidence, EvidenceWriter, Performer as _, StoreError};
+use crate::engine::{AttemptContext, Cancel, Evidence, EvidenceWriter, Performed, Performer as _, StoreError};
 use crate::event::{EvidenceRef, Outcome, StepPath};
 use crate::expr::Rendered;
 use crate::plan::{Act, CommandAct};
@@ -19,31 +20,7 @@ pub(super) type Printed = Result<(String, String), String>;
 
 /// Runs a program to its end. What it prints may be a secret, so nothing of it is kept.
 pub(super) fn run_program(environment: &BaseEnvironment, argv: &[String], program: Option<PathBuf>) -> Printed {
-    let act = Act::Command(CommandAct {
-        argv: argv.iter().map(Rendered::text).collect(),
-        script: None,
-        program,
-        env: IndexMap::new(),
-        pass_env: Vec::new(),
-        cwd: None,
-        stdin: None,
-        ok: vec![0],
-    });
-    let context = AttemptContext {
-        step: StepPath("inputs".to_owned()),
-        marker: format!("inputs-{}", std::process::id()),
-        change: false,
-        timeout: TIMEOUT,
-        grace: GRACE,
-        cancel: Cancel::new(),
-        evidence: Arc::new(Nowhere),
-        live: None,
-        started: None,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
-    let hands = Hands::new(environment.clone(), Isolation::detect(), None);
-    let performed = runtime.block_on(hands.perform(act, context));
+    let performed = perform_program(environment, argv, program, None)?;
     let text = |name: &str| {
         let field = performed.fields.get(name);
         field.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
@@ -58,6 +35,40 @@ pub(super) fn run_program(environment: &BaseEnvironment, argv: &[String], progra
         Some(line) if !line.is_empty() => format!("{why}: {line}"),
         _ => why,
     })
+}
+
+/// Runs a program to its end, with a text on its standard input.
+pub(super) fn perform_program(
+    environment: &BaseEnvironment,
+    argv: &[String],
+    program: Option<PathBuf>,
+    stdin: Option<&str>,
+) -> Result<Performed, String> {
+    let act = Act::Command(CommandAct {
+        argv: argv.iter().map(Rendered::text).collect(),
+        script: None,
+        program,
+        env: IndexMap::new(),
+        pass_env: Vec::new(),
+        cwd: None,
+        stdin: stdin.map(Rendered::text),
+        ok: vec![0],
+    });
+    let context = AttemptContext {
+        step: StepPath("before the run".to_owned()),
+        marker: format!("before-{}", std::process::id()),
+        change: false,
+        timeout: TIMEOUT,
+        grace: GRACE,
+        cancel: Cancel::new(),
+        evidence: Arc::new(Nowhere),
+        live: None,
+        started: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let hands = Hands::new(environment.clone(), Isolation::detect(), None);
+    Ok(runtime.block_on(hands.perform(act, context)))
 }
 
 /// Evidence that keeps nothing.

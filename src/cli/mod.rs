@@ -1,7 +1,9 @@
 //! The command line: the only place that wires, prints, reads arguments, environment and clock. Rank 10.
 //!
-//! A command takes its arguments and the [`session::Session`], prints its data to stdout and everything else to stderr,
-//! and gives an [`Exit`] or a [`failure::CommandError`]; one function turns that into words and a number.
+//! A command takes its arguments and the `Session`, prints its data to stdout and everything else to stderr,
+//! and gives an [`Exit`] or a `CommandError`; one function turns that into words and a number.
+
+#![expect(clippy::disallowed_methods, reason = "the program meets its arguments, environment and clock here")]
 
 mod answers;
 mod arguments;
@@ -25,6 +27,7 @@ mod programs;
 mod recorded;
 mod run;
 mod screen;
+mod scripts;
 mod session;
 mod show;
 mod signals;

@@ -168,7 +168,7 @@ pub(super) fn is_local(runbook: &Runbook) -> bool {
 }
 
 /// The gates of the environment. No environment counts as production, except where the only target is this machine.
-fn policy(environment: Option<&Environment>, runbook: &Runbook) -> GatePolicy {
+pub(super) fn policy(environment: Option<&Environment>, runbook: &Runbook) -> GatePolicy {
     let level = |rule: Option<GateRule>| {
         rule.map(|rule| match rule {
             GateRule::Pass => GateLevel::Pass,

@@ -1,15 +1,20 @@
 use super::arguments::{Command, SchemaOf};
 use super::exit::Exit;
+use super::helper::run_program;
 use super::new::starter;
 use super::overview::{command, parse};
 use super::pages::{reference, schema_text};
 use super::person::name_of;
-use super::prepare::is_local;
+use super::prepare::{is_local, policy};
+use super::programs::find_required;
 use super::run::exit_of;
+use super::scripts::{first_error, place_of_line};
 use super::verify::folded;
+use crate::action::BaseEnvironment;
 use crate::engine::{RunEnd, RunState};
 use crate::event::{RunId, RunResult};
 use crate::graph::{CheckContext, check};
+use crate::plan::GateLevel;
 use crate::runbook::parse_runbook;
 use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
 use std::collections::BTreeSet;
@@ -173,6 +178,97 @@ fn the_starter_runbook_passes_its_own_check() {
     let graph = graph.unwrap();
     assert_eq!(graph.runbook().id(), "disk-slow");
     assert_eq!(graph.runbook().title.value, "Disk slow");
+}
+
+fn parsed(rest: &str) -> crate::runbook::Runbook {
+    let text = format!("runbook: r\ntitle: R\n{rest}steps:\n  - validate: Fine\n    assert: true\n");
+    let mut problems = Diagnostics::new();
+    let runbook = parse_runbook(&Source::new("r.yaml", text), &mut problems);
+    runbook.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false)))
+}
+
+#[test]
+fn no_environment_counts_as_production_except_on_this_machine_alone() {
+    let production = |targets: &str| policy(None, &parsed(targets)).production;
+    assert!(!production(""), "what names no target happens here");
+    assert!(!production("targets: { here: { local: true } }\n"));
+    assert!(production("targets: { here: { local: true }, api: { http: \"http://localhost\" } }\n"));
+}
+
+#[test]
+fn the_gates_of_an_environment_are_taken_over() {
+    let text = "library: l\nenvironments:\n  lab: { production: false, gates: { low: pass, high: confirm, irreversible: type } }\n";
+    let mut problems = Diagnostics::new();
+    let file = crate::library::parse_library(&Source::new("runwright.yaml", text), &mut problems).unwrap();
+    let found = policy(Some(&file.environments["lab"]), &parsed(""));
+    assert!(!found.production);
+    assert_eq!(found.low, Some(GateLevel::Pass));
+    assert_eq!(found.medium, None);
+    assert_eq!(found.high, Some(GateLevel::Confirm));
+    assert_eq!(found.irreversible, Some(GateLevel::Type));
+}
+
+#[test]
+fn required_programs_are_found_and_asked_for_their_version() {
+    let environment = BaseEnvironment::from_vars(std::env::vars_os());
+    let find = |requires: &str, ask: bool| {
+        let mut problems = Diagnostics::new();
+        let runbook = parsed(&format!("requires: [{requires}]\n"));
+        let found = find_required(&runbook, &environment, ask, &mut problems);
+        let codes: Vec<_> = problems.sorted().iter().map(|problem| problem.code).collect();
+        (found, codes)
+    };
+    let (found, codes) = find("bash, no-such-program-here", true);
+    assert_eq!(codes, ["missing-program"]);
+    assert!(found[0].path.ends_with("/bash") && found[0].version.is_none(), "{found:?}");
+    let (found, codes) = find("{ program: bash, version: 'version [0-9]+' }", true);
+    assert!(codes.is_empty() && found[0].version.as_ref().is_some_and(|line| line.contains("bash")), "{found:?}");
+    let (found, codes) = find("{ program: bash, version: 'version 0[.]' }", true);
+    assert_eq!((found.len(), codes), (0, vec!["program-version"]));
+    let (found, codes) = find("{ program: bash, version: 'version 0[.]' }", false);
+    assert!(codes.is_empty() && found[0].version.is_none(), "a plan asks nothing of a program");
+}
+
+#[test]
+fn a_program_that_gives_a_value_is_heard_or_told_of() {
+    let environment = BaseEnvironment::from_vars(std::env::vars_os());
+    let run = |argv: &[&str]| {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let program = crate::action::find_program(&argv[0], environment.path()).ok();
+        run_program(&environment, &argv, program)
+    };
+    assert_eq!(run(&["printf", "%s\\n", "a value"]), Ok(("a value\n".to_owned(), String::new())));
+    let failed = run(&["bash", "-c", "echo locked >&2; exit 3"]).unwrap_err();
+    assert!(failed.contains('3') && failed.ends_with("locked"), "{failed}");
+}
+
+#[test]
+fn the_words_of_shells_are_understood() {
+    let bash = "bash: line 3: syntax error near unexpected token `fi'\nbash: line 3: `fi'\n";
+    assert_eq!(first_error(bash), Some((3, "syntax error near unexpected token `fi'")));
+    assert_eq!(first_error("sh: 12: Syntax error: \"fi\" unexpected\n"), Some((12, "Syntax error: \"fi\" unexpected")));
+    assert_eq!(first_error("bash: warning: setlocale\n"), None);
+}
+
+#[test]
+fn a_line_of_a_script_is_found_in_the_file() {
+    let runbook = |shell: &str| {
+        let text = format!("runbook: r\ntitle: R\nsteps:\n  - id: a\n    diagnose: A\n    shell: {shell}\n");
+        let source = Source::new("r.yaml", text);
+        let mut problems = Diagnostics::new();
+        let runbook = parse_runbook(&source, &mut problems);
+        runbook.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false)))
+    };
+    let place = |shell: &str, line: usize| {
+        let runbook = runbook(shell);
+        let Some(crate::runbook::Action::Shell(script)) = runbook.steps[0].action() else { panic!("no script") };
+        runbook.source().slice(place_of_line(runbook.source(), &script.script, line)).to_owned()
+    };
+    let block = "|\n      if true; then\n      echo one\n      done";
+    assert_eq!(place(block, 1), "if true; then");
+    assert_eq!(place(block, 3), "done");
+    assert_eq!(place(block, 4), "done", "an unexpected end is told of the line after the last");
+    assert_eq!(place("if true", 1), "if true");
 }
 
 #[test]

@@ -4,17 +4,19 @@ use super::arguments::VerifyArguments;
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::session::Session;
+use crate::engine::History;
 use crate::report::sanitize::visible;
-use crate::store::{END_OPEN, End, Finding, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
+use crate::store::{END_OPEN, End, Finding, Store, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
 
 /// Verifies one run or the whole store.
 pub(super) fn verify(session: &Session, arguments: &VerifyArguments) -> Result<Exit, CommandError> {
     let store = session.store()?;
     let (lines, is_sound) = if let Some(name) = &arguments.run {
-        let report = store.verify(&store.find(name)?, arguments.against.as_deref())?;
+        let report = judged(&store, store.verify(&store.find(name)?, arguments.against.as_deref())?);
         (run_lines(&report), report.is_sound())
     } else {
-        let report = store.verify_all()?;
+        let mut report = store.verify_all()?;
+        report.runs = report.runs.into_iter().map(|run| judged(&store, run)).collect();
         let mut lines: Vec<String> = report.runs.iter().flat_map(run_lines).collect();
         lines.push(format!(
             "{} the ledger  {}",
@@ -44,6 +46,20 @@ fn total(runs: &[VerifyReport]) -> String {
     let damaged = runs.iter().filter(|report| !report.is_sound()).count();
     let runs = count(runs.len() as u64, "run", "runs");
     if damaged == 0 { format!("{runs}, all of them whole") } else { format!("{runs}, {damaged} of them DAMAGED") }
+}
+
+/// A chain that holds can still tell what no run does: a change without a passed gate, an end without a start.
+fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
+    if let Ok(transcript) = store.read(&report.run)
+        && report.is_sound()
+        && transcript.newer.is_empty()
+        && let Err(broken) = History::of(&transcript.records)
+    {
+        let file = format!("runs/{}/transcript.jsonl", report.run);
+        let sentence = format!("no run writes this: {}", broken.law);
+        report.findings.push(Finding { file, line: Some(broken.seq), sentence });
+    }
+    report
 }
 
 fn run_lines(report: &VerifyReport) -> Vec<String> {

@@ -197,6 +197,16 @@ impl Dispatcher {
 
     /// The life of a run: start what may start, wait for a message, keep the record, until nothing is left.
     pub(super) async fn run(mut self) -> Result<RunEnd, StoreError> {
+        let end = self.life().await;
+        if end.is_err() {
+            // The record is broken: what runs is stopped, and nothing more is told of it.
+            self.cancel.cancel();
+            self.settle_down().await;
+        }
+        end
+    }
+
+    async fn life(&mut self) -> Result<RunEnd, StoreError> {
         if let Some(started) = self.started.take() {
             self.log(started);
             self.flush(true)?;
@@ -204,12 +214,31 @@ impl Dispatcher {
         loop {
             self.advance();
             if let Some(state) = self.leave.take() {
+                if matches!(state, RunState::Suspended(_)) {
+                    self.settle_down().await;
+                }
                 return self.let_go(state);
             }
             if self.is_over() {
                 return self.close();
             }
             self.drain().await?;
+        }
+    }
+
+    /// Waits, with a bound, for what was stopped to end: no child outlives the run that started it.
+    async fn settle_down(&mut self) {
+        let deadline = tokio::time::Instant::now() + self.shared.grace + Duration::from_secs(2);
+        while self.live > self.pending.len() + self.queue.len() {
+            let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.recv()).await else { return };
+            match message {
+                Message::Ended { .. } | Message::Chosen { .. } => self.live = self.live.saturating_sub(1),
+                Message::Record { path, attempt, actor, event, .. } => {
+                    self.push(Some(StepPath(path)), attempt, actor, event);
+                }
+                // What is asked for now gets no answer: the task ends by that.
+                Message::Permit { .. } | Message::Gate { .. } | Message::Ask { .. } | Message::Refused { .. } => {}
+            }
         }
     }
 
@@ -306,7 +335,8 @@ impl Dispatcher {
 
     /// Until the next look at the inbox; at once when nobody is there and nothing else is to be waited for.
     fn next_look(&self) -> Duration {
-        if self.park_after.is_zero() && !self.somebody_may_answer() { Duration::ZERO } else { INBOX_EVERY }
+        let all_wait = self.live == self.pending.len() + self.queue.len();
+        if all_wait && !self.somebody_may_answer() { Duration::ZERO } else { INBOX_EVERY }
     }
 
     fn handle(&mut self, message: Message) {
@@ -359,9 +389,9 @@ impl Dispatcher {
                 continue;
             }
             if queued.change {
-                self.write_slot = true
+                self.write_slot = true;
             } else {
-                self.reading += 1
+                self.reading += 1;
             }
             let change = queued.change;
             self.back.push(Box::pin(async move {

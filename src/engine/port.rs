@@ -140,7 +140,8 @@ pub enum StoreError {
 
 /// The record of one run, open for writing. One owner: the dispatcher.
 pub trait RunStore: Send {
-    /// Appends records in memory order; `seq` and `prev` are filled in here. Not yet durable.
+    /// Appends records in memory order; `seq` and `prev` are filled in here, and secrets are masked in them. Not yet
+    /// durable.
     ///
     /// # Errors
     /// The record cannot be written.

@@ -79,10 +79,6 @@ impl Schedule {
         self.body_left == 0
     }
 
-    pub(super) fn is_ended(&self, id: NodeId) -> bool {
-        self.status[id.0] == Status::Ended
-    }
-
     fn release(&mut self, id: NodeId) {
         let left = &mut self.missing[id.0];
         *left = left.saturating_sub(1);
@@ -139,11 +135,6 @@ impl Schedule {
 
     pub(super) fn inner_left(&self, holder: NodeId) -> usize {
         self.inner[holder.0]
-    }
-
-    pub(super) fn has_failure_steps(&self, id: NodeId) -> bool {
-        let children = &self.graph.node(id).children;
-        children.iter().any(|&child| matches!(self.graph.node(child).parent, Some(Parent::Failure(_))))
     }
 
     /// A step is over, with all it held. Gives its holder when that is now to be joined.

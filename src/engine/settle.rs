@@ -209,16 +209,17 @@ impl Dispatcher {
                 Answer::Skip { reason: decision.reason.clone().unwrap_or_else(|| "no reason given".to_owned()) }
             }
             (Wanted::Gate { .. }, _) => Answer::Decline { reason: decision.reason.clone() },
-            (Wanted::Ask { kind, .. }, _) => match question_answer(kind, &decision) {
-                Some(answer) => answer,
-                None => {
+            (Wanted::Ask { kind, .. }, _) => {
+                if let Some(answer) = question_answer(kind, &decision) {
+                    answer
+                } else {
                     let text =
                         format!("an answer of {} for `{}` does not fit the question", decision.by.name, decision.step);
                     self.log(Event::Deviated { text });
                     self.add_pending(pending);
                     return;
                 }
-            },
+            }
         };
         self.withdraw(pending.id, &format!("{} answered elsewhere", decision.by.name));
         self.answer(&mut pending, answer, Door::Inbox, decision.by);

@@ -184,8 +184,14 @@ impl Task {
         let until = step.until.as_ref().into_iter().flat_map(|until| &until.expect.0);
         let (verdict, views) = checks(step.expect.iter().chain(until), &scope);
         end.verdict = match (verdict, step.kind) {
-            // A validate without a check of its own holds when its action succeeds.
-            (None, Kind::Validate) if end.outcome == Outcome::Succeeded => Some(StepVerdict::Holds),
+            // A validate without a check of its own holds when its action succeeds; a clear no is a no, and an answer
+            // that did not come tells nothing.
+            (None, Kind::Validate) => match (end.outcome, &end.error) {
+                (Outcome::Succeeded, _) => Some(StepVerdict::Holds),
+                (Outcome::Failed, Some(ErrorClass::Exit(_) | ErrorClass::Status(_))) => Some(StepVerdict::DoesNotHold),
+                (Outcome::Cancelled, _) => None,
+                _ => Some(StepVerdict::CannotTell),
+            },
             (verdict, _) => verdict,
         };
         end.checks = views;
@@ -300,7 +306,7 @@ impl Task {
             Some(texts) => (texts, By::beforehand()),
             None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
                 (Answer::Values(texts), by) => (texts, by),
-                (Answer::Skip { reason }, _) => return Ok(skipped(reason)),
+                (Answer::Skip { reason }, _) => return Ok(skipped(&reason)),
                 (other, _) => return Ok(unexpected(&other)),
             },
         };
@@ -341,7 +347,7 @@ impl Task {
                 end
             }
             Answer::NotDone { reason } => StepEnd::because(Outcome::Failed, reason),
-            Answer::Skip { reason } => return Ok(skipped(reason)),
+            Answer::Skip { reason } => return Ok(skipped(&reason)),
             other => return Ok(unexpected(&other)),
         };
         end.changed = step.kind == Kind::Remediate;
@@ -405,7 +411,7 @@ impl Times {
             return Some(self.every);
         }
         let doubled = self.every.saturating_mul(1 << (number - 1).min(16));
-        Some(doubled.min(Duration::from_secs(60)))
+        Some(doubled.min(Duration::from_mins(1)))
     }
 }
 
@@ -442,7 +448,7 @@ pub(super) fn target_of(act: &crate::plan::Act) -> Option<String> {
     }
 }
 
-pub(super) fn skipped(reason: String) -> StepEnd {
+pub(super) fn skipped(reason: &str) -> StepEnd {
     let mut end = StepEnd::because(Outcome::Skipped, format!("left out by the operator: {reason}"));
     end.deviation = true;
     end
@@ -453,7 +459,7 @@ fn unexpected(answer: &Answer) -> StepEnd {
         Answer::Decline { reason } => {
             StepEnd::because(Outcome::Declined, reason.clone().unwrap_or_else(|| "a person said no".to_owned()))
         }
-        Answer::Skip { reason } => skipped(reason.clone()),
+        Answer::Skip { reason } => skipped(reason),
         _ => StepEnd::because(Outcome::Cancelled, "the question was taken back"),
     }
 }

@@ -6,12 +6,14 @@
 
 mod card;
 mod kind;
+mod name;
 
 pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
 pub use kind::{
-    Actor, AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, GateAnswer, IdentityKind, InputView, Mode,
-    Operator, Outcome, ProgramView, Record, RunId, RunResult, StepPath, StepVerdict, StoredValue, Waiting,
+    AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, GateAnswer, InputView, Mode, Outcome, ProgramView,
+    Record, RunResult, StepVerdict, StoredValue, Waiting,
 };
+pub use name::{Actor, IdentityKind, InvalidRunId, Operator, RunId, StepPath};
 
 /// The version of the meaning of events; a resume under another major version is refused.
 pub const SEMANTICS: u32 = 1;

@@ -1,5 +1,7 @@
 //! Evaluation with three values.
 
+#![expect(clippy::disallowed_methods, reason = "a deadline of an evaluation, which is no part of its value")]
+
 use super::functions::{self, Arguments};
 use super::kind::{Kind, described};
 use super::operate::{self, Side, spread, unobtained};

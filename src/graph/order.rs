@@ -69,16 +69,15 @@ fn needed(
 ) -> Vec<NodeId> {
     let mut found = Vec::new();
     for name in needs {
-        match flat.index.get(name.value.as_str()) {
-            Some(&id) => found.push(id),
-            None => {
-                let message = format!("step `{}` needs `{}`, which is not in this runbook", step.id.value, name.value);
-                problems.push(
-                    Diagnostic::error(runbook.source(), "unknown-step", name.span, message)
-                        .label("no step has this id")
-                        .near(&name.value, flat.index.keys().map(|key| &**key)),
-                );
-            }
+        if let Some(&id) = flat.index.get(name.value.as_str()) {
+            found.push(id);
+        } else {
+            let message = format!("step `{}` needs `{}`, which is not in this runbook", step.id.value, name.value);
+            problems.push(
+                Diagnostic::error(runbook.source(), "unknown-step", name.span, message)
+                    .label("no step has this id")
+                    .near(&name.value, flat.index.keys().map(|key| &**key)),
+            );
         }
     }
     found
@@ -141,8 +140,8 @@ fn ring(graph: &DiGraph<NodeId, ()>) -> Vec<NodeId> {
                 last = at;
                 break 'search;
             }
-            if !came.contains_key(&next) {
-                came.insert(next, at);
+            if let std::collections::hash_map::Entry::Vacant(e) = came.entry(next) {
+                e.insert(at);
                 queue.push_back(next);
             }
         }

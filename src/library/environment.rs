@@ -33,7 +33,7 @@ record! {
 
 record! {
     /// A named set of values, inputs, targets and gate policy.
-    pub struct EnvironmentRecord = "environment" {
+    pub(super) struct EnvironmentRecord = "environment" {
         /// One line about it.
         may description = "description": Sp<String>,
         /// Whether it is production (default: true).

@@ -1,7 +1,7 @@
 //! `runwright.yaml`: what a library says about itself.
 
 use super::environment::{Environment, EnvironmentRecord};
-use crate::runbook::{Decode, Decoder, json_schema, record};
+use crate::runbook::{Decode, Decoder, Grammar, json_schema, record};
 use crate::source::{Diagnostic, Diagnostics, Source, Sp, parse_yaml};
 use indexmap::IndexMap;
 
@@ -10,7 +10,7 @@ pub const FILE_NAME: &str = "runwright.yaml";
 
 record! {
     /// The file at the root of a library.
-    pub struct LibraryRecord = "library" {
+    pub(super) struct LibraryRecord = "library" {
         /// The name of the library, for people.
         must library = "library": Sp<String>,
         /// One line about it.
@@ -53,7 +53,13 @@ pub fn parse_library(source: &Source, problems: &mut Diagnostics) -> Option<Libr
 /// The JSON Schema of `runwright.yaml`.
 #[must_use]
 pub fn library_schema() -> serde_json::Value {
-    json_schema("Runwright library", &LibraryRecord::grammar())
+    json_schema("Runwright library", &library_grammar())
+}
+
+/// What may stand in `runwright.yaml`: the declaration behind its reader, its schema and its reference.
+#[must_use]
+pub fn library_grammar() -> Grammar {
+    LibraryRecord::grammar()
 }
 
 fn of_record(record: &LibraryRecord, decoder: &mut Decoder<'_>) -> LibraryFile {

@@ -15,6 +15,6 @@ mod tests;
 
 pub use built_in::{BuiltIn, built_in};
 pub use environment::{Environment, GateRule, GateRules};
-pub use file::{FILE_NAME, LibraryFile, library_schema, parse_library};
+pub use file::{FILE_NAME, LibraryFile, library_grammar, library_schema, parse_library};
 pub use folder::{EnvironmentError, Library, LibraryError, Listed, RunbookFile, runbook_files};
 pub use lookup::{DuplicateRunbook, LookupError, RunbookPlace, UnknownRunbook, is_file_name, resolve_runbook};

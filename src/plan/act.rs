@@ -3,7 +3,6 @@
 use crate::expr::{Rendered, Value};
 use crate::runbook::{EditFormat, Method};
 use indexmap::IndexMap;
-use std::time::Duration;
 
 /// One resolved action that is performed on the world. Actions that only compute or ask people are not acts.
 #[derive(Clone, Debug)]
@@ -146,13 +145,4 @@ pub struct WriteAct {
     pub owner: Option<String>,
     /// Whether a symlink may be followed.
     pub follow: bool,
-}
-
-/// The time one attempt may take, and the grace between TERM and KILL.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline {
-    /// For the attempt.
-    pub timeout: Duration,
-    /// Between TERM and KILL.
-    pub grace: Duration,
 }

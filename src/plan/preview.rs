@@ -344,7 +344,7 @@ fn fill_action(
     match context.resolver.act(action, target, scope) {
         Ok(Some(act)) => {
             let view = view(&act);
-            row.text = view.text.clone();
+            row.text.clone_from(&view.text);
             row.grade = grade(&view);
             row.holes.extend(view.holes.iter().cloned());
             row.act = Some(view);
@@ -352,7 +352,7 @@ fn fill_action(
         Ok(None) => row.text = describe(action, scope),
         Err(refusal) => {
             row.grade = Grade::Unknown;
-            row.text = action.name().to_owned();
+            action.name().clone_into(&mut row.text);
             row.refused = Some(refusal.message);
         }
     }

@@ -139,7 +139,7 @@ pub fn address(http: &HttpAct) -> String {
 
 fn http_view(http: &HttpAct, holes: &mut Holes) -> ActView {
     let mut more = Vec::new();
-    let own = http.headers.iter().map(|(name, value)| (name, value));
+    let own = http.headers.iter();
     for (name, value) in http.target.headers.iter().chain(own) {
         more.push(line("header", format!("{name}: {}", holes.text(value))));
     }

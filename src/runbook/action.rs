@@ -229,7 +229,7 @@ pub struct HttpAction {
 
 record! {
     /// One HTTP request.
-    pub struct HttpRecord = "http" {
+    pub(super) struct HttpRecord = "http" {
         /// GET this path.
         may get = "get": Template,
         /// HEAD this path.
@@ -397,7 +397,7 @@ record! {
 
 record! {
     /// Several questions to a person.
-    pub struct AskRecord = "ask" {
+    pub(super) struct AskRecord = "ask" {
         /// Each question by the name its answer gets.
         must questions = "questions": IndexMap<Sp<String>, Question>,
     }
@@ -458,7 +458,7 @@ pub struct Escalation {
 
 record! {
     /// Ends the run as escalated.
-    pub struct EscalateRecord = "escalate" {
+    pub(super) struct EscalateRecord = "escalate" {
         /// A name out of `contacts`.
         may to = "to": Sp<String>,
         /// What is said.

@@ -26,6 +26,12 @@ pub trait Decode: Sized {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self>;
 }
 
+/// Something that stands in a document.
+pub trait Placed {
+    /// Where it stands.
+    fn span(&self) -> Span;
+}
+
 impl Decoder<'_> {
     /// Starts reading a document.
     #[must_use]
@@ -237,12 +243,11 @@ impl Decode for Sp<jiff::civil::Date> {
 
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
         let scalar = decoder.scalar(node, "a date such as 2026-02-11")?;
-        match scalar.text.parse() {
-            Ok(date) => Some(Sp::new(date, node.span)),
-            Err(_) => {
-                decoder.error("wrong-type", node.span, format!("`{}` is not a date such as 2026-02-11", scalar.text));
-                None
-            }
+        if let Ok(date) = scalar.text.parse() {
+            Some(Sp::new(date, node.span))
+        } else {
+            decoder.error("wrong-type", node.span, format!("`{}` is not a date such as 2026-02-11", scalar.text));
+            None
         }
     }
 }
@@ -323,22 +328,22 @@ impl<T: Decode> Decode for Many<T> {
 macro_rules! record {
     (
         $(#[doc = $doc:literal])+
-        pub struct $name:ident = $title:literal {
+        $vis:vis struct $name:ident = $title:literal {
             $( $(#[doc = $key_doc:literal])+ $mode:ident $field:ident = $key:literal: $ty:ty, )*
         }
         $(later: [$($later:literal),* $(,)?])?
     ) => {
         $(#[doc = $doc])+
         #[derive(Clone, Debug)]
-        pub struct $name {
+        $vis struct $name {
             /// Where it stands.
-            pub span: $crate::source::Span,
-            $( $(#[doc = $key_doc])+ pub $field: record!(@type $mode $ty), )*
+            $vis span: $crate::source::Span,
+            $( $(#[doc = $key_doc])+ $vis $field: record!(@type $mode $ty), )*
         }
 
         impl $name {
             /// Its declaration.
-            pub fn doc() -> $crate::runbook::RecordDoc {
+            $vis fn doc() -> $crate::runbook::RecordDoc {
                 $crate::runbook::RecordDoc {
                     name: $title,
                     doc: concat!($($doc, "\n"),+),
@@ -352,6 +357,12 @@ macro_rules! record {
                     )*],
                     later: &[$($($later),*)?],
                 }
+            }
+        }
+
+        impl $crate::runbook::Placed for $name {
+            fn span(&self) -> $crate::source::Span {
+                self.span
             }
         }
 

@@ -33,7 +33,7 @@ record! {
 
 record! {
     /// An address to read.
-    pub struct LinkRecord = "link" {
+    pub(super) struct LinkRecord = "link" {
         /// What it is.
         must title = "title": Sp<String>,
         /// Where it is.
@@ -88,7 +88,7 @@ record! {
 
 record! {
     /// A program this runbook needs.
-    pub struct RequirementRecord = "requires" {
+    pub(super) struct RequirementRecord = "requires" {
         /// Its name.
         must program = "program": Sp<String>,
         /// The argv that prints its version (default: `--version`).

@@ -1,7 +1,7 @@
 //! Inputs: typed values that a run is given.
 
 use super::action::Data;
-use super::decode::{Decode, Many};
+use super::decode::Many;
 use crate::expr::Template;
 use crate::source::Sp;
 

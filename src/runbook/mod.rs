@@ -3,11 +3,14 @@
 //! Rank 2: uses `source` and `expr`. It knows what may be written, not what it means together: order, references and
 //! names are the business of `graph`.
 //!
-//! Every record of the language is declared once with the `record!` macro in [`decode`]; that one declaration reads the
+//! Every record of the language is declared once with the `record!` macro in `decode`; that one declaration reads the
 //! document, reports every problem of it in one pass, and gives the JSON Schema and the key tables of the reference.
 
 #[macro_use]
 mod decode;
+
+#[macro_use]
+mod with_action;
 
 mod action;
 mod amount;
@@ -15,6 +18,7 @@ mod document;
 mod grammar;
 mod input;
 mod lower;
+mod part;
 mod schema;
 mod step;
 mod target;
@@ -24,7 +28,7 @@ pub use action::{
     RunAction, Shell, ShellAction, WriteAction, action_names, refused_variable,
 };
 pub use amount::{DurationSpec, parse_duration};
-pub use decode::{Decode, Decoder};
+pub use decode::{Decode, Decoder, Placed};
 pub(crate) use decode::{record, words};
 pub use document::{Alert, Contact, Link, Requirement, Reviewed, Runbook, parse_runbook};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};

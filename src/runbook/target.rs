@@ -60,7 +60,7 @@ record! {
 
 record! {
     /// TLS settings of a target.
-    pub struct Tls = "tls" {
+    pub(super) struct Tls = "tls" {
         /// A PEM file with more root certificates.
         may ca = "ca": Template,
     }
@@ -69,7 +69,7 @@ record! {
 
 record! {
     /// A named place to act on.
-    pub struct TargetRecord = "target" {
+    pub(super) struct TargetRecord = "target" {
         /// A base URL.
         may http = "http": Template,
         /// `true`: the machine the run is on.

@@ -203,13 +203,14 @@ impl DirRun {
         record.seq = self.lines + 1;
         record.prev.clone_from(&self.head);
         let line = write_masked_line(&self.masker, record).map_err(|error| failed("write", &self.path, error))?;
-        if line.changed && serde_json::from_slice::<Record>(&line.bytes).is_err() {
-            return Err(StoreError::Refused {
+        if line.changed {
+            // Whoever sees the record from here on, the screen for one, sees it as it is kept.
+            *record = serde_json::from_slice(&line.bytes).map_err(|_| StoreError::Refused {
                 path: self.path.clone(),
                 reason:
                     "the text of a secret is a word of the record itself; masking it would make the record unreadable"
                         .to_owned(),
-            });
+            })?;
         }
         self.head = sha256(&line.bytes);
         self.lines += 1;

@@ -3,6 +3,8 @@
 //! `cargo run --example simulator -- stemedb --scene flooding` prints one line when it is ready and serves until it is
 //! told to end (SIGTERM, Ctrl-C, or its input closing when `--until-stdin-closes` is given).
 
+#![expect(clippy::disallowed_methods, reason = "the simulator is a program of its own")]
+
 mod stemedb;
 
 use clap::{Parser, Subcommand};

@@ -1,5 +1,7 @@
 //! Tests of requests, against servers that behave and servers that do not.
 
+#![expect(clippy::disallowed_methods, reason = "the tests measure how long a deadline takes")]
+
 use super::address::{Class, Rules};
 use super::install_crypto;
 use crate::action::fixture::{SECRET, Trial, field};

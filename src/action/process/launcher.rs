@@ -4,6 +4,8 @@
 //! every child is therefore started through ourselves: the hidden mode `__exec` leaves the session and then becomes
 //! the program.
 
+#![expect(clippy::disallowed_methods, reason = "a child becomes the program here")]
+
 use super::command::Prepared;
 use crate::action::outcome::Refusal;
 use crate::event::ErrorClass;

@@ -1,5 +1,7 @@
 //! Tests of programs, with real children.
 
+#![expect(clippy::disallowed_methods, reason = "the tests measure deadlines and are their own helper program")]
+
 use super::lines::Lines;
 use super::{Isolation, exec_mode};
 use crate::action::fixture::{Memory, SECRET, Trial, assert_no_orphan, field};

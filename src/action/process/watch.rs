@@ -1,5 +1,7 @@
 //! Watching one child: output, input, its end, the deadline and a stop, all in one `poll`.
 
+#![expect(clippy::disallowed_methods, reason = "a child is watched against the clock, on a thread that blocks")]
+
 use super::command::Prepared;
 use super::family::{Family, Member};
 use super::launcher::{ChildEnds, launch, launcher_failure};

@@ -28,6 +28,10 @@ impl Dispatcher {
             RunState::Ended(_) => {}
         }
         self.flush(true)?;
+        let state = match state {
+            RunState::Parked(waiting) => RunState::Parked(self.masked(waiting)),
+            state => state,
+        };
         Ok(self.end(state))
     }
 
@@ -82,6 +86,7 @@ impl Dispatcher {
                 }
                 Some(StepVerdict::DoesNotHold) => proof.reasons.push(format!("`{}` does not hold", node.id)),
                 Some(StepVerdict::CannotTell) => proof.reasons.push(format!("`{}` cannot be told", node.id)),
+                None if over.failed => proof.reasons.push(format!("`{}` failed", node.id)),
                 None => proof.reasons.push(format!("`{}` was not performed", node.id)),
             }
         }

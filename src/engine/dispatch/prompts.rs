@@ -1,11 +1,13 @@
 //! The dispatcher's side of prompts: which are open, who may answer, when nobody will.
 
-use super::super::port::{InboxDecision, Prompt, PromptId, StoreError};
+use super::super::port::{InboxDecision, Prompt, PromptId, PromptKind, QuestionView, StoreError};
 use super::super::result::RunState;
 use super::super::settle::Pending;
 use super::Dispatcher;
 use crate::graph::{NodeId, Section};
 use crate::runbook::Kind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 impl Dispatcher {
     pub(in super::super) fn new_prompt(&mut self) -> PromptId {
@@ -23,7 +25,44 @@ impl Dispatcher {
     fn shown_before(&mut self, prompt: Prompt) {
         // A failed write surfaces at the next flush, which every act waits for.
         self.flush(false).ok();
+        let prompt =
+            Prompt { title: self.shared.evidence.mask(&prompt.title), kind: self.masked_kind(prompt.kind), ..prompt };
         self.person.ask(prompt);
+    }
+
+    /// A prompt without secrets: what a step read may hold one, and a card shows what steps read.
+    fn masked_kind(&self, kind: PromptKind) -> PromptKind {
+        let mask = |text: String| self.shared.evidence.mask(&text);
+        match kind {
+            PromptKind::Gate { card, digest, expires, may_skip } => {
+                PromptKind::Gate { card: Box::new(self.masked(*card)), digest, expires, may_skip }
+            }
+            PromptKind::Decide { options, shown, reason } => {
+                let (options, shown) = (self.masked(options), self.masked(shown));
+                PromptKind::Decide { options, shown, reason: mask(reason) }
+            }
+            PromptKind::When { expression, reason } => PromptKind::When { expression, reason: mask(reason) },
+            PromptKind::Ask { questions } => {
+                let masked = questions.into_iter().map(|question| QuestionView {
+                    text: mask(question.text),
+                    choices: question.choices,
+                    default: question.default.map(mask),
+                    ..question
+                });
+                PromptKind::Ask { questions: masked.collect() }
+            }
+            PromptKind::Manual { text, may_skip } => PromptKind::Manual { text: mask(text), may_skip },
+        }
+    }
+
+    /// Masks every text in a value, through its JSON: the masker knows that form of a secret too.
+    pub(in super::super) fn masked<T: Serialize + DeserializeOwned>(&self, value: T) -> T {
+        let Ok(json) = serde_json::to_string(&value) else { return value };
+        let masked = self.shared.evidence.mask(&json);
+        if masked == json {
+            return value;
+        }
+        serde_json::from_str(&masked).unwrap_or(value)
     }
 
     pub(in super::super) fn withdraw(&mut self, id: PromptId, why: &str) {

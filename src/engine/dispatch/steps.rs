@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 impl Dispatcher {
     /// A step's task is over.
+    #[expect(clippy::needless_pass_by_value, reason = "the message gives it away, and nobody else needs it")]
     pub(super) fn step_ended(&mut self, node: NodeId, end: StepEnd) {
         self.live = self.live.saturating_sub(1);
         let step = self.graph().node(node).step.clone();

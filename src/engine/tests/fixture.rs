@@ -378,7 +378,7 @@ impl Scripted {
             observer: Box::new(|_| {}),
             live: None,
         };
-        let end = tokio::time::timeout(Duration::from_secs(86_400), run(setup, ports)).await.expect("the run hangs");
+        let end = tokio::time::timeout(Duration::from_hours(24), run(setup, ports)).await.expect("the run hangs");
         let records: Vec<Record> = records.lock().expect("lock").clone();
         // Every run of every test is judged: each prefix of its record is a legal state.
         if let Err(broken) = crate::engine::History::of(&records) {

@@ -2,7 +2,7 @@
 
 use super::{Script, Scripted};
 use crate::engine::{Answer, PromptKind, RunState};
-use crate::event::{ErrorClass, Event, Outcome, RunResult};
+use crate::event::{ErrorClass, Event, Outcome, RunResult, StepVerdict};
 use serde_json::json;
 use std::time::Duration;
 
@@ -76,6 +76,24 @@ steps:
     assert_eq!(played.outcome("change"), Some(Outcome::Skipped));
     assert!(played.reason("change").contains("guard"), "{}", played.reason("change"));
     assert_eq!(played.result(), RunResult::NotResolved);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_validate_without_a_check_says_what_its_action_says() {
+    let steps = "
+steps:
+  - { id: proof, validate: Proof, run: [proof] }
+";
+    let verdict = |script: Script| async move {
+        let played = Scripted::new(steps).act("proof", script).play().await;
+        played.records.iter().find_map(|record| match &record.event {
+            Event::StepEnded { verdict, .. } => *verdict,
+            _ => None,
+        })
+    };
+    assert_eq!(verdict(Script::ok(json!({ "exit": 0 }))).await, Some(StepVerdict::Holds));
+    assert_eq!(verdict(Script::Fail(ErrorClass::Exit(1))).await, Some(StepVerdict::DoesNotHold));
+    assert_eq!(verdict(Script::Fail(ErrorClass::Refused)).await, Some(StepVerdict::CannotTell));
 }
 
 #[tokio::test(start_paused = true)]
@@ -395,4 +413,25 @@ finally:
     assert_eq!(played.seen(), ["one", "two", "three", "four"]);
     assert_eq!(played.result(), RunResult::Resolved);
     assert!(matches!(played.records[0].event, Event::RunStarted { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_leaves_at_once_and_still_waits_for_what_it_stops() {
+    let played = Scripted::new(
+        "
+steps:
+  - { id: long, diagnose: Long, run: [long] }
+finally:
+  - { id: tidy, diagnose: Tidy, run: [tidy] }
+",
+    )
+    .act("long", Script::Hangs)
+    .act("tidy", Script::Hangs)
+    .signal(Duration::from_secs(1), 2)
+    .signal(Duration::from_secs(2), 2)
+    .play()
+    .await;
+    assert!(matches!(played.end.as_ref().expect("an end").state, RunState::Suspended(_)));
+    let ends = played.records.iter().filter(|record| matches!(record.event, Event::AttemptEnded { .. })).count();
+    assert_eq!(ends, 2, "the end of what was stopped is on record");
 }

@@ -1,5 +1,7 @@
 //! The arguments of one call, with the ways in which functions ask for them.
 
+#![expect(clippy::disallowed_methods, reason = "a deadline of an evaluation, which is no part of its value")]
+
 use super::Entry;
 use crate::expr::eval::Scope;
 use crate::expr::kind::{Kind, LONGEST_LIST, Number, described, part_of, short};

@@ -1,4 +1,7 @@
 //! jq inside expressions.
+
+#![expect(clippy::disallowed_methods, reason = "the test measures a deadline")]
+
 use super::{check, shown};
 use std::time::Instant;
 

@@ -175,7 +175,7 @@ impl Checker<'_> {
             StepBody::Action(action) => {
                 self.action(action, &before, hidden, used);
                 self.target_name(step.target.as_ref(), action);
-                self.results(&step, &node.id, before, used);
+                self.results(&step, &node.id, &before, used);
             }
             StepBody::Decide(decide) => self.decide(&step, decide, hidden, used),
             StepBody::Group(_) => {
@@ -205,7 +205,7 @@ impl Checker<'_> {
         }
     }
 
-    fn results(&mut self, step: &Step, id: &str, before: Fields, used: &mut Used) {
+    fn results(&mut self, step: &Step, id: &str, before: &Fields, used: &mut Used) {
         let hidden = Some(id);
         let mut own = before.clone();
         own.extend(own_fields(step));
@@ -232,9 +232,9 @@ impl Checker<'_> {
             until.map(|until| &until.within),
         ];
         for duration in durations.into_iter().flatten() {
-            self.duration(duration, &before, hidden, used);
+            self.duration(duration, before, hidden, used);
         }
-        self.change(step, &before, used);
+        self.change(step, before, used);
     }
 
     /// `preview` sees what was before; `verify` and `undo` see the step's own values too, as `<id>.NAME`.
@@ -534,10 +534,7 @@ impl Checker<'_> {
     }
 
     fn tainted(&mut self, root: &str, own: &Fields, span: Span, goes: Goes) {
-        let place = match goes {
-            Goes::Steers(place) | Goes::SteersSecret(place) => place,
-            _ => return,
-        };
+        let (Goes::Steers(place) | Goes::SteersSecret(place)) = goes else { return };
         if own.contains_key(root) || !self.tainted.contains(root) {
             return;
         }

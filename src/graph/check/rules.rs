@@ -200,7 +200,9 @@ impl Rules<'_> {
         }
         let mut names: Vec<Vec<&str>> =
             decide.options.values().map(|option| option.set.keys().map(|name| name.value.as_str()).collect()).collect();
-        names.iter_mut().for_each(|list: &mut Vec<&str>| list.sort_unstable());
+        for list in &mut names {
+            list.sort_unstable();
+        }
         if names.windows(2).any(|pair| pair[0] != pair[1]) {
             let message = format!("the options of `{}` set different names; the missing ones will be unknown", node.id);
             self.problems.push(self.warn("different-sets", node.step.id.span, message));

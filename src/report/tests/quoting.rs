@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a real shell reads what was quoted")]
+
 use super::super::sanitize::{
     is_treacherous, json_text, markdown, markdown_block, markdown_cell_code, markdown_code, output_line, shell_quote,
     visible, visible_lines,

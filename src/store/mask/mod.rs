@@ -77,6 +77,7 @@ const WORDS: &[&str] = &[
     "signature",
     "step_ended",
     "step_skipped",
+    "step_started",
     "succeeded",
     "suspended",
     "target_proven",

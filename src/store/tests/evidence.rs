@@ -46,7 +46,7 @@ fn longer_output_has_a_file_named_by_its_hash() {
     let text = "a line of forty characters, more or less\n".repeat(100);
     let (reference, _) = keep(run.evidence().begin("stdout").unwrap(), &[text.as_bytes()]);
     assert_eq!((reference.inline, reference.size), (false, text.len() as u64));
-    assert_eq!(files(&place, "a-run"), [reference.sha256.clone()]);
+    assert_eq!(files(&place, "a-run"), std::slice::from_ref(&reference.sha256));
     assert_eq!(reference.sha256, sha256(text.as_bytes()));
     assert!(reference.excerpt.len() <= INLINE_AT_MOST && reference.excerpt.ends_with("less\n"));
     let bytes = place.store.evidence_bytes(run.id(), &reference.sha256, u64::MAX).unwrap();

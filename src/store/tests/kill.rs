@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a real process is killed")]
+
 use super::{Place, id, noted, now, owner, started};
 use crate::engine::RunStore;
 use crate::store::{RunState, Store};

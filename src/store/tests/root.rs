@@ -16,7 +16,9 @@ fn check_modes(path: &Path) {
     let is_folder = fs::symlink_metadata(path).unwrap().is_dir();
     assert_eq!(mode(path), if is_folder { 0o700 } else { 0o600 }, "{}", path.display());
     if is_folder {
-        fs::read_dir(path).unwrap().for_each(|entry| check_modes(&entry.unwrap().path()));
+        for entry in fs::read_dir(path).unwrap() {
+            check_modes(&entry.unwrap().path());
+        }
     }
 }
 

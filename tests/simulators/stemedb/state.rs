@@ -1,5 +1,7 @@
 //! The simulated service's state, and what may happen to it.
 
+#![expect(clippy::disallowed_methods, reason = "a simulated system has a clock of its own")]
+
 use super::config::{Config, Settings};
 use super::scene::{AgentPlan, Marks, Reason, Scene};
 use indexmap::IndexMap;

@@ -1,5 +1,7 @@
 //! The simulator as its clients see it: over HTTP, in order.
 
+#![expect(clippy::disallowed_methods, reason = "what the system says is held against the real clock")]
+
 use super::config::Settings;
 use super::scene::{Scene, agent_id};
 use super::server::{Running, start};

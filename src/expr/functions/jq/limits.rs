@@ -3,6 +3,8 @@
 //! A program runs on a thread of its own. The interpreter asks for its table of terms at every step; that is where the
 //! bounds are checked, so a runaway program ends by itself and its thread with it.
 
+#![expect(clippy::disallowed_methods, reason = "a deadline of an evaluation, which is no part of its value")]
+
 use super::program::Program;
 use super::values::{from_val, sized, to_val};
 use crate::expr::kind::{LONGEST_LIST, LONGEST_TEXT};

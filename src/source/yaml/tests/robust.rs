@@ -1,5 +1,7 @@
 //! Hostile and broken inputs end soon, without a panic, with places that fit the file.
 
+#![expect(clippy::disallowed_methods, reason = "the test measures that hostile text is refused at once")]
+
 use super::super::super::{Data, DiagnosticFormat, Diagnostics, Node, Source, Span, parse_yaml, render};
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,145 @@
+//! Lists: one act for each item, some at once, and what they come to together.
+
+use super::attempt::{Gone, Task};
+use super::change::{Unit, outcome_word};
+use super::message::StepEnd;
+use super::store_value::store;
+use crate::event::{Event, Outcome};
+use crate::expr::Value;
+use crate::plan::Act;
+use crate::runbook::{Action, Change, Each, ItemFailure, Step};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Task {
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has them all at hand")]
+    pub(super) async fn change_list(
+        &self,
+        step: &Arc<Step>,
+        action: &Action,
+        change: &Change,
+        each: &Each,
+        units: &[Unit],
+        acts: Vec<Act>,
+        timeout: Duration,
+    ) -> Result<StepEnd, Gone> {
+        let mut waiting: VecDeque<(usize, Act)> = acts.into_iter().enumerate().collect();
+        let mut running = FuturesUnordered::new();
+        let mut results: Vec<Option<StepEnd>> = units.iter().map(|_| None).collect();
+        let mut stopped = false;
+        loop {
+            while running.len() < each.at_once && !stopped && !self.cancel.is_cancelled() {
+                let Some((place, act)) = waiting.pop_front() else { break };
+                let unit = &units[place];
+                running.push(
+                    async move { (place, self.change_unit(step, action, change, unit, Some(act), timeout).await) },
+                );
+            }
+            let Some((place, end)) = running.next().await else { break };
+            let end = end?;
+            self.item_ended(&units[place], &end);
+            stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
+            stopped |= end.outcome == Outcome::Unknown;
+            results[place] = Some(end);
+        }
+        let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
+        Ok(self.list_end(step, &results, true))
+    }
+
+    pub(super) async fn read_list(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
+        let Some(each) = &step.each else { return Ok(StepEnd::new(Outcome::Failed)) };
+        let units = match self.units(step) {
+            Ok(units) => units,
+            Err(end) => return Ok(end),
+        };
+        let mut waiting: VecDeque<usize> = (0..units.len()).collect();
+        let mut running = FuturesUnordered::new();
+        let mut results: Vec<Option<StepEnd>> = units.iter().map(|_| None).collect();
+        let mut stopped = false;
+        loop {
+            while running.len() < each.at_once && !stopped && !self.cancel.is_cancelled() {
+                let Some(place) = waiting.pop_front() else { break };
+                let unit = &units[place];
+                running
+                    .push(async move { (place, self.read_unit(step, action, unit.scope.clone(), &unit.path).await) });
+            }
+            let Some((place, end)) = running.next().await else { break };
+            let end = end?;
+            self.item_ended(&units[place], &end);
+            stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
+            results[place] = Some(end);
+        }
+        let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
+        Ok(self.list_end(step, &results, false))
+    }
+
+    fn item_ended(&self, unit: &Unit, end: &StepEnd) {
+        let event = Event::StepEnded {
+            outcome: end.outcome,
+            verdict: end.verdict,
+            captures: end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect(),
+            checks: end.checks.clone(),
+            shown: end.shown.clone(),
+            reason: end.reason.clone(),
+            handled: false,
+        };
+        self.note(&unit.path, None, event);
+    }
+
+    /// A list as one step: its outcome and `results`.
+    pub(super) fn list_end(&self, step: &Step, results: &[(Option<Value>, Option<StepEnd>)], change: bool) -> StepEnd {
+        let total = results.len();
+        let failed = results.iter().flatten_ends().filter(|end| end.is_failure()).count();
+        let undone = results.iter().filter(|(_, end)| end.is_none()).count();
+        let is_unknown = results.iter().flatten_ends().any(|end| end.outcome == Outcome::Unknown);
+        let policy = step.each.as_ref().map_or(ItemFailure::Stop, |each| each.on_item_failure);
+        let within = matches!(policy, ItemFailure::AtMost(most) if failed <= most);
+        let outcome = if is_unknown {
+            Outcome::Unknown
+        } else if (failed > 0 && !within) || undone > 0 {
+            Outcome::Failed
+        } else {
+            Outcome::Succeeded
+        };
+        let mut end = StepEnd::new(outcome);
+        if failed > 0 || undone > 0 {
+            let first = results.iter().flatten_ends().find(|end| end.is_failure()).and_then(|end| end.reason.clone());
+            let first = first.map_or_else(String::new, |reason| format!("; the first: {reason}"));
+            end.reason = Some(format!("{failed} of {total} items failed, {undone} were not started{first}"));
+        }
+        let rows = results.iter().map(|(item, end)| {
+            let word = end.as_ref().map_or("skipped", |end| outcome_word(end.outcome));
+            let error = end
+                .as_ref()
+                .and_then(|end| end.error.as_ref())
+                .map_or(Value::from(()), |error| Value::from(error.to_string()));
+            let kept = end.as_ref().map(|end| end.captures.clone()).unwrap_or_default();
+            Value::from_pairs([
+                ("item".to_owned(), item.clone().unwrap_or_default()),
+                ("outcome".to_owned(), Value::from(word)),
+                ("error".to_owned(), error),
+                ("captures".to_owned(), Value::from_pairs(kept)),
+            ])
+        });
+        end.values.insert("results".into(), Value::from(rows.collect::<Vec<_>>()));
+        let items = results.iter().map(|(item, _)| item.clone().unwrap_or_default()).collect::<Vec<_>>();
+        end.values.insert("items".into(), Value::from(items));
+        end.attempts = u32::try_from(total - undone).unwrap_or(u32::MAX);
+        end.changed = change && end.attempts > 0;
+        end.shown = Vec::new();
+        end
+    }
+}
+
+/// The ends of the items that were started.
+trait FlattenEnds<'a> {
+    fn flatten_ends(self) -> impl Iterator<Item = &'a StepEnd>;
+}
+
+impl<'a, I: Iterator<Item = &'a (Option<Value>, Option<StepEnd>)>> FlattenEnds<'a> for I {
+    fn flatten_ends(self) -> impl Iterator<Item = &'a StepEnd> {
+        self.filter_map(|(_, end)| end.as_ref())
+    }
+}

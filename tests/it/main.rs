@@ -1,0 +1,7 @@
+//! One binary for the tests of the program as a whole.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+
+mod architecture;
+mod generated;
+mod traced;
