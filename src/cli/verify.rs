@@ -34,20 +34,6 @@ pub(super) fn verify(session: &Session, arguments: &VerifyArguments) -> Result<E
     Ok(if is_sound { Exit::Done } else { Exit::NotResolved })
 }
 
-/// A chain that holds can still tell what no run does: a change without a passed gate, an end without a start.
-fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
-    if let Ok(transcript) = store.read(&report.run)
-        && report.is_sound()
-        && transcript.newer.is_empty()
-        && let Err(broken) = History::of(&transcript.records)
-    {
-        let file = format!("runs/{}/transcript.jsonl", report.run);
-        let sentence = format!("no run writes this: {}", broken.law);
-        report.findings.push(Finding { file, line: Some(broken.seq), sentence });
-    }
-    report
-}
-
 fn word(is_sound: bool) -> &'static str {
     if is_sound { "WHOLE  " } else { "DAMAGED" }
 }
@@ -60,6 +46,20 @@ fn total(runs: &[VerifyReport]) -> String {
     let damaged = runs.iter().filter(|report| !report.is_sound()).count();
     let runs = count(runs.len() as u64, "run", "runs");
     if damaged == 0 { format!("{runs}, all of them whole") } else { format!("{runs}, {damaged} of them DAMAGED") }
+}
+
+/// A chain that holds can still tell what no run does: a change without a passed gate, an end without a start.
+fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
+    if let Ok(transcript) = store.read(&report.run)
+        && report.is_sound()
+        && transcript.newer.is_empty()
+        && let Err(broken) = History::of(&transcript.records)
+    {
+        let file = format!("runs/{}/transcript.jsonl", report.run);
+        let sentence = format!("no run writes this: {}", broken.law);
+        report.findings.push(Finding { file, line: Some(broken.seq), sentence });
+    }
+    report
 }
 
 fn run_lines(report: &VerifyReport) -> Vec<String> {
