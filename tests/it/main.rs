@@ -5,5 +5,6 @@
 mod architecture;
 mod check;
 mod generated;
+mod hostile;
 mod support;
 mod traced;
