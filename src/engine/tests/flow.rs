@@ -78,6 +78,31 @@ steps:
     assert_eq!(played.result(), RunResult::NotResolved);
 }
 
+#[test]
+fn every_class_of_errors_can_be_named() {
+    let all = [
+        ErrorClass::Exit(3),
+        ErrorClass::Status(404),
+        ErrorClass::Signal(9),
+        ErrorClass::Timeout,
+        ErrorClass::Refused,
+        ErrorClass::Dns,
+        ErrorClass::Tls,
+        ErrorClass::Connection,
+        ErrorClass::NotFound,
+        ErrorClass::Denied,
+        ErrorClass::BadAnswer,
+        ErrorClass::BadValue,
+        ErrorClass::Address,
+        ErrorClass::System,
+    ];
+    assert_eq!(all.len(), crate::runbook::ERROR_CLASSES.len());
+    for class in all {
+        assert!(crate::runbook::is_error_class(&class.to_string()), "{class}");
+    }
+    assert!(!crate::runbook::is_error_class("exti_3"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_validate_without_a_check_says_what_its_action_says() {
     let steps = "
