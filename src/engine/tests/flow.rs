@@ -516,3 +516,28 @@ finally:
     let ends = played.records.iter().filter(|record| matches!(record.event, Event::AttemptEnded { .. })).count();
     assert_eq!(ends, 2, "the end of what was stopped is on record");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_escalation_while_a_group_waits_for_its_gate_ends_the_run() {
+    let played = Scripted::new(
+        "
+steps:
+  - { id: s0, diagnose: D, run: [a0] }
+  - id: s1
+    group: G
+    steps:
+      - { id: g1, remediate: I, run: [g1] }
+      - { id: h1, validate: H, run: [h1] }
+  - { id: s2, diagnose: D, run: [a2], needs: [], on_failure: { escalate: Help } }
+finally:
+  - { id: last, remediate: Tidy, risk: low, run: [last] }
+",
+    )
+    .act("a0", Script::Fail(ErrorClass::Exit(1)))
+    .act("a2", Script::Fail(ErrorClass::Exit(1)))
+    .jobs(2)
+    .yes_man()
+    .play()
+    .await;
+    assert_eq!(played.result(), RunResult::Escalated);
+}
