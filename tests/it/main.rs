@@ -5,5 +5,6 @@
 mod architecture;
 mod check;
 mod generated;
+mod run;
 mod support;
 mod traced;
