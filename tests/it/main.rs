@@ -5,6 +5,8 @@
 mod architecture;
 mod check;
 mod generated;
+mod properties;
 mod run;
+mod scenes;
 mod support;
 mod traced;

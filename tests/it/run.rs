@@ -1,7 +1,7 @@
 //! Runs from the command line: how they end, what is left on the disk, what a person at a terminal can do.
 
 use crate::support::{Sandbox, Terminal};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
 /// A library with an environment in which nothing asks.
@@ -132,29 +132,32 @@ steps:
 
 #[test]
 fn what_follows_a_failure_is_written_down() {
-    let sandbox = bench();
-    let steps = "
+    for (look, goes_on) in [("touch", true), ("no-such-program-here", false)] {
+        let sandbox = bench();
+        let steps = "
 steps:
   - id: act
     remediate: Do it
     run: [\"false\"]
     irreversible: It is nothing.
-    on_failure: { steps: [{ diagnose: Look, run: [touch, looked] }], then: stop }
-  - { id: never, remediate: Go on, run: [touch, never], irreversible: It is nothing. }
+    on_failure: [{ diagnose: Look, run: [LOOK, looked] }]
+  - { id: next, remediate: Go on, run: [touch, next], irreversible: It is nothing. }
 finally:
   - { diagnose: Tidy, run: [touch, tidied] }
 ";
-    _ = sandbox.runbook("case", steps);
-    let output = sandbox.call(["run", "case", "--env", "free"]);
-    assert_ne!(output.code, 0, "{output}");
-    assert!(sandbox.path("looked").exists() && sandbox.path("tidied").exists(), "{output}");
-    assert!(!sandbox.path("never").exists(), "{output}");
+        _ = sandbox.runbook("case", &steps.replace("LOOK", look));
+        let output = sandbox.call(["run", "case", "--env", "free"]);
+        assert_ne!(output.code, 0, "{output}");
+        assert!(sandbox.path("tidied").exists(), "{output}");
+        assert_eq!(sandbox.path("next").exists(), goes_on, "{output}");
+    }
 }
 
 #[test]
 fn much_output_is_bounded_and_the_record_whole() {
     let sandbox = bench();
-    _ = sandbox.runbook("case", "steps:\n  - { diagnose: Flood, shell: \"head -c 200000000 /dev/zero | tr '\\\\0' x\" }\n");
+    _ = sandbox
+        .runbook("case", "steps:\n  - { diagnose: Flood, shell: \"head -c 200000000 /dev/zero | tr '\\\\0' x\" }\n");
     let output = sandbox.call(["run", "case"]).exits(0);
     assert!(output.all().len() < 4_000_000, "{} bytes on the screen", output.all().len());
     _ = sandbox.call(["verify", "last"]).exits(0);
@@ -266,4 +269,26 @@ fn ctrl_c_suspends_and_leaves_nothing_running() {
     terminal.sees("it runs").presses("\x03").presses("\x03");
     let _ = terminal.exits(130);
     sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn another_process_approves_while_the_run_waits() {
+    let sandbox = bench();
+    _ = sandbox.runbook("case", CHANGE);
+    let mut child = sandbox
+        .command(["run", "case", "--env", "prod", "--park-after", "60s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let digest = lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.split_once("digest ")?.1.to_owned()));
+    let digest = digest.expect("the card shows its digest");
+    _ = sandbox.call(["approve", "last", "act", "--digest", "00000000"]).exits(2);
+    _ = sandbox.call(["approve", "last", "act", "--digest", digest.trim(), "--as", "somebody"]).exits(0);
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{rest:#?}");
+    assert!(sandbox.path("made").exists());
+    let events = Sandbox::events(&sandbox.only_run());
+    assert!(events.iter().any(|event| event.to_string().contains("somebody")));
+    sandbox.is_whole();
 }
