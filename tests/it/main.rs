@@ -4,6 +4,7 @@
 
 mod architecture;
 mod check;
+mod disk;
 mod generated;
 mod properties;
 mod run;

@@ -292,3 +292,17 @@ fn another_process_approves_while_the_run_waits() {
     assert!(events.iter().any(|event| event.to_string().contains("somebody")));
     sandbox.is_whole();
 }
+
+#[test]
+fn records_are_shown_in_every_form() {
+    let sandbox = bench();
+    _ = sandbox.runbook("case", CHANGE);
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    assert!(sandbox.call(["list", "--json"]).exits(0).json().to_string().contains("resolved"));
+    _ = sandbox.call(["list"]).exits(0).says("case");
+    _ = sandbox.call(["list", "--runbooks"]).exits(0).says("A case");
+    for form in ["text", "markdown", "json"] {
+        _ = sandbox.call(["show", "last", "--format", form]).exits(0).says("touch");
+    }
+    _ = sandbox.call(["show", "nothing"]).exits(2);
+}
