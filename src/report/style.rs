@@ -163,11 +163,24 @@ pub(crate) fn break_words(text: &str, columns: usize) -> Vec<String> {
     let mut line = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let mut word = word;
+        let left = columns.saturating_sub(columns_of(&line) + 1);
+        if !line.is_empty() && columns_of(word) > columns && left * 3 >= columns {
+            // A word that is broken anyway begins where there is room.
+            let (head, tail) = split_at_columns(word, left);
+            line.push(' ');
+            line.push_str(head);
+            out.push(std::mem::take(&mut line));
+            word = tail;
+        }
         if !line.is_empty() && columns_of(&line) + 1 + columns_of(word) > columns {
             out.push(std::mem::take(&mut line));
         }
-        while columns_of(word) > columns.max(1) && line.is_empty() {
+        // One look at each piece: measuring the whole rest every time would take minutes for a word of a megabyte.
+        while line.is_empty() {
             let (head, tail) = split_at_columns(word, columns.max(1));
+            if tail.is_empty() {
+                break;
+            }
             out.push(head.to_owned());
             word = tail;
         }

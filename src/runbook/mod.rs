@@ -35,7 +35,7 @@ pub use grammar::{Grammar, KeyDoc, RecordDoc};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};
 pub use schema::{json_schema, key_tables, runbook_schema};
 pub use step::{
-    CaptureRule, Change, Choice, Decide, DecideBy, Each, End, Gate, GateFloor, ItemFailure, Kind, OnFailure, Probe,
-    Retry, Risk, Step, StepBody, Then, Undo, Until,
+    CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, Gate, GateFloor, ItemFailure, Kind,
+    OnFailure, Probe, Retry, Risk, Step, StepBody, Then, Undo, Until, is_error_class,
 };
 pub use target::{Identity, Target, TargetAuth, TargetPlace};

@@ -367,3 +367,32 @@ pub struct Decide {
     /// The first whose `when` holds is taken.
     pub first: bool,
 }
+
+/// The classes of errors that `tolerate` and `retry: {for: ..}` may name; the first three also with a number, such as
+/// `exit_3` or `status_404`.
+pub const ERROR_CLASSES: &[&str] = &[
+    "exit",
+    "status",
+    "signal",
+    "timeout",
+    "refused",
+    "dns",
+    "tls",
+    "connection",
+    "not_found",
+    "denied",
+    "bad_answer",
+    "bad_value",
+    "address",
+    "system",
+];
+
+/// Whether a name is a class of errors.
+#[must_use]
+pub fn is_error_class(name: &str) -> bool {
+    let numbered = |family: &str| {
+        let number = name.strip_prefix(family).and_then(|rest| rest.strip_prefix('_'));
+        number.is_some_and(|number| number.parse::<u16>().is_ok())
+    };
+    ERROR_CLASSES.contains(&name) || ERROR_CLASSES[..3].iter().any(|family| numbered(family))
+}

@@ -6,6 +6,7 @@ mod architecture;
 mod check;
 mod disk;
 mod generated;
+mod hostile;
 mod properties;
 mod run;
 mod scenes;

@@ -78,6 +78,31 @@ steps:
     assert_eq!(played.result(), RunResult::NotResolved);
 }
 
+#[test]
+fn every_class_of_errors_can_be_named() {
+    let all = [
+        ErrorClass::Exit(3),
+        ErrorClass::Status(404),
+        ErrorClass::Signal(9),
+        ErrorClass::Timeout,
+        ErrorClass::Refused,
+        ErrorClass::Dns,
+        ErrorClass::Tls,
+        ErrorClass::Connection,
+        ErrorClass::NotFound,
+        ErrorClass::Denied,
+        ErrorClass::BadAnswer,
+        ErrorClass::BadValue,
+        ErrorClass::Address,
+        ErrorClass::System,
+    ];
+    assert_eq!(all.len(), crate::runbook::ERROR_CLASSES.len());
+    for class in all {
+        assert!(crate::runbook::is_error_class(&class.to_string()), "{class}");
+    }
+    assert!(!crate::runbook::is_error_class("exti_3"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_validate_without_a_check_says_what_its_action_says() {
     let steps = "
@@ -94,6 +119,62 @@ steps:
     assert_eq!(verdict(Script::ok(json!({ "exit": 0 }))).await, Some(StepVerdict::Holds));
     assert_eq!(verdict(Script::Fail(ErrorClass::Exit(1))).await, Some(StepVerdict::DoesNotHold));
     assert_eq!(verdict(Script::Fail(ErrorClass::Refused)).await, Some(StepVerdict::CannotTell));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_read_gave_before_it_failed_proves_nothing() {
+    let half = || Script::FailAfter(ErrorClass::Exit(1), json!({ "exit": 1, "lines": [] }));
+    let played = Scripted::new(
+        "
+steps:
+  - id: left
+    validate: None is left
+    run: [left]
+    expect: lines | length == 0
+",
+    )
+    .act("left", half())
+    .play()
+    .await;
+    assert_eq!(played.result(), RunResult::NotResolved);
+    let played = Scripted::new(
+        "
+steps:
+  - id: look
+    diagnose: Look
+    run: [look]
+    capture:
+      count: lines | length
+  - id: cause
+    decide: Which?
+    options:
+      none: { when: look.count == 0, end: no_action }
+      some: { when: look.count > 0, end: resolved }
+    otherwise: { escalate: The evidence is missing }
+",
+    )
+    .act("look", half())
+    .play()
+    .await;
+    assert_eq!(played.result(), RunResult::Escalated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finally_clears_away_needs_no_proof() {
+    let played = Scripted::new(
+        "
+steps:
+  - { id: change, remediate: Change, run: [change] }
+  - { id: proof, validate: Proof, run: [proof] }
+finally:
+  - { id: clean, remediate: Clean, run: [clean] }
+",
+    )
+    .yes_man()
+    .play()
+    .await;
+    assert_eq!(played.seen(), ["change", "proof", "clean"]);
+    assert_eq!(played.result(), RunResult::Resolved);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,8 @@ use super::super::node::GraphNode;
 use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
-    Action, Input, InputType, Kind, Probe, Program, Runbook, StepBody, Undo, is_reserved_name, refused_variable,
+    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, StepBody, Undo, is_error_class,
+    is_reserved_name, refused_variable,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -77,6 +78,10 @@ impl Rules<'_> {
 
     fn step(&mut self, node: &GraphNode) {
         let step = &node.step;
+        self.error_classes(&step.tolerate);
+        if let Some(retry) = &step.retry {
+            self.error_classes(&retry.classes.0);
+        }
         if let StepBody::Action(action) = &step.body {
             if step.kind.is_read() {
                 self.reads(action, step.id.span, step.kind);
@@ -124,8 +129,20 @@ impl Rules<'_> {
         }
     }
 
+    /// `tolerate` and `retry.for` name classes of errors; a misspelt one would never match.
+    fn error_classes(&mut self, names: &[Sp<String>]) {
+        for name in names.iter().filter(|name| !is_error_class(&name.value)) {
+            let message = format!("`{}` is not a class of errors", name.value);
+            let problem = self.error("unknown-error-class", name.span, message);
+            let near = problem.near(&name.value, ERROR_CLASSES.iter().copied());
+            let hint = format!("one of {}, or with a number: exit_3, status_404", ERROR_CLASSES.join(", "));
+            self.problems.push(if near.hint.is_some() { near } else { near.hint(hint) });
+        }
+    }
+
     fn probe_reads(&mut self, probe: &Probe) {
         self.program(&probe.action);
+        self.error_classes(&probe.tolerate);
         self.reads(&probe.action, probe.span, Kind::Validate);
     }
 

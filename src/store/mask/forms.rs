@@ -3,7 +3,7 @@
 use super::MASK_AT_LEAST;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -24,6 +24,13 @@ const WHOLE_URL: &AsciiSet = &COMPONENT
     .remove(b'$')
     .remove(b',')
     .remove(b'#');
+/// As Python's `quote` does it: a path stays a path.
+const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
+/// As Go's `PathEscape` does it: one segment of a path.
+const SEGMENT: &AsciiSet = &UNRESERVED.remove(b'$').remove(b'&').remove(b'+').remove(b'=').remove(b':').remove(b'@');
+/// As browsers write a path: only what would end it, and what no URL may hold.
+const BROWSER: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
 /// Every form of a secret text that is looked for, each at least [`MASK_AT_LEAST`] bytes long.
 pub(super) fn forms_of(secret: &str) -> BTreeSet<Vec<u8>> {
@@ -55,7 +62,7 @@ impl Forms {
     }
 
     fn escaped(&mut self, text: &str) {
-        for set in [UNRESERVED, COMPONENT, WHOLE_URL] {
+        for set in [UNRESERVED, COMPONENT, WHOLE_URL, PATH, SEGMENT, BROWSER] {
             let upper = percent_encoding::utf8_percent_encode(text, set).to_string();
             self.add(lower_percent(&upper));
             self.add(upper);
