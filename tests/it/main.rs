@@ -4,7 +4,11 @@
 
 mod architecture;
 mod check;
+mod disk;
 mod generated;
 mod hostile;
+mod properties;
+mod run;
+mod scenes;
 mod support;
 mod traced;
