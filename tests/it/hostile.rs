@@ -3,9 +3,10 @@
 
 use crate::support::Sandbox;
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// What people and attackers put into a field.
@@ -137,6 +138,9 @@ steps:
     risk: low
     edit: { file: "{{ folder }}/c.env", format: env, set: { B: "{{ v }}" } }
     on_failure: continue
+  - id: end
+    validate: The end is reached
+    expect: 1 == 1
 "#;
 
 const LIBRARY: &str = "library: hostile\nenvironments:\n  test:\n    production: false\n    gates: { low: pass, \
@@ -275,7 +279,7 @@ fn attack(value: &str) {
     }
     requests(value, &listener, &show);
     files(value, &sandbox, &show);
-    sandbox.is_whole();
+    _ = sandbox.runwright("verify last").exits(0);
 }
 
 fn requests(value: &str, listener: &Listener, show: &Value) {
@@ -373,69 +377,101 @@ fn a_nul_byte_is_refused_where_no_program_could_take_it() {
     assert!(run.code == 3 || run.all().contains("NUL"), "{run}");
 }
 
-/// A run that waits at the gate of a change; the digest on its card.
-fn waiting(sandbox: &Sandbox) -> String {
-    sandbox.write("runwright.yaml", "library: x\nenvironments:\n  test: { production: false }\n");
-    sandbox.runbook(
-        "gated",
-        "steps:\n  - id: change\n    remediate: Change\n    risk: high\n    gate: { confirm: true }\n    \
-         run: [touch, done]\n    irreversible: A test.\n",
-    );
-    _ = sandbox.call(["run", "gated", "-e", "test"]).exits(5);
-    let show = sandbox.runwright("show last --format json").json();
-    show["gates"][0]["digest"].as_str().unwrap().to_owned()
+/// A run that waits at the gate of a change.
+struct Waiting {
+    sandbox: Sandbox,
+    run: Child,
+    digest: String,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.write("runwright.yaml", "library: x\nenvironments:\n  test: { production: false }\n");
+        sandbox.runbook(
+            "gated",
+            "steps:\n  - id: change\n    remediate: Change\n    risk: high\n    gate: { confirm: true }\n    \
+             shell: echo done >> done\n    irreversible: A test.\n  - id: end\n    validate: The end\n    \
+             expect: 1 == 1\n",
+        );
+        let mut run = sandbox
+            .command(["run", "gated", "-e", "test", "--park-after", "60s"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(run.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("needs an answer")), "the gate never opened");
+        let show = sandbox.runwright("show last --format json").json();
+        let digest = show["gates"][0]["digest"].as_str().unwrap().to_owned();
+        Self { sandbox, run, digest }
+    }
+
+    /// How often the change was made.
+    fn changes(&self) -> usize {
+        std::fs::read_to_string(self.sandbox.path("done")).map_or(0, |text| text.lines().count())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.run.kill().ok();
+        self.run.wait().ok();
+    }
 }
 
 #[test]
 fn a_gate_takes_no_answer_but_one_to_its_own_card() {
-    let sandbox = Sandbox::new();
-    let digest = waiting(&sandbox);
+    let waiting = Waiting::new();
+    let digest = &waiting.digest;
     let wrong = if digest.starts_with("ffffff") { "eeeeeeee" } else { "ffffffff" };
     for arguments in [
         vec!["approve", "last", "change"],
         vec!["approve", "last", "change", "--digest", wrong],
         vec!["approve", "last", "change", "--digest", &digest[..4]],
         vec!["approve", "last", "change", "--digest", ""],
-        vec!["approve", "last", "../../change", "--digest", &digest],
-        vec!["approve", "../../etc", "change", "--digest", &digest],
+        vec!["approve", "last", "../../change", "--digest", digest],
+        vec!["approve", "../../etc", "change", "--digest", digest],
     ] {
-        let answer = sandbox.call(&arguments);
+        let answer = waiting.sandbox.call(&arguments);
         assert_ne!(answer.code, 0, "{answer}");
         assert_ne!(answer.code, 70, "{answer}");
     }
-    assert!(!sandbox.path("done").exists());
-    let show = sandbox.runwright("show last --format json").json();
-    assert_eq!(show["state"], "parked");
+    assert_eq!(waiting.changes(), 0);
+    let show = waiting.sandbox.runwright("show last --format json").json();
     assert_eq!(show["gates"][0]["answer"], Value::Null);
-    sandbox.is_whole();
 }
 
 #[test]
 fn of_many_answers_at_once_one_counts() {
-    let sandbox = Sandbox::new();
-    let digest = waiting(&sandbox);
+    let mut waiting = Waiting::new();
     let calls: Vec<_> = (0..50)
         .map(|index| {
-            let mut command = sandbox.command(["approve", "last", "change", "--digest", &digest]);
+            let mut command = waiting.sandbox.command(["approve", "last", "change", "--digest", &waiting.digest]);
             if index % 2 == 1 {
                 command.args(["--deny", "--reason", "no"]);
             }
-            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         })
         .collect();
-    let taken = calls.into_iter().filter_map(|mut call| call.wait().unwrap().code()).filter(|code| *code == 0).count();
+    let codes = calls.into_iter().map(|mut call| call.wait().unwrap().code());
+    let taken = codes.filter(|code| *code == Some(0)).count();
+    waiting.run.wait().unwrap();
     assert_eq!(taken, 1);
-    assert!(sandbox.runwright(&format!("approve last change --digest {digest}")).code != 0);
-    sandbox.is_whole();
+    let events = Sandbox::events(&waiting.sandbox.only_run());
+    let answers = events.iter().filter(|event| event["kind"].as_str() == Some("gate_answered")).count();
+    assert_eq!(answers, 1, "{events:#?}");
+    assert!(waiting.changes() <= 1);
+    let late = waiting.sandbox.call(["approve", "last", "change", "--digest", &waiting.digest]);
+    assert_ne!(late.code, 0, "{late}");
+    _ = waiting.sandbox.runwright("verify last").exits(0);
 }
 
 #[test]
 fn a_name_of_a_run_is_no_path() {
-    let sandbox = Sandbox::new();
-    _ = waiting(&sandbox);
+    let waiting = Waiting::new();
     for name in ["../../etc/passwd", "..", "/etc/passwd", ".", "a/b", "\u{1b}[2J", "%2e%2e", "--help-me", "' or 1"] {
         for command in ["show", "verify"] {
-            let said = sandbox.call([command, "--", name]);
+            let said = waiting.sandbox.call([command, "--", name]);
             assert_ne!(said.code, 0, "{said}");
             assert_ne!(said.code, 70, "{said}");
             assert!(!said.all().contains(acts_on_a_terminal), "{said}");
