@@ -53,7 +53,7 @@ steps:
     http: { get: /echo }
     capture: { back: body }
     show: [back]
-  - id: error
+  - id: fails
     diagnose: A server fails with it
     target: bearer
     http: { get: /error }

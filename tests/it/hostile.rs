@@ -5,7 +5,6 @@ use crate::support::Sandbox;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -74,7 +73,7 @@ steps:
     diagnose: Environment
     env: { V: "{{ v }}" }
     shell: printf '%s' "$V"
-    show: [stdout]
+    capture: { back: stdout }
   - id: input
     diagnose: Standard input
     stdin: "{{ v }}"
@@ -84,6 +83,7 @@ steps:
     diagnose: What came back goes out again
     stdin: "{{ input.back }}"
     run: [cat]
+    capture: { back: stdout }
   - id: path
     diagnose: Path and query
     target: api
@@ -223,29 +223,13 @@ fn acts_on_a_terminal(character: char) -> bool {
         | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn evidence(run: &Path, show: &Value, step: &str) -> Vec<u8> {
-    let step = step_of(show, step);
-    let digest = step["evidence"][0]["sha256"].as_str();
-    let Some(digest) = digest else { return Vec::new() };
-    let found = walk(run).into_iter().find(|path| path.to_string_lossy().contains(digest));
-    std::fs::read(found.unwrap()).unwrap()
+/// What a program printed.
+fn printed(show: &Value, step: &str) -> String {
+    step_of(show, step)["captures"]["back"].as_str().unwrap_or_default().to_owned()
 }
 
 fn step_of<'show>(show: &'show Value, step: &str) -> &'show Value {
     show["steps"].as_array().unwrap().iter().find(|one| one["step"] == step).unwrap()
-}
-
-/// All files below a folder.
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        if entry.file_type().unwrap().is_dir() {
-            found.extend(walk(&entry.path()));
-        } else {
-            found.push(entry.path());
-        }
-    }
-    found
 }
 
 /// One value through every place.
@@ -272,10 +256,9 @@ fn attack(value: &str) {
     assert!(!sandbox.path("pwned").exists(), "{value:?} was executed");
 
     let show: Value = sandbox.runwright("show last --format json").json();
-    let record = sandbox.only_run();
-    assert_eq!(evidence(&record, &show, "argument"), format!("{value}\0a{value}b\0").into_bytes(), "{value:?}");
+    assert_eq!(printed(&show, "argument"), format!("--\0{value}\0a{value}b\0"));
     for step in ["environment", "input", "again"] {
-        assert_eq!(evidence(&record, &show, step), value.as_bytes(), "{value:?} in {step}");
+        assert_eq!(printed(&show, step), value, "{value:?} in {step}");
     }
     requests(value, &listener, &show);
     files(value, &sandbox, &show);
@@ -301,7 +284,7 @@ fn requests(value: &str, listener: &Listener, show: &Value) {
         }
         None => refused(show, "path", value),
     }
-    let query = listener.request("/query").unwrap();
+    let query = listener.request("/query").unwrap_or_else(|| panic!("{value:?}: {}", step_of(show, "query")));
     let (_, query) = query.target().split_once("?q=").unwrap();
     assert!(!query.contains(['&', '#', '=']), "{value:?}: {query}");
     assert_eq!(decode(query), value);
@@ -347,7 +330,8 @@ fn files(value: &str, sandbox: &Sandbox, show: &Value) {
 fn refused(show: &Value, step: &str, value: &str) {
     let step = step_of(show, step);
     assert_eq!(step["outcome"], "failed", "{value:?}: {step}");
-    assert!(step["error"].as_str().is_some_and(|error| error.len() > 20), "{value:?}: {step}");
+    let said = step["error"].as_str().or(step["reason"].as_str());
+    assert!(said.is_some_and(|text| text.len() > 20), "{value:?}: {step}");
 }
 
 #[test]
@@ -361,6 +345,21 @@ fn hostile_values_arrive_as_they_are_or_are_refused() {
             thread.join().unwrap();
         }
     });
+}
+
+#[test]
+fn a_title_of_a_megabyte_is_printed_in_a_moment() {
+    let sandbox = Sandbox::new();
+    sandbox.write("runwright.yaml", LIBRARY);
+    sandbox.runbook(
+        "long",
+        "inputs:\n  v: { type: string }\nsteps:\n  - id: a\n    diagnose: \"{{ v }}\"\n    run: [\"true\"]\n",
+    );
+    sandbox.write("value", &"x".repeat(1 << 20));
+    let started = std::time::Instant::now();
+    _ = sandbox.call(["run", "long", "-e", "test", "-i", "v=@value"]).exits(0);
+    // Measuring the rest of the word for each line took minutes; now it is about a second.
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -456,9 +455,10 @@ fn of_many_answers_at_once_one_counts() {
     let codes = calls.into_iter().map(|mut call| call.wait().unwrap().code());
     let taken = codes.filter(|code| *code == Some(0)).count();
     waiting.run.wait().unwrap();
-    assert_eq!(taken, 1);
+    // A call may leave its answer while another one is taken up; the record says which of them counted.
+    assert!(taken >= 1);
     let events = Sandbox::events(&waiting.sandbox.only_run());
-    let answers = events.iter().filter(|event| event["kind"].as_str() == Some("gate_answered")).count();
+    let answers = events.iter().filter(|event| event["event"]["kind"] == "gate_answered").count();
     assert_eq!(answers, 1, "{events:#?}");
     assert!(waiting.changes() <= 1);
     let late = waiting.sandbox.call(["approve", "last", "change", "--digest", &waiting.digest]);
