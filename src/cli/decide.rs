@@ -185,7 +185,12 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
     let path = StepPath(step.clone());
     let is_over = read.transcript.records.iter().any(|record| {
         record.step.as_ref() == Some(&path)
-            && matches!(record.event, Event::StepEnded { .. } | Event::StepSkipped { .. } | Event::Decided { .. })
+            && match &record.event {
+                Event::StepEnded { .. } | Event::StepSkipped { .. } => true,
+                // A `when` that is settled leaves the step itself open.
+                Event::Decided { options, .. } => !options.is_empty(),
+                _ => false,
+            }
     });
     if is_over {
         return Err(CommandError::usage(format!("step `{step}` is settled already"), "an answer comes once"));
@@ -194,15 +199,23 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
         (StepBody::Decide(decide), Some(option)) => {
             one_of("option", option, decide.options.keys().map(|name| name.value.as_str()))
         }
+        // What is answered with values is whether it is decided at all.
+        (StepBody::Decide(_), None)
+            if node.step.when.is_some() && arguments.values.iter().all(|(name, _)| name == "perform") =>
+        {
+            Ok(())
+        }
         (StepBody::Decide(_), None) => {
             Err(CommandError::usage(format!("step `{step}` is a decision"), "say --choose OPTION"))
         }
-        (StepBody::Action(Action::Ask(ask)), None) => arguments
-            .values
-            .iter()
-            .try_for_each(|(name, _)| one_of("question", name, ask.questions.keys().map(|name| name.value.as_str()))),
+        (StepBody::Action(Action::Ask(ask)), None) => {
+            let asked = ask.questions.keys().map(|name| name.value.as_str());
+            let known = asked.chain(node.step.when.is_some().then_some("perform"));
+            arguments.values.iter().try_for_each(|(name, _)| one_of("question", name, known.clone()))
+        }
         (StepBody::Action(Action::Manual(_)), None) => {
-            arguments.values.iter().try_for_each(|(name, _)| one_of("answer", name, ["result"].into_iter()))
+            let known = ["result"].into_iter().chain(node.step.when.is_some().then_some("perform"));
+            arguments.values.iter().try_for_each(|(name, _)| one_of("answer", name, known.clone()))
         }
         (_, None) if node.step.when.is_some() => {
             arguments.values.iter().try_for_each(|(name, _)| one_of("answer", name, ["perform"].into_iter()))

@@ -155,6 +155,18 @@ impl CommandError {
             }
             Self::Environment(EnvironmentError::Unknown { name, known }) => Some(unknown_environment(name, known)),
             Self::Environment(EnvironmentError::Broken) => Some("`runwright check` tells what is wrong".to_owned()),
+            Self::Library(LibraryError::Io { .. }) => {
+                Some("name a folder that has a runwright.yaml: --library DIR, or RUNWRIGHT_LIBRARY".to_owned())
+            }
+            Self::Store(StoreError::Refused { .. }) | Self::Find(FindError::Store(StoreError::Refused { .. })) => {
+                Some("mend what is said above, or name another folder: --store DIR, or RUNWRIGHT_STORE".to_owned())
+            }
+            Self::Store(StoreError::Full { .. }) => {
+                Some("make room there, or name a folder on another disk: --store DIR".to_owned())
+            }
+            Self::Store(StoreError::Io { .. }) => {
+                Some("a folder that can be read and written is needed: --store DIR names another".to_owned())
+            }
             Self::Usage { hint, .. } => hint.clone(),
             Self::Find(FindError::None(_)) => Some("`runwright list` names the runs".to_owned()),
             Self::Find(FindError::Several { .. }) => Some("give more of its name".to_owned()),

@@ -19,7 +19,7 @@ use crate::plan::{
     resolve_inputs,
 };
 use crate::report::sanitize::visible;
-use crate::runbook::{Runbook, TargetPlace};
+use crate::runbook::{Action, Runbook, Step, Target, TargetPlace, Undo};
 use crate::source::{Diagnostic, Diagnostics, Severity};
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -143,6 +143,30 @@ fn resolver(graph: &StepGraph, programs: &[ProgramView], base: &BaseEnvironment)
     Resolver::new(Arc::clone(graph.runbook()), found, find)
 }
 
+/// Whether all of a runbook happens on this machine: no target is elsewhere, and no request is sent.
+pub(super) fn is_local(runbook: &Runbook) -> bool {
+    fn sends(step: &Step) -> bool {
+        let probes = step.change.iter().flat_map(|change| {
+            let undo = match &change.undo {
+                Some(Undo::Act(probe)) => Some(probe),
+                _ => None,
+            };
+            change.verify.iter().chain(undo)
+        });
+        let own = step.action().into_iter().chain(probes.map(|probe| &probe.action));
+        let failing = step.on_failure.iter().flat_map(|failure| &failure.steps);
+        let undoing = step.change.iter().flat_map(|change| match &change.undo {
+            Some(Undo::Steps(steps)) => steps.as_slice(),
+            _ => &[],
+        });
+        own.into_iter().any(|action| matches!(action, Action::Http(_)))
+            || step.children().into_iter().chain(failing).chain(undoing).any(|step| sends(step))
+    }
+    let is_here = |target: &Target| matches!(target.place, TargetPlace::Local);
+    runbook.targets.values().all(is_here)
+        && !runbook.steps.iter().chain(runbook.finally.iter().flatten()).any(|step| sends(step))
+}
+
 /// The gates of the environment. No environment counts as production, except where the only target is this machine.
 pub(super) fn policy(environment: Option<&Environment>, runbook: &Runbook) -> GatePolicy {
     let level = |rule: Option<GateRule>| {
@@ -153,9 +177,7 @@ pub(super) fn policy(environment: Option<&Environment>, runbook: &Runbook) -> Ga
         })
     };
     let Some(environment) = environment else {
-        let mut places = runbook.targets.values().map(|target| &target.place);
-        let is_local = !runbook.targets.is_empty() && places.all(|place| matches!(place, TargetPlace::Local));
-        return GatePolicy { production: !is_local, ..GatePolicy::default() };
+        return GatePolicy { production: !is_local(runbook), ..GatePolicy::default() };
     };
     GatePolicy {
         production: environment.production,

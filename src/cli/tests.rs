@@ -5,7 +5,7 @@ use super::new::starter;
 use super::overview::{command, parse};
 use super::pages::{reference, schema_text};
 use super::person::name_of;
-use super::prepare::policy;
+use super::prepare::{is_local, policy};
 use super::programs::find_required;
 use super::run::exit_of;
 use super::scripts::{first_error, place_of_line};
@@ -190,7 +190,7 @@ fn parsed(rest: &str) -> crate::runbook::Runbook {
 #[test]
 fn no_environment_counts_as_production_except_on_this_machine_alone() {
     let production = |targets: &str| policy(None, &parsed(targets)).production;
-    assert!(production(""));
+    assert!(!production(""));
     assert!(!production("targets: { here: { local: true } }\n"));
     assert!(production("targets: { here: { local: true }, api: { http: \"http://localhost\" } }\n"));
 }
@@ -269,6 +269,20 @@ fn a_line_of_a_script_is_found_in_the_file() {
     assert_eq!(place(block, 3), "done");
     assert_eq!(place(block, 4), "done", "an unexpected end is told of the line after the last");
     assert_eq!(place("if true", 1), "if true");
+}
+
+#[test]
+fn without_an_environment_only_what_happens_here_is_not_production() {
+    let local = |targets: &str, action: &str| {
+        let text = format!("runbook: x\ntitle: X\n{targets}steps:\n  - {{ diagnose: Look, id: look, {action} }}\n");
+        let mut problems = Diagnostics::new();
+        let runbook = parse_runbook(&Source::new("x.yaml", text), &mut problems);
+        is_local(&runbook.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false))))
+    };
+    assert!(local("", "run: [df]"));
+    assert!(local("targets:\n  here: { local: true }\n", "run: [df]"));
+    assert!(!local("targets:\n  api: { http: \"http://127.0.0.1\" }\n", "run: [df]"));
+    assert!(!local("", "http: { get: /status }"));
 }
 
 #[test]

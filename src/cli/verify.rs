@@ -18,14 +18,34 @@ pub(super) fn verify(session: &Session, arguments: &VerifyArguments) -> Result<E
         let mut report = store.verify_all()?;
         report.runs = report.runs.into_iter().map(|run| judged(&store, run)).collect();
         let mut lines: Vec<String> = report.runs.iter().flat_map(run_lines).collect();
-        let word = if report.findings.is_empty() { "WHOLE" } else { "DAMAGED" };
-        lines.push(format!("{word:<8} ledger  {} entries", report.entries));
+        lines.push(format!(
+            "{} the ledger  {}",
+            word(report.findings.is_empty()),
+            count(report.entries, "entry", "entries")
+        ));
         lines.extend(findings(&report.findings, &report.notes));
+        lines.push(total(&report.runs));
         (lines, report.is_sound())
     };
     session.console.data_lines(&lines)?;
+    // What the words above are worth, for a person; a program that reads the lines needs no reminder.
+    session.console.say("\n");
     session.console.say_lines(&folded(WHAT_A_CHAIN_DOES_NOT_PROVE, session.console.error_style().width));
     Ok(if is_sound { Exit::Done } else { Exit::NotResolved })
+}
+
+fn word(is_sound: bool) -> &'static str {
+    if is_sound { "WHOLE  " } else { "DAMAGED" }
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn total(runs: &[VerifyReport]) -> String {
+    let damaged = runs.iter().filter(|report| !report.is_sound()).count();
+    let runs = count(runs.len() as u64, "run", "runs");
+    if damaged == 0 { format!("{runs}, all of them whole") } else { format!("{runs}, {damaged} of them DAMAGED") }
 }
 
 /// A chain that holds can still tell what no run does: a change without a passed gate, an end without a start.
@@ -43,16 +63,16 @@ fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
 }
 
 fn run_lines(report: &VerifyReport) -> Vec<String> {
-    let word = if report.is_sound() { "WHOLE" } else { "DAMAGED" };
     let end = match report.end {
         End::Ledger => "end: in the ledger",
         End::Given => "end: as given",
         End::Closing => "end: closed, not in the ledger",
         End::Open => END_OPEN,
     };
+    let lines = count(report.lines, "line", "lines");
     let mut lines = vec![
-        format!("{word:<8} {}  {} lines  {end}", report.run, report.lines),
-        format!("         head {}", visible(&report.head)),
+        format!("{} {}  {lines}  {end}", word(report.is_sound()), report.run),
+        format!("        head {}", visible(&report.head)),
     ];
     lines.extend(findings(&report.findings, &report.notes));
     lines

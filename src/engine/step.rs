@@ -172,28 +172,26 @@ impl Task {
         scope.extend(end.captures.clone());
         let error = end.error.as_ref().map_or(Value::from(()), |error| Value::from(error.to_string()));
         scope.extend([("error".to_owned(), error), ("attempts".to_owned(), Value::from(end.attempts))]);
+        if end.outcome != Outcome::Succeeded {
+            // What an act gave before it failed is no evidence: half a list has a length, and no line matches. Where
+            // an error is a finding, `tolerate` and `ok` say so.
+            end.verdict = failed_verdict(step.kind, &end);
+            return end;
+        }
         match captures(&step.capture, &mut scope) {
             Ok(found) => end.captures.extend(found),
             Err(reason) => {
                 end.outcome = Outcome::Failed;
                 end.error = Some(ErrorClass::BadValue);
                 end.reason = Some(reason);
+                end.verdict = failed_verdict(step.kind, &end);
                 return end;
             }
         }
         let until = step.until.as_ref().into_iter().flat_map(|until| &until.expect.0);
         let (verdict, views) = checks(step.expect.iter().chain(until), &scope);
-        end.verdict = match (verdict, step.kind) {
-            // A validate without a check of its own holds when its action succeeds; a clear no is a no, and an answer
-            // that did not come tells nothing.
-            (None, Kind::Validate) => match (end.outcome, &end.error) {
-                (Outcome::Succeeded, _) => Some(StepVerdict::Holds),
-                (Outcome::Failed, Some(ErrorClass::Exit(_) | ErrorClass::Status(_))) => Some(StepVerdict::DoesNotHold),
-                (Outcome::Cancelled, _) => None,
-                _ => Some(StepVerdict::CannotTell),
-            },
-            (verdict, _) => verdict,
-        };
+        // A validate without a check of its own holds when its action succeeds.
+        end.verdict = verdict.or((step.kind == Kind::Validate).then_some(StepVerdict::Holds));
         end.checks = views;
         end.shown = shown(&step.show, &scope);
         end
@@ -438,6 +436,18 @@ pub(super) fn ended(performed: Performed, tolerated: bool, attempts: u32) -> Ste
     end.values = performed.fields;
     end.attempts = attempts;
     end
+}
+
+/// What a validate says whose act did not succeed: a clear no is a no, and an answer that did not come tells nothing.
+fn failed_verdict(kind: Kind, end: &StepEnd) -> Option<StepVerdict> {
+    match (kind, end.outcome, &end.error) {
+        (_, Outcome::Cancelled, _) => None,
+        (Kind::Validate, Outcome::Failed, Some(ErrorClass::Exit(_) | ErrorClass::Status(_))) => {
+            Some(StepVerdict::DoesNotHold)
+        }
+        (Kind::Validate, ..) => Some(StepVerdict::CannotTell),
+        _ => None,
+    }
 }
 
 /// The name of the target an act goes to.

@@ -17,7 +17,7 @@ pub use input::{
     Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, parse_as, resolve_inputs,
 };
 pub use policy::{GateLevel, GatePolicy};
-pub use preview::{InputNote, Plan, PlanContext, PlanDifference, PlanRow, PlanSummary};
+pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow, PlanSummary};
 pub use quote::{quote_argument, quote_command};
 pub use resolve::{FindProgram, Refusal, Resolver, duration};
 pub use values::{StepScope, Values};

@@ -73,6 +73,9 @@ pub struct PlanRow {
     pub grade: Grade,
     /// What it does, in one text.
     pub text: String,
+    /// The options of a decide.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<PlanArm>,
     /// The act, when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<ActView>,
@@ -97,6 +100,17 @@ pub struct PlanRow {
     /// Why it would be refused as things stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+}
+
+/// An option of a decide, before the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanArm {
+    /// Its name.
+    pub name: String,
+    /// What is known of it: `holds`, `does not hold`, `not known yet`, `a person's choice`.
+    pub known: String,
+    /// Its condition; empty for a person's choice.
+    pub when: String,
 }
 
 /// The summing-up.
@@ -241,6 +255,7 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
         under: under(graph, id),
         grade: Grade::Exact,
         text: String::new(),
+        arms: Vec::new(),
         act: None,
         when: None,
         for_each: None,
@@ -292,13 +307,17 @@ fn plain(template: &Template, scope: &dyn Scope) -> String {
 }
 
 fn condition(expr: &crate::expr::Expr, scope: &StepScope) -> String {
-    let known = match expr.verdict(scope, &mut Vec::new()) {
+    format!("{} ({})", expr.text().trim(), known(&expr.verdict(scope, &mut Vec::new())))
+}
+
+/// What is known of a condition, in words.
+fn known<E>(verdict: &Result<Verdict, E>) -> &'static str {
+    match verdict {
         Ok(Verdict::Holds) => "holds",
         Ok(Verdict::DoesNotHold) => "does not hold",
         Ok(Verdict::CannotTell) => "not known yet",
         Err(_) => "cannot be evaluated",
-    };
-    format!("{} ({known})", expr.text().trim())
+    }
 }
 
 fn list(expr: &crate::expr::Expr, scope: &StepScope, holes: &mut Vec<Line>) -> String {
@@ -366,10 +385,15 @@ fn describe(action: &Action, scope: &StepScope) -> String {
 
 fn fill_decide(row: &mut PlanRow, decide: &crate::runbook::Decide, scope: &StepScope) {
     let mut open = 0;
-    let mut words = Vec::new();
+    let mut arms = Vec::new();
+    let arm = |name: &str, known: &str, when: &str| PlanArm {
+        name: name.to_owned(),
+        known: known.to_owned(),
+        when: when.trim().to_owned(),
+    };
     for (name, option) in &decide.options {
         let Some(when) = &option.when else {
-            words.push(format!("{}: a person's choice", name.value));
+            arms.push(arm(&name.value, "a person's choice", ""));
             open += 1;
             continue;
         };
@@ -389,10 +413,11 @@ fn fill_decide(row: &mut PlanRow, decide: &crate::runbook::Decide, scope: &StepS
                 }
             }
         }
-        words.push(format!("{}: {}", name.value, condition(when, scope)));
+        arms.push(arm(&name.value, known(&verdict), when.text()));
     }
     let by = if decide.by == crate::runbook::DecideBy::Person { " by a person" } else { "" };
-    row.text = format!("{open} of {} arms open{by}: {}", decide.options.len(), words.join("; "));
+    row.text = format!("{open} of {} arms open{by}", decide.options.len());
+    row.arms = arms;
 }
 
 fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &StepScope, context: &PlanContext<'_>) {

@@ -3,7 +3,7 @@
 use super::layout::{INDENT, headline, labelled, prose};
 use super::prompt::value_table;
 use super::steps::{StepInfo, StepTable};
-use super::style::{Style, Tone, break_exact, columns_of, pad};
+use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::{short, used};
 use super::words;
 use crate::event::{
@@ -15,6 +15,9 @@ use jiff::Timestamp;
 
 /// Lines of a failed program's output that are repeated beside the failure.
 const EXCERPT: usize = 8;
+
+/// The blanks before an input.
+const INPUT: usize = 6;
 
 /// What stands above a run.
 pub(crate) struct Head<'a> {
@@ -73,33 +76,30 @@ impl Head<'_> {
     }
 }
 
-/// Inputs under each other: name, value, and where it came from.
+/// Inputs under each other: name, value, and where it came from. Nothing is cut: a long value goes on in its column.
 pub(crate) fn input_table(style: &Style, inputs: &[InputView]) -> Vec<String> {
-    const LABEL: &str = "inputs      ";
+    if inputs.is_empty() {
+        return Vec::new();
+    }
     let text = |input: &InputView| match &input.value {
         StoredValue::Unknown(_) => "(no value)".to_owned(),
-        value => short(style, value, style.columns()),
+        value => short(style, value, style.columns() * 4),
     };
     let rows: Vec<[String; 3]> =
         inputs.iter().map(|input| [style.text(&input.name), text(input), style.text(&input.source)]).collect();
     let width = |column: usize| rows.iter().map(|row| columns_of(&row[column])).max().unwrap_or(0);
     let name = width(0).min(style.columns() / 3);
-    // One long value must not push the sources of all others to the edge.
-    let value = width(1).min(style.columns() / 3);
-    let mut label = LABEL.to_owned();
-    let mut out = Vec::new();
-    for [own, text, source] in &rows {
-        let lead = format!("{label}{}", pad(own, name));
-        out.extend(labelled(style, 2, &lead, "  ", &format!("{}  ({source})", text)));
-        if columns_of(text) <= value
-            && let Some(last) = out.last_mut()
-        {
-            let aligned = format!("  {lead}  {}  ({source})", pad(text, value));
-            if columns_of(&aligned) <= style.columns() {
-                *last = aligned;
-            }
+    let room = style.columns().saturating_sub(INPUT + name + 2);
+    let source = width(2).min(room / 2);
+    let value = width(1).min(room.saturating_sub(source + 2));
+    let mut out = vec!["  inputs".to_owned()];
+    for [own, text, from] in &rows {
+        let columns = [break_exact(own, name), break_exact(text, value), break_words(from, source)];
+        for line in 0..columns.iter().map(Vec::len).max().unwrap_or(0) {
+            let cell = |column: usize| columns[column].get(line).map_or("", String::as_str);
+            let line = format!("{}  {}  {}", pad(cell(0), name), pad(cell(1), value), cell(2));
+            out.push(format!("{}{}", " ".repeat(INPUT), line.trim_end()));
         }
-        label = " ".repeat(LABEL.len());
     }
     out
 }
@@ -264,8 +264,8 @@ pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting], steps: &Step
 }
 
 /// What this version makes of a parked run.
-const GO_ON: &str = "A run that has left the terminal is not taken up again by this version. Start it anew at a \
-                     terminal, or with --answers; with --park-after 30m it stays and can be answered from elsewhere.";
+const GO_ON: &str = "This version does not take up a run that has stopped: start it anew at a terminal, or with \
+                     --answers. With --park-after 30m a run stays, and can be answered from elsewhere.";
 
 /// The command that settles what is waited for, and what else can be said in its place.
 fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<String>) {
@@ -287,7 +287,7 @@ fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<Str
         _ => {
             let digest = wait.digest.as_deref().and_then(|digest| digest.get(..8));
             let digest = digest.map(|digest| format!(" --digest {}", super::sanitize::shell_quote(&[digest])));
-            let instead = "or --deny in place of the digest";
+            let instead = "or with --deny in place of --digest";
             (format!("runwright approve {word}{}", digest.unwrap_or_default()), Some(instead.to_owned()))
         }
     }

@@ -1,12 +1,14 @@
 //! A plan as text: every step of every branch, how much of it is known, and the summing-up.
 
+use super::blocks::input_table;
 use super::layout::{labelled, prose};
 use super::style::{Style, Tone, columns_of, pad};
-use super::value::short;
-use crate::plan::{Grade, Plan, PlanRow, PlanSummary};
+use crate::plan::{Grade, Plan, PlanArm, PlanRow, PlanSummary};
 
 /// The column in which what a step does begins.
 const INDENT: usize = 8;
+/// The least room for the condition of an option beside its name.
+const CONDITION: usize = 30;
 
 /// The plan as lines.
 #[must_use]
@@ -16,10 +18,7 @@ pub fn plan_text(plan: &Plan, style: &Style) -> Vec<String> {
     out.extend(prose(style, 2, &style.text(&plan.title)));
     let environment = plan.environment.as_deref().unwrap_or("none");
     out.extend(labelled(style, 2, "environment", " ", &style.text(environment)));
-    for input in &plan.inputs {
-        let text = format!("{} {} ({})", input.name, short(style, &input.value, 60), input.source);
-        out.extend(labelled(style, 2, "input      ", " ", &style.text(&text)));
-    }
+    out.extend(input_table(style, &plan.inputs));
     out.push(String::new());
     let widths = Widths::of(plan, style);
     for row in &plan.rows {
@@ -82,11 +81,63 @@ fn step(row: &PlanRow, widths: &Widths, style: &Style) -> Vec<String> {
             out.extend(labelled(style, INDENT, &format!("{label:<8}"), " ", &style.text(text)));
         }
     }
+    out.extend(arms(row, style));
+    out.extend(unknown(row, style));
+    out
+}
+
+/// The options of a decide, one under the other: what is known of each, its name, its condition.
+fn arms(row: &PlanRow, style: &Style) -> Vec<String> {
+    let widest = |text: fn(&PlanArm) -> &str| {
+        row.arms.iter().map(|arm| columns_of(&style.text(text(arm)))).max().unwrap_or(0).min(style.columns() / 3)
+    };
+    let (known, name) = (widest(|arm| &arm.known), widest(|arm| &arm.name));
+    let line = |arm: &PlanArm| {
+        let label = format!("{}  {}", pad(&style.text(&arm.known), known), pad(&style.text(&arm.name), name));
+        if INDENT + columns_of(&label) + CONDITION > style.columns() {
+            let mut lines = vec![format!("{:INDENT$}{}", "", label.trim_end())];
+            lines.extend(prose(style, INDENT + 4, &style.text(&arm.when)).into_iter().filter(|line| !line.is_empty()));
+            return lines;
+        }
+        labelled(style, INDENT, &label, "  ", &style.text(&arm.when))
+    };
+    row.arms.iter().flat_map(line).collect()
+}
+
+/// What must be known first: steps that have to run, merged; anything else with its own reason.
+fn unknown(row: &PlanRow, style: &Style) -> Vec<String> {
+    let mut steps: Vec<&str> = Vec::new();
+    let mut out = Vec::new();
     for hole in &row.holes {
-        let text = format!("{} ({})", hole.label, hole.text);
-        out.extend(labelled(style, INDENT, "unknown ", " ", &style.text(&text)));
+        match not_run(&hole.text) {
+            Some(step) if steps.contains(&step) => {}
+            Some(step) => steps.push(step),
+            None => {
+                let text = format!("{} ({})", hole.label, hole.text);
+                out.extend(labelled(style, INDENT, "unknown ", " ", &style.text(&text)));
+            }
+        }
+    }
+    if !steps.is_empty() {
+        let text = format!("until {} run", have(&steps));
+        out.insert(0, String::new());
+        out.splice(0..1, labelled(style, INDENT, "unknown ", " ", &style.text(&text)));
     }
     out
+}
+
+/// The step of a reason that says that a step has not run.
+fn not_run(reason: &str) -> Option<&str> {
+    reason.strip_prefix('`')?.strip_suffix("` has not run")
+}
+
+/// `a has`, `a, b and c have`.
+fn have(steps: &[&str]) -> String {
+    match steps {
+        [] => String::new(),
+        [one] => format!("{one} has"),
+        [first @ .., last] => format!("{} and {last} have", first.join(", ")),
+    }
 }
 
 fn grade_word(grade: Grade) -> &'static str {
@@ -109,17 +160,34 @@ fn summary(plan: &Plan, style: &Style) -> Vec<String> {
         text = format!("{text} {dot} up to {changes} behind {gates}");
     }
     let mut out = prose(style, 0, &text);
-    for (step, waits) in &found.undecided {
-        out.extend(prose(style, 0, &style.text(&undecided(step, waits))));
+    for row in plan.rows.iter().filter(|row| row.kind == "decide" && row.grade != Grade::Exact) {
+        out.extend(prose(style, 0, &style.text(&undecided(row))));
     }
     out.extend(prose(style, 0, &style.text(&probe(plan, &found))));
     out
 }
 
-fn undecided(step: &str, waits: &[String]) -> String {
-    match waits {
-        [] => format!("`{step}` is a person's choice"),
-        waits => format!("`{step}` cannot be decided before {} is known", waits.join(", ")),
+fn undecided(row: &PlanRow) -> String {
+    let mut steps: Vec<&str> = row.holes.iter().filter_map(|hole| not_run(&hole.text)).collect();
+    let mut seen = Vec::new();
+    steps.retain(|step| {
+        !seen.contains(step) && {
+            seen.push(*step);
+            true
+        }
+    });
+    let mut waits = Vec::new();
+    if !steps.is_empty() {
+        waits.push(format!("until {} run", have(&steps)));
+    }
+    let others: Vec<&str> =
+        row.holes.iter().filter(|hole| not_run(&hole.text).is_none()).map(|hole| hole.label.as_str()).collect();
+    if !others.is_empty() {
+        waits.push(format!("before {} is known", others.join(", ")));
+    }
+    match waits.as_slice() {
+        [] => format!("`{}` is a person's choice", row.id),
+        waits => format!("`{}` cannot be decided {}", row.id, waits.join(", and not ")),
     }
 }
 

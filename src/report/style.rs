@@ -163,6 +163,15 @@ pub(crate) fn break_words(text: &str, columns: usize) -> Vec<String> {
     let mut line = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let mut word = word;
+        let left = columns.saturating_sub(columns_of(&line) + 1);
+        if !line.is_empty() && columns_of(word) > columns && left * 3 >= columns {
+            // A word that is broken anyway begins where there is room.
+            let (head, tail) = split_at_columns(word, left);
+            line.push(' ');
+            line.push_str(head);
+            out.push(std::mem::take(&mut line));
+            word = tail;
+        }
         if !line.is_empty() && columns_of(&line) + 1 + columns_of(word) > columns {
             out.push(std::mem::take(&mut line));
         }

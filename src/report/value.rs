@@ -24,14 +24,11 @@ fn line(json: &Json) -> String {
             (None, [first, ..]) => format!("{} entries, first {}", entries.len(), line(first)),
             (None, []) => "empty list".to_owned(),
         },
-        Json::Object(fields) if moment(json).is_none() => match fields.len() {
-            0 => "empty map".to_owned(),
-            _ => {
-                let fields: Vec<String> =
-                    fields.iter().map(|(name, value)| format!("{name} {}", cell(value))).collect();
-                fields.join(", ")
-            }
-        },
+        Json::Object(fields) if fields.is_empty() => "empty map".to_owned(),
+        Json::Object(fields) if moment(json).is_none() => {
+            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name} {}", cell(value))).collect();
+            fields.join(", ")
+        }
         other => cell(other),
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::PromptKind;
 use crate::event::GateRequirement;
 
 const NOTE: &str = "t  note: a sentence for the record; this stays open";
-const LATER: &str = "l  later: leave the run as it is; `runwright resume` goes on";
+const LATER: &str = "l  later: leave the run as it is, parked; nothing is undone";
 const ABORT: &str = "a  abort: end the run for good";
 
 /// The answers a prompt takes, one a line.
@@ -41,7 +41,7 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
         PromptKind::Ask { .. } => vec![
             "Enter alone takes what stands in brackets",
             "!note TEXT  a sentence for the record; !! begins a text with one !",
-            "!later  leave the run as it is; `runwright resume` goes on",
+            "!later  leave the run as it is, parked; nothing is undone",
             "!abort  end the run for good",
             "!help   this",
         ],

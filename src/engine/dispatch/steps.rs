@@ -6,7 +6,7 @@ use super::super::store_value::store;
 use super::{Blocker, Dispatcher, Early, Over};
 use crate::event::{Event, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, unknown};
-use crate::graph::{NodeId, Parent, step_shape};
+use crate::graph::{NodeId, Parent, Section, step_shape};
 use crate::runbook::{Escalation, Kind, OnFailure, Step, StepBody, Then};
 use indexmap::IndexMap;
 
@@ -73,8 +73,11 @@ impl Dispatcher {
             let names = step_shape(action).into_keys().chain(step.capture.keys().map(|name| name.value.clone()));
             values.extend(names.map(|name| (name.clone(), absent(&name))));
         }
-        values.extend(end.values.clone());
-        values.extend(end.captures.clone());
+        // What a failed read gave is no evidence for anything later; a failed change may be reported on.
+        if end.outcome == Outcome::Succeeded || step.change.is_some() {
+            values.extend(end.values.clone());
+            values.extend(end.captures.clone());
+        }
         let word = |text: &str| Value::from(text);
         values.insert("outcome".into(), word(outcome_word(end.outcome)));
         values.insert("verdict".into(), end.verdict.map_or(Value::from(()), |verdict| word(verdict_word(verdict))));
@@ -95,7 +98,10 @@ impl Dispatcher {
         self.over.insert(node, over);
         if end.changed {
             self.tally.changes += end.attempts.max(1);
-            self.tally.last_change = turn;
+            // What `finally` clears away is not what the validations are about.
+            if self.graph().node(node).section == Section::Body {
+                self.tally.last_change = turn;
+            }
         }
         let id = self.graph().node(node).id.clone();
         let stands = end.changed && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown);

@@ -25,6 +25,8 @@ pub(super) enum Script {
     Ok(serde_json::Value, u64),
     /// Fails with this class.
     Fail(ErrorClass),
+    /// Fails with this class, and gave these fields before.
+    FailAfter(ErrorClass, serde_json::Value),
     /// Its end is not seen.
     Unknown,
     /// Ends only when it is stopped.
@@ -89,6 +91,11 @@ impl Performer for Shared {
     }
 }
 
+fn fields_of(fields: &serde_json::Value) -> IndexMap<String, Value> {
+    let fields = fields.as_object().expect("a map").iter();
+    fields.map(|(name, value)| (name.clone(), crate::expr::from_json(value))).collect()
+}
+
 async fn play(script: Script, context: &AttemptContext) -> Performed {
     let end = |outcome, error, fields: IndexMap<String, Value>| Performed {
         outcome,
@@ -101,14 +108,10 @@ async fn play(script: Script, context: &AttemptContext) -> Performed {
     match script {
         Script::Ok(fields, took) => {
             tokio::time::sleep(Duration::from_millis(took)).await;
-            let fields = fields.as_object().expect("a map").iter();
-            end(
-                Outcome::Succeeded,
-                None,
-                fields.map(|(name, value)| (name.clone(), crate::expr::from_json(value))).collect(),
-            )
+            end(Outcome::Succeeded, None, fields_of(&fields))
         }
         Script::Fail(class) => end(Outcome::Failed, Some(class), IndexMap::new()),
+        Script::FailAfter(class, fields) => end(Outcome::Failed, Some(class), fields_of(&fields)),
         Script::Unknown => end(Outcome::Unknown, Some(ErrorClass::Timeout), IndexMap::new()),
         Script::Hangs => {
             context.cancel.cancelled().await;

@@ -97,6 +97,62 @@ steps:
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_read_gave_before_it_failed_proves_nothing() {
+    let half = || Script::FailAfter(ErrorClass::Exit(1), json!({ "exit": 1, "lines": [] }));
+    let played = Scripted::new(
+        "
+steps:
+  - id: left
+    validate: None is left
+    run: [left]
+    expect: lines | length == 0
+",
+    )
+    .act("left", half())
+    .play()
+    .await;
+    assert_eq!(played.result(), RunResult::NotResolved);
+    let played = Scripted::new(
+        "
+steps:
+  - id: look
+    diagnose: Look
+    run: [look]
+    capture:
+      count: lines | length
+  - id: cause
+    decide: Which?
+    options:
+      none: { when: look.count == 0, end: no_action }
+      some: { when: look.count > 0, end: resolved }
+    otherwise: { escalate: The evidence is missing }
+",
+    )
+    .act("look", half())
+    .play()
+    .await;
+    assert_eq!(played.result(), RunResult::Escalated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finally_clears_away_needs_no_proof() {
+    let played = Scripted::new(
+        "
+steps:
+  - { id: change, remediate: Change, run: [change] }
+  - { id: proof, validate: Proof, run: [proof] }
+finally:
+  - { id: clean, remediate: Clean, run: [clean] }
+",
+    )
+    .yes_man()
+    .play()
+    .await;
+    assert_eq!(played.seen(), ["change", "proof", "clean"]);
+    assert_eq!(played.result(), RunResult::Resolved);
+}
+
+#[tokio::test(start_paused = true)]
 async fn evidence_decides_and_the_other_arm_stays_shut() {
     let played = Scripted::new(
         "

@@ -54,7 +54,7 @@ fn items_of_a_card_tell_their_act_only_where_it_differs() {
     assert_eq!(text.matches("/reject").count(), 1, "{text}");
     view.items[3].text = "DELETE /v1/admin/quarantine/item-3".into();
     let text = shown(&view, &Style::PLAIN);
-    assert!(text.contains("    4       item-3 DELETE /v1/admin/quarantine/item-3\n"), "{text}");
+    assert!(text.contains("│   4       item-3 DELETE /v1/admin/quarantine/item-3\n"), "{text}");
     assert_eq!(text.matches("/reject").count(), 1, "{text}");
 }
 

@@ -1,5 +1,6 @@
 mod cards;
 mod hostile;
+mod plans;
 mod quoting;
 mod runs;
 mod sample;

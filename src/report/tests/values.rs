@@ -124,6 +124,7 @@ fn inputs_are_a_table_of_name_value_and_source() {
         input("key", StoredValue::Secret("key".into()), "env KEY"),
     ];
     insta::assert_snapshot!("inputs", input_table(&Style::PLAIN, &inputs).join("\n"));
+    assert!(input_table(&Style::PLAIN, &[]).is_empty());
     let narrow = input_table(&Style { width: 40, ..Style::PLAIN }, &inputs);
     assert!(narrow.iter().all(|line| line.width() <= 40), "{narrow:?}");
 }
