@@ -1,6 +1,11 @@
 //! Values that want to be something else: a second argument, a command, a path, a host, a header line, a control
 //! sequence. Each is pushed through every place where a value can stand; it arrives byte for byte, or it is refused.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test asks a real shell what it reads, and a real clock how long it took"
+)]
+
 use crate::support::Sandbox;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -5,7 +5,11 @@
 mod architecture;
 mod canary;
 mod check;
+mod disk;
 mod generated;
 mod hostile;
+mod properties;
+mod run;
+mod scenes;
 mod support;
 mod traced;
