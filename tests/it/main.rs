@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
 
 mod architecture;
+mod canary;
 mod check;
 mod disk;
 mod generated;
