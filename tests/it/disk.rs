@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 /// Used and free KiB of the file system of a folder.
-fn space(folder: &Path) -> (f64, f64) {
+fn space(folder: &Path) -> (u64, u64) {
     let output = Command::new("df").args(["-P", "-k", "--"]).arg(folder).output().expect("df: the package coreutils");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let row: Vec<&str> = text.lines().nth(1).expect("a row").split_whitespace().collect();
@@ -26,7 +26,7 @@ fn full_disk() -> (tempfile::TempDir, PathBuf, PathBuf, PathBuf) {
     std::fs::create_dir(&logs).expect("a folder");
     let (used, free) = space(folder.path());
     // The runbook takes no limit under 1 %.
-    let size = (((used + free) * 0.012) as u64).max(4096) * 1024;
+    let size = ((used + free) * 12 / 1000).max(4096) * 1024;
     let (old, young, outside) = (logs.join("app.log.1"), logs.join("app.log.2"), folder.path().join("other.log.1"));
     let file = std::fs::File::create(&old).expect("an old log");
     rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).expect("room at /dev/shm");

@@ -341,6 +341,8 @@ steps:
     let handled = handled.play().await;
     assert_eq!(handled.seen(), ["change", "fix", "second", "proof"]);
     assert_eq!(handled.result(), RunResult::Resolved);
+    let stops = fails("    on_failure: { steps: [ { id: fix, remediate: Fix, risk: low, run: [fix] } ] }").play().await;
+    assert_eq!(stops.seen(), ["change", "fix", "proof"]);
     let escalated = fails("    on_failure: { escalate: Call somebody }").play().await;
     assert_eq!(escalated.result(), RunResult::Escalated);
     assert_eq!(escalated.seen(), ["change"]);
