@@ -48,7 +48,7 @@ fn at_the_terminal(sandbox: &Sandbox, folder: &Path) -> Terminal {
         "--env=practice".to_owned(),
         format!("--input=path={}", folder.display()),
         format!("--input=logs={}", folder.join("logs").display()),
-        format!("--input=used_limit={:.6}", 100.0 * (used - 1024.0) / (used + free)),
+        limit_under(used, free),
         "--input=inode_limit=100".to_owned(),
     ];
     Terminal::open(sandbox, &arguments.each_ref().map(String::as_str))
@@ -69,4 +69,10 @@ fn old_logs_are_deleted_only_when_a_person_says_so() {
     assert!(!old.exists() && young.exists() && outside.exists(), "{screen}");
     sandbox.is_whole();
     sandbox.leaves_nothing_behind();
+}
+
+/// A limit that the disk is over by a MiB, in percent with six places.
+fn limit_under(used: u64, free: u64) -> String {
+    let millionths = (used - 1024) * 100_000_000 / (used + free);
+    format!("--input=used_limit={}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
 }

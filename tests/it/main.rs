@@ -1,7 +1,6 @@
 //! One binary for the tests of the program as a whole.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
-
 #![expect(clippy::disallowed_methods, reason = "tests start programs, wait for them and look at the machine")]
 
 mod architecture;
