@@ -132,7 +132,8 @@ steps:
 
 #[test]
 fn what_follows_a_failure_is_written_down() {
-    for (look, goes_on) in [("touch", true), ("no-such-program-here", false)] {
+    let cases = [("touch", "continue", true), ("touch", "stop", false), ("no-such-program-here", "continue", false)];
+    for (look, then, goes_on) in cases {
         let sandbox = bench();
         let steps = "
 steps:
@@ -140,12 +141,12 @@ steps:
     remediate: Do it
     run: [\"false\"]
     irreversible: It is nothing.
-    on_failure: [{ diagnose: Look, run: [LOOK, looked] }]
+    on_failure: { steps: [{ diagnose: Look, run: [LOOK, looked] }], then: THEN }
   - { id: next, remediate: Go on, run: [touch, next], irreversible: It is nothing. }
 finally:
   - { diagnose: Tidy, run: [touch, tidied] }
 ";
-        _ = sandbox.runbook("case", &steps.replace("LOOK", look));
+        _ = sandbox.runbook("case", &steps.replace("LOOK", look).replace("THEN", then));
         let output = sandbox.call(["run", "case", "--env", "free"]);
         assert_ne!(output.code, 0, "{output}");
         assert!(sandbox.path("tidied").exists(), "{output}");
