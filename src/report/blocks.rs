@@ -254,18 +254,21 @@ pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting], steps: &Step
         let step = style.text(&wait.step.0);
         let what = style.text(&wait.what);
         out.extend(labelled(style, 2, &what, "  ", &format!("{step}: {}", style.text(&wait.text))));
-        let (command, instead) = settles(run, wait, &steps.find(&wait.step).answers);
+    }
+    out.extend(prose(style, 2, GO_ON));
+    for wait in waiting {
+        // Another run has another name and another digest: a command with those of this one would be refused.
+        let (command, instead) = settles("last", wait, &steps.find(&wait.step).answers);
         out.push(format!("    {command}"));
         out.extend(instead.iter().flat_map(|text| prose(style, 4, &style.text(text))));
     }
-    out.extend(prose(style, 2, GO_ON));
     out.push(format!("  record   runwright show {run}"));
     out
 }
 
 /// What this version makes of a parked run.
 const GO_ON: &str = "This version does not take up a run that has stopped: start it anew at a terminal, or with \
-                     --answers. With --park-after 30m a run stays, and can be answered from elsewhere.";
+                     --answers. With --park-after 30m a run stays, and while it waits this answers it:";
 
 /// The command that settles what is waited for, and what else can be said in its place.
 fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<String>) {
@@ -285,10 +288,8 @@ fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<Str
             (format!("runwright answer {word} {}", pairs.join(" ")), None)
         }
         _ => {
-            let digest = wait.digest.as_deref().and_then(|digest| digest.get(..8));
-            let digest = digest.map(|digest| format!(" --digest {}", super::sanitize::shell_quote(&[digest])));
-            let instead = "or with --deny in place of --digest";
-            (format!("runwright approve {word}{}", digest.unwrap_or_default()), Some(instead.to_owned()))
+            let instead = "with --digest and the digest on the card where there is no terminal, or with --deny";
+            (format!("runwright approve {word}"), Some(instead.to_owned()))
         }
     }
 }

@@ -106,11 +106,11 @@ fn every_command_of_a_parked_run_is_told_once_and_is_understood() {
     assert_eq!(
         commands,
         [
-            "runwright approve 20261121-0114-k3f9 ban_agent --digest 9c41e7f0",
-            "runwright answer 20261121-0114-k3f9 'reject[3]' count=VALUE why=VALUE",
-            "runwright answer 20261121-0114-k3f9 cause --choose OPTION",
-            "runwright answer 20261121-0114-k3f9 loosen result=done",
-            "runwright answer 20261121-0114-k3f9 under_50 perform=yes",
+            "runwright approve last ban_agent",
+            "runwright answer last 'reject[3]' count=VALUE why=VALUE",
+            "runwright answer last cause --choose OPTION",
+            "runwright answer last loosen result=done",
+            "runwright answer last under_50 perform=yes",
         ]
     );
 }
