@@ -8,7 +8,7 @@ use super::person::{operator, typed_line};
 use super::recorded::Read;
 use super::session::Session;
 use crate::engine::InboxDecision;
-use crate::event::{AnswerKind, CardView, Event, GateRequirement, Record, StepPath};
+use crate::event::{Actor, AnswerKind, CardView, Event, GateRequirement, Record, StepPath};
 use crate::report::{CardFrame, card};
 use crate::runbook::{Action, Kind, StepBody};
 use crate::store::{RunState, Store};
@@ -250,6 +250,49 @@ fn leave(session: &Session, store: &Store, read: &Read, decision: &InboxDecision
         None => "answered",
     };
     let who = crate::report::sanitize::visible(&decision.by.name);
-    session.console.say(&format!("{word} by {who}: `{}` of {}; its process takes it up now\n", decision.step, read.id));
-    Ok(Exit::Done)
+    let Some((answer, actor)) = taken_up(store, read, decision)? else {
+        let step = &decision.step;
+        session.console.say(&format!("left for `{step}` of {}: {word} by {who}; its process takes it up\n", read.id));
+        return Ok(Exit::Done);
+    };
+    let counts =
+        Some(answer) == decision.answer && matches!(&actor, Actor::Person(person) if person.name == decision.by.name);
+    if counts {
+        session.console.say(&format!("{word} by {who}: `{}` of {}\n", decision.step, read.id));
+        return Ok(Exit::Done);
+    }
+    let other = match answer {
+        AnswerKind::Approved => "approved",
+        AnswerKind::Declined => "declined",
+        AnswerKind::Skipped => "skipped",
+        AnswerKind::Expired => "expired",
+        AnswerKind::Voided => "void",
+    };
+    let by = match &actor {
+        Actor::Person(person) => format!(" by {}", crate::report::sanitize::visible(&person.name)),
+        Actor::Runwright => String::new(),
+    };
+    session.console.say(&format!("not used: `{}` of {} was {other}{by} before\n", decision.step, read.id));
+    Ok(Exit::Declined)
+}
+
+/// What came of the gate, as the record says; nothing when its process has not answered within a few seconds.
+fn taken_up(store: &Store, read: &Read, decision: &InboxDecision) -> Result<Option<(AnswerKind, Actor)>, CommandError> {
+    if decision.digest.is_empty() {
+        return Ok(None);
+    }
+    for _ in 0..30 {
+        let transcript = store.read(&read.id)?;
+        let found = transcript.records.iter().rev().find_map(|record| match &record.event {
+            Event::GateAnswered { digest, answer, .. } if *digest == decision.digest => {
+                Some((answer.answer, record.actor.clone()))
+            }
+            _ => None,
+        });
+        if found.is_some() {
+            return Ok(found);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    Ok(None)
 }

@@ -96,7 +96,9 @@ impl Schedule {
     /// steps that are left out. The holder is joined when `inner_left` is 0.
     pub(super) fn open(&mut self, holder: NodeId, taken: impl Fn(Parent) -> bool) -> Vec<NodeId> {
         let is_failure = |parent: Parent| matches!(parent, Parent::Failure(_));
-        let inside = self.in_branch(holder, |parent| !is_failure(parent) && taken(parent));
+        // A run that is ending may have closed steps inside before their holder opened.
+        let mut inside = self.in_branch(holder, |parent| !is_failure(parent) && taken(parent));
+        inside.retain(|child| self.status[child.0] != Status::Ended);
         let outside = self.in_branch(holder, |parent| !is_failure(parent) && !taken(parent));
         self.status[holder.0] = Status::Open;
         self.inner[holder.0] = inside.len();

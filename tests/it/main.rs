@@ -1,10 +1,16 @@
 //! One binary for the tests of the program as a whole.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests start programs, wait for them and look at the machine")]
 
 mod architecture;
+mod canary;
 mod check;
+mod disk;
 mod generated;
 mod hostile;
+mod properties;
+mod run;
+mod scenes;
 mod support;
 mod traced;

@@ -31,7 +31,8 @@ fn plan_starts_no_process() {
     assert!(stdout.contains("nothing is executed"), "{stdout}");
     let started: Vec<_> = trace.lines().filter(|line| line.contains("execve(")).collect();
     assert_eq!(started.len(), 1, "only the program itself: {started:#?}");
-    let forked = trace.lines().filter(|line| line.contains("fork(") || line.contains("clone"));
+    let forked =
+        trace.lines().filter(|line| line.contains("fork(") || line.contains("clone(") || line.contains("clone3("));
     let forked: Vec<_> = forked.filter(|line| !line.contains("CLONE_THREAD")).collect();
     assert!(forked.is_empty(), "{forked:#?}");
 }

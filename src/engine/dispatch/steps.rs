@@ -177,6 +177,7 @@ impl Dispatcher {
                 if let Some(over) = self.over.get_mut(&node) {
                     over.handled = true;
                 }
+                self.block(node, false, format!("`{id}` failed, and no change is made after its remedy"));
             }
             Then::Stop if step.kind.is_read() && !all_well => self.block(node, false, format!("`{id}` failed")),
             _ => self.block(node, false, format!("`{id}` failed")),

@@ -341,6 +341,8 @@ steps:
     let handled = handled.play().await;
     assert_eq!(handled.seen(), ["change", "fix", "second", "proof"]);
     assert_eq!(handled.result(), RunResult::Resolved);
+    let stops = fails("    on_failure: { steps: [ { id: fix, remediate: Fix, risk: low, run: [fix] } ] }").play().await;
+    assert_eq!(stops.seen(), ["change", "fix", "proof"]);
     let escalated = fails("    on_failure: { escalate: Call somebody }").play().await;
     assert_eq!(escalated.result(), RunResult::Escalated);
     assert_eq!(escalated.seen(), ["change"]);
@@ -515,4 +517,29 @@ finally:
     assert!(matches!(played.end.as_ref().expect("an end").state, RunState::Suspended(_)));
     let ends = played.records.iter().filter(|record| matches!(record.event, Event::AttemptEnded { .. })).count();
     assert_eq!(ends, 2, "the end of what was stopped is on record");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_escalation_while_a_group_waits_for_its_gate_ends_the_run() {
+    let played = Scripted::new(
+        "
+steps:
+  - { id: s0, diagnose: D, run: [a0] }
+  - id: s1
+    group: G
+    steps:
+      - { id: g1, remediate: I, run: [g1] }
+      - { id: h1, validate: H, run: [h1] }
+  - { id: s2, diagnose: D, run: [a2], needs: [], on_failure: { escalate: Help } }
+finally:
+  - { id: last, remediate: Tidy, risk: low, run: [last] }
+",
+    )
+    .act("a0", Script::Fail(ErrorClass::Exit(1)))
+    .act("a2", Script::Fail(ErrorClass::Exit(1)))
+    .jobs(2)
+    .yes_man()
+    .play()
+    .await;
+    assert_eq!(played.result(), RunResult::Escalated);
 }

@@ -52,6 +52,8 @@ fn every_form_is_found() {
         form,
         percent_of(CANARY, "-._~"),
         percent_of(CANARY, "-._~!*'()"),
+        percent_of(CANARY, "-._~/"),
+        percent_of(CANARY, "-._~$&+=:@"),
         lower_percent(&percent_of(CANARY, "-._~")),
         hex.to_uppercase(),
         hex,

@@ -36,13 +36,6 @@ impl Output {
         self
     }
 
-    /// Fails if it said this, on either stream.
-    #[track_caller]
-    pub(crate) fn is_silent_about(self, words: &str) -> Self {
-        assert!(!self.all().contains(words), "it says {words:?}\n{self}");
-        self
-    }
-
     /// Both streams.
     pub(crate) fn all(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)

@@ -120,7 +120,7 @@ impl Sandbox {
     /// Fails unless the records are whole.
     #[track_caller]
     pub(crate) fn is_whole(&self) {
-        _ = self.runwright("verify").exits(0);
+        _ = self.runwright("verify --all").exits(0);
     }
 
     /// The events of a run, in order.

@@ -122,11 +122,6 @@ impl Terminal {
         assert_eq!(status.exit_code(), code, "{screen}");
         screen
     }
-
-    /// The process id of the program.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.process_id().expect("it runs")
-    }
 }
 
 impl Drop for Terminal {
