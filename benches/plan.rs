@@ -22,7 +22,7 @@ const STEPS: usize = 10_000;
 
 /// Blocks of ten steps: eight reads, of which the later ones use what the first captured, a change and its proof.
 fn runbook(steps: usize) -> String {
-    let mut text = String::from("runbook: many-steps\ntitle: Many steps\ntargets: { here: local }\nsteps:\n");
+    let mut text = String::from("runbook: many-steps\ntitle: Many steps\nsteps:\n");
     for block in 0..steps / 10 {
         for read in 0..8 {
             write!(
