@@ -197,7 +197,8 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
     }
     match (&node.step.body, &arguments.choose) {
         (StepBody::Decide(decide), Some(option)) => {
-            one_of("option", option, decide.options.keys().map(|name| name.value.as_str()))
+            let otherwise = decide.otherwise.iter().map(|_| "otherwise");
+            one_of("option", option, decide.options.keys().map(|name| name.value.as_str()).chain(otherwise))
         }
         // What is answered with values is whether it is decided at all.
         (StepBody::Decide(_), None)

@@ -88,8 +88,7 @@ impl Task {
 
     /// An answer given beforehand that names an option.
     fn given(&self, decide: &Decide) -> Option<usize> {
-        let name = self.shared.answers.get(self.id())?.as_str()?;
-        decide.options.get_index_of(name)
+        place_of(decide, self.shared.answers.get(self.id())?.as_str()?)
     }
 
     async fn choose_by_person(
@@ -105,7 +104,9 @@ impl Task {
         if self.shared.acts == Acts::Reads {
             return Ok(Choice::NotPerformed(reason));
         }
-        let kind = PromptKind::Decide { options: views.clone(), shown: table.clone(), reason: reason.clone() };
+        let mut options = views.clone();
+        options.extend(decide.otherwise.as_ref().map(none_of_these));
+        let kind = PromptKind::Decide { options, shown: table.clone(), reason: reason.clone() };
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.bus.send(Message::Ask { node: self.node, kind, reply }).map_err(|_| Gone)?;
         match answer.await.map_err(|_| Gone)? {
@@ -114,12 +115,10 @@ impl Task {
                 let place = decide.options.len();
                 Ok(self.decided(decide, vec![place], "otherwise", views, table, Some(reason)))
             }
-            Settled::By(Answer::Choose { option, reason: why }, by, _) => {
-                match decide.options.get_index_of(option.as_str()) {
-                    Some(place) => Ok(self.decided(decide, vec![place], &by.name, views, table, why.or(Some(reason)))),
-                    None => Ok(Choice::Failed(format!("there is no option `{option}`"))),
-                }
-            }
+            Settled::By(Answer::Choose { option, reason: why }, by, _) => match place_of(decide, &option) {
+                Some(place) => Ok(self.decided(decide, vec![place], &by.name, views, table, why.or(Some(reason)))),
+                None => Ok(Choice::Failed(format!("there is no option `{option}`"))),
+            },
             Settled::By(Answer::Skip { reason }, ..) => {
                 Ok(Choice::Failed(format!("left out by the operator: {reason}")))
             }
@@ -143,6 +142,29 @@ impl Task {
         let event = Event::Decided { chosen, by: by.to_owned(), options, shown, reason, values: IndexMap::new() };
         self.note(self.id(), None, event);
         Choice::Options(places)
+    }
+}
+
+/// The place of an option by its name; `otherwise` comes after the last.
+fn place_of(decide: &Decide, name: &str) -> Option<usize> {
+    let otherwise = (name == OTHERWISE && decide.otherwise.is_some()).then_some(decide.options.len());
+    decide.options.get_index_of(name).or(otherwise)
+}
+
+/// The name under which a person takes `otherwise`.
+const OTHERWISE: &str = "otherwise";
+
+/// `otherwise` as an option: a person who sees that nothing fits must be able to say so.
+fn none_of_these(otherwise: &crate::runbook::Choice) -> OptionView {
+    let title = otherwise.title.as_ref().map_or("None of these", |title| title.source_text());
+    OptionView {
+        name: OTHERWISE.to_owned(),
+        title: title.to_owned(),
+        likelihood: None,
+        verdict: OptionVerdict::PersonsChoice,
+        expression: None,
+        used: Vec::new(),
+        reason: None,
     }
 }
 

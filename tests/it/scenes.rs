@@ -56,3 +56,45 @@ fn a_person_who_says_no_ends_it() {
     assert!(screen.contains("DECLINED"), "{screen}");
     sandbox.is_whole();
 }
+
+/// A scene in practice, with somebody who answers what is asked, in order: what is waited for, and what is typed.
+fn answered(scene: &str, answers: &[(&str, &str)], code: u32, word: &str) {
+    let sandbox = Sandbox::new();
+    let simulator = Simulator::stemedb(scene, &sandbox.folder());
+    let mut arguments = arguments(&sandbox, &simulator, "drill");
+    arguments.extend(["-i".to_owned(), "test_signature=simulator-signature".to_owned()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut terminal = Terminal::open(&sandbox, &arguments);
+    for (question, answer) in answers {
+        terminal.sees(question).types(answer);
+    }
+    let screen = terminal.exits(code);
+    assert!(screen.contains(word), "{screen}");
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
+
+/// What a typed gate wants for what is done on this machine.
+fn this_machine() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").expect("the name of the machine").trim().to_owned()
+}
+
+#[test]
+fn a_flood_is_stopped_at_two_gates() {
+    answered("flooding", &[("go on?", "y"), ("the target's name:", "sim-1")], 0, "RESOLVED");
+}
+
+#[test]
+fn a_defence_that_is_too_strict_is_reverted_at_a_gate() {
+    answered("aggressive", &[("the target's name:", &this_machine())], 0, "RESOLVED");
+}
+
+#[test]
+fn mixed_items_are_looked_at_by_a_person() {
+    answered("mixed", &[("known_good (choice)", ""), ("the target's name:", &this_machine())], 0, "RESOLVED");
+}
+
+#[test]
+fn what_nobody_can_explain_is_escalated() {
+    answered("none", &[("growth (choice)", "not_expected"), ("choose:", "otherwise"), ("why?", "")], 6, "ESCALATED");
+}
