@@ -146,12 +146,29 @@ impl Body {
         self.scene.graph.node(id)
     }
 
+    fn is_inside(&self, node: NodeId, holder: NodeId) -> bool {
+        self.scene.graph.holders(node).any(|other| other == holder)
+    }
+
+    /// Forgets what steps inside a holder have blocked.
+    pub(super) fn lift_blockers_inside(&mut self, holder: NodeId) {
+        let scene = self.scene.clone();
+        self.blockers.retain(|blocker| !scene.graph.holders(blocker.by).any(|other| other == holder));
+    }
+
+    /// The failure of a step was answered, and with it what failed inside.
+    pub(super) fn handle_inside(&mut self, node: NodeId) {
+        let scene = self.scene.clone();
+        for (id, over) in &mut self.over {
+            over.handled |= over.failed && (*id == node || scene.graph.holders(*id).any(|other| other == node));
+        }
+    }
+
     /// Why the body itself blocks a change at one of its steps (rulings 7 and 8).
     pub(super) fn blocks(&self, node: NodeId) -> Option<&str> {
-        let inside = |holder: NodeId| self.scene.graph.holders(node).any(|other| other == holder);
         self.blockers
             .iter()
-            .find(|blocker| !inside(blocker.by) && (!blocker.later_only || blocker.by < node))
+            .find(|blocker| !self.is_inside(node, blocker.by) && (!blocker.later_only || blocker.by < node))
             .map(|blocker| blocker.reason.as_str())
     }
 }

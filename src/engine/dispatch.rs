@@ -107,7 +107,7 @@ impl Dispatcher {
         Self {
             run: setup.run,
             shared: Arc::new(shared),
-            bodies: Bodies::new(Body::new(scene, Schedule::new(setup.graph), BodyId::ROOT, Cancel::new())),
+            bodies: Bodies::new(Body::new(scene, Schedule::new(setup.graph, None), BodyId::ROOT, Cancel::new())),
             leave: None,
             waited: Waited::default(),
             turn: 0,

@@ -148,7 +148,10 @@ impl Dispatcher {
         self.bodies[by.body].blockers.push(Blocker { by: by.node, later_only, reason });
     }
 
+    /// A failure is answered by the step's own `on_failure`. On a group that is any failure inside, and what the
+    /// failures inside have blocked is this answer's business now (ruling 30).
     pub(super) fn answer_failure(&mut self, at: At, step: &Step, on_failure: &OnFailure) {
+        self.bodies[at.body].lift_blockers_inside(at.node);
         if let Some(escalation) = &on_failure.escalate {
             let (to, text) = self.escalation(at.body, escalation);
             self.escalate(at.body, to, text);
@@ -174,15 +177,9 @@ impl Dispatcher {
                 body.repeats.insert(at.node, repeats + 1);
                 return body.schedule.again(at.node);
             }
-            Then::Continue if all_well => {
-                if let Some(over) = body.over.get_mut(&at.node) {
-                    over.handled = true;
-                }
-            }
+            Then::Continue if all_well => body.handle_inside(at.node),
             Then::Stop if all_well && !on_failure.steps.is_empty() => {
-                if let Some(over) = body.over.get_mut(&at.node) {
-                    over.handled = true;
-                }
+                body.handle_inside(at.node);
                 self.block(at, false, format!("`{path}` failed, and no change is made after its remedy"));
             }
             Then::Stop if step.kind.is_read() && !all_well => self.block(at, false, format!("`{path}` failed")),
