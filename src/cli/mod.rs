@@ -18,6 +18,7 @@ mod files;
 mod helper;
 mod list;
 mod new;
+mod overdue;
 mod overview;
 mod pages;
 mod person;

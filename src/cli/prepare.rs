@@ -52,6 +52,11 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
     let environment = environment(arguments, library.as_ref())?;
     let place = resolve_runbook(&arguments.runbook, library.as_ref())?;
     let (graph, mut warnings) = graph(session, &place, library.as_ref(), environment)?;
+    if let Some(refuse) = graph.runbook().refuse.as_ref().filter(|_| mode != Mode::Plan) {
+        let (runbook, reason) =
+            (graph.runbook().id().to_owned(), visible(&refuse.value.split_whitespace().collect::<Vec<_>>().join(" ")));
+        return Err(CommandError::MustNotRun { runbook, reason });
+    }
     let base = BaseEnvironment::from_vars(std::env::vars_os());
     let mut problems = Diagnostics::new();
     let programs = find_required(graph.runbook(), &base, mode != Mode::Plan, &mut problems);

@@ -43,6 +43,9 @@ pub struct Plan {
     pub title: String,
     /// SHA-256 of its text.
     pub runbook_digest: String,
+    /// Why the runbook must not be run, when it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<String>,
     /// The environment.
     pub environment: Option<String>,
     /// Inputs; secrets by name and source only.
@@ -155,6 +158,7 @@ impl Plan {
             runbook: runbook.id().to_owned(),
             title: runbook.title.value.clone(),
             runbook_digest: hex(&Sha256::digest(runbook.source().text())),
+            refuse: runbook.refuse.as_ref().map(|refuse| refuse.value.clone()),
             environment: context.environment.clone(),
             inputs: context.inputs.clone(),
             rows,

@@ -22,6 +22,7 @@ pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, prob
     rules.polls(flat);
     rules.related(context);
     rules.reviewed(context);
+    rules.written_out();
     rules.unused_inputs();
 }
 
@@ -244,7 +245,8 @@ impl Rules<'_> {
     /// Ruling 34: a poll before a change is a guard, and a guard is a validate.
     fn polls(&mut self, flat: &Flat) {
         for (place, node) in flat.nodes.iter().enumerate() {
-            let polls = node.step.kind == Kind::Diagnose && node.step.until.is_some() && !is_free_read(&node.step);
+            let watches = node.step.until.is_some() || node.step.hold.is_some();
+            let polls = node.step.kind == Kind::Diagnose && watches && !is_free_read(&node.step);
             let change_follows = flat.nodes[place + 1..].iter().any(|later| later.step.change.is_some());
             if polls && change_follows && node.step.on_failure.is_none() {
                 let message = format!(
@@ -269,6 +271,18 @@ impl Rules<'_> {
                         .near(&name.value, known.iter().map(String::as_str)),
                 );
             }
+        }
+    }
+
+    /// What is compared with the calendar is needed when no value is there.
+    fn written_out(&mut self) {
+        let reviewed = self.runbook.reviewed.as_ref().map(|reviewed| ("reviewed.every", &reviewed.every));
+        let cadence = self.runbook.cadence.as_ref().and_then(|cadence| cadence.every.as_ref());
+        for (key, every) in reviewed.into_iter().chain(cadence.map(|every| ("cadence.every", every))) {
+            let Some(expr) = every.expression() else { continue };
+            let message = format!("`{key}` is read before there are values");
+            self.problems
+                .push(self.error("wrong-type", expr.span(), message).hint("write the duration out, such as 90d"));
         }
     }
 
