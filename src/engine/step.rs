@@ -188,6 +188,10 @@ impl Task {
                 return end;
             }
         }
+        // What a stretch of samples comes to is judged over all of them.
+        if step.hold.is_some() {
+            return end;
+        }
         let until = step.until.as_ref().into_iter().flat_map(|until| &until.expect.0);
         let (verdict, views) = checks(step.expect.iter().chain(until), &scope);
         // A validate without a check of its own holds when its action succeeds.
@@ -212,6 +216,9 @@ impl Task {
         base: StepScope,
         path: &str,
     ) -> Result<StepEnd, Gone> {
+        if let Some(hold) = &step.hold {
+            return self.hold_unit(step, action, hold, &base, path).await;
+        }
         let times = match Times::of(self, step, &base) {
             Ok(times) => times,
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
@@ -252,7 +259,7 @@ impl Task {
         matches!(expr.verdict(&scope, &mut Vec::new()), Ok(Verdict::Holds))
     }
 
-    async fn read_once(
+    pub(super) async fn read_once(
         &self,
         step: &Arc<Step>,
         action: &Action,

@@ -3,6 +3,7 @@
 mod fixture;
 mod flow;
 mod gates;
+mod hold;
 mod laws;
 
 use fixture::{Script, Scripted};

@@ -76,6 +76,18 @@ pub enum StepVerdict {
     CannotTell,
 }
 
+impl StepVerdict {
+    /// The word for it, as expressions and records write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::DoesNotHold => "does_not_hold",
+            Self::CannotTell => "cannot_tell",
+        }
+    }
+}
+
 /// The result of a run (`semantics.md` 2, ruling 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -456,6 +468,16 @@ pub enum Event {
         /// Processes that were still there and had to be ended, or could not be.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left: Vec<String>,
+    },
+    /// A sample of a step that is watched for a stretch of time (`hold`) was judged.
+    Sampled {
+        /// What it says.
+        verdict: StepVerdict,
+        /// The values it captured.
+        #[serde(default)]
+        captures: IndexMap<String, StoredValue>,
+        /// Milliseconds until the stretch is over.
+        left_ms: u64,
     },
     /// A step is over.
     StepEnded {

@@ -174,6 +174,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
         }
         StepBody::Action(action) => {
             found.extend(step_shape(action));
+            found.extend(hold_fields(step));
             found.extend(
                 step.capture
                     .iter()
@@ -182,6 +183,16 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
         }
     }
     found
+}
+
+/// What a stretch of samples gives beside the result of the last one.
+pub(super) fn hold_fields(step: &Step) -> Fields {
+    if step.hold.is_none() {
+        return Fields::new();
+    }
+    let sample =
+        fields(&[("at", Shape::Time), ("outcome", Shape::Text), ("verdict", Shape::Any), ("captures", Shape::Map)]);
+    fields(&[("samples", Shape::List(Box::new(Shape::Record(sample)))), ("held", Shape::Duration)])
 }
 
 /// The names an action's own result gives, before its captures.

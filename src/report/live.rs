@@ -58,6 +58,8 @@ struct Running {
     /// Whether a headline has told its title: of its gate, or of its first attempt.
     announced: bool,
     waiting: Option<&'static str>,
+    /// The last sample of a stretch: its values in short, and when the stretch is over.
+    sampled: Option<(String, Timestamp)>,
     /// Items that succeeded, and items that did not.
     items: (usize, usize),
 }
@@ -184,6 +186,10 @@ impl LiveScreen {
             let name = self.style.text(&path.0);
             if let Some(what) = step.waiting {
                 parts.push(format!("{name} waits for {what}"));
+            } else if let Some((value, over)) = &step.sampled {
+                let left = words::span(words::between(now, *over) / 1000 * 1000).replace(".0 s", " s");
+                let value = if value.is_empty() { String::new() } else { format!(" ({value})") };
+                parts.push(format!("{name} {left} left, sample {}{value}", step.attempt));
             } else if step.active {
                 let ran = step.since.map_or(0, |since| words::between(since, now));
                 let attempt = if step.attempt > 1 { format!(" (attempt {})", step.attempt) } else { String::new() };

@@ -74,6 +74,14 @@ impl Dispatcher {
             let names = step_shape(action).into_keys().chain(step.capture.keys().map(|name| name.value.clone()));
             values.extend(names.map(|name| (name.clone(), absent(&name))));
         }
+        if step.hold.is_some() {
+            let why = end.reason.clone().unwrap_or_else(|| outcome_word(end.outcome).to_owned());
+            for name in ["samples", "held"] {
+                let absent = || unknown(UnknownSort::Unobtained, format!("`{id}` gave no `{name}`: {why}"));
+                // What was sampled before a stretch broke off was seen all the same.
+                values.insert(name.to_owned(), end.values.get(name).cloned().unwrap_or_else(absent));
+            }
+        }
         // What a failed read gave is no evidence for anything later; a failed change may be reported on.
         if end.outcome == Outcome::Succeeded || step.change.is_some() {
             values.extend(end.values.clone());
@@ -81,7 +89,7 @@ impl Dispatcher {
         }
         let word = |text: &str| Value::from(text);
         values.insert("outcome".into(), word(outcome_word(end.outcome)));
-        values.insert("verdict".into(), end.verdict.map_or(Value::from(()), |verdict| word(verdict_word(verdict))));
+        values.insert("verdict".into(), end.verdict.map_or(Value::from(()), |verdict| word(verdict.as_str())));
         values.insert("error".into(), end.error.as_ref().map_or(Value::from(()), |error| word(&error.to_string())));
         values.insert("attempts".into(), Value::from(end.attempts));
         values.insert("ended".into(), Time(self.now()).into());
@@ -209,13 +217,5 @@ impl Dispatcher {
             owner.cancel.cancel();
             self.void_prompts("the run is escalated");
         }
-    }
-}
-
-fn verdict_word(verdict: StepVerdict) -> &'static str {
-    match verdict {
-        StepVerdict::Holds => "holds",
-        StepVerdict::DoesNotHold => "does_not_hold",
-        StepVerdict::CannotTell => "cannot_tell",
     }
 }

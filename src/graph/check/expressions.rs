@@ -1,7 +1,7 @@
 //! Every expression of a runbook: names, shapes, places where a secret or an alert's label may not go, references.
 
 use super::super::build::Flat;
-use super::super::names::{Fields, Layers, outside_shape, own_fields, probe_fields, roots, step_shape};
+use super::super::names::{Fields, Layers, hold_fields, outside_shape, own_fields, probe_fields, roots, step_shape};
 use super::super::node::NodeId;
 use super::super::order::is_inside;
 use super::CheckContext;
@@ -197,13 +197,21 @@ impl Checker<'_> {
         for field in ["error", "attempts", "outcome"] {
             own.insert(field.into(), Shape::Any);
         }
+        for name in hold_fields(step).keys() {
+            if let Some((name, _)) = step.capture.get_key_value(name.as_str()) {
+                let message = format!("`{}` is what `hold` gives; give the capture another name", name.value);
+                let problem = self.problem("taken-name", name.span, message);
+                self.problems.push(problem);
+            }
+        }
         self.captures(&step.capture, &mut own, hidden, used, Some((id, step.each.is_some())));
         let retry = step.retry.as_ref();
         let until = step.until.as_ref();
-        for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
+        for expr in step.hold.iter().flat_map(|hold| &hold.hold_while.0) {
             self.expression(expr, &own, hidden, Goes::Condition, used);
         }
-        for expr in step.hold.iter().flat_map(|hold| &hold.hold_while.0) {
+        own.extend(hold_fields(step));
+        for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
             self.expression(expr, &own, hidden, Goes::Condition, used);
         }
         if let Some(probe) = step.background.as_ref().and_then(|background| background.ready.as_ref()) {

@@ -14,7 +14,7 @@ use crate::event::{
     Actor, AnswerKind, CardView, Event, GateAnswer, OptionView, Outcome, Record, StepPath, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 impl LiveScreen {
     pub(super) fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
@@ -55,6 +55,7 @@ impl LiveScreen {
             }
             Event::AttemptStarted { .. } => self.attempt_started(record, path, style),
             Event::AttemptEnded { .. } => self.attempt_ended(record, path, style),
+            Event::Sampled { .. } => self.sampled(record, path, style),
             Event::StepEnded { .. } => self.step_ended(record, path, style),
             _ => Vec::new(),
         }
@@ -210,6 +211,20 @@ impl LiveScreen {
         let mut out = self.opening(&self.steps.find(path), path, style, "started");
         out.extend(exact(style, &act.text));
         out
+    }
+
+    /// A sample is news for the status line; all of them are in the record.
+    fn sampled(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        let Event::Sampled { captures, left_ms, .. } = &record.event else { return Vec::new() };
+        let room = style.columns() / 3;
+        let values: Vec<String> = captures
+            .iter()
+            .map(|(name, value)| format!("{} {}", style.text(name), short(style, value, room)))
+            .collect();
+        let left = SignedDuration::from_millis(i64::try_from(*left_ms).unwrap_or(i64::MAX));
+        let over = record.time.checked_add(left).unwrap_or(record.time);
+        self.entry(path).sampled = Some((values.join(", "), over));
+        Vec::new()
     }
 
     fn attempt_ended(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {

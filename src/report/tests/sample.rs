@@ -364,6 +364,8 @@ pub(super) fn rarities() -> Tape {
         Some("reject"),
         Event::ItemsListed { items: vec![StoredValue::Value(json!("one")), StoredValue::Unknown(text())] },
     );
+    let captures = IndexMap::from([(text(), StoredValue::Unknown(text()))]);
+    tape.put(2001, Some("reject"), Event::Sampled { verdict: StepVerdict::Holds, captures, left_ms: 1 });
     tape.put(2001, Some("reject"), Event::Asked { questions: vec![text()] });
     let values = IndexMap::from([("count".to_owned(), StoredValue::Value(json!("three")))]);
     tape.by_ana(2002, Some("reject"), Event::Answered { values, door: Door::Inbox });

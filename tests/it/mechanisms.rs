@@ -1,0 +1,78 @@
+//! Mechanisms of the language through the program: what refuses, what is due, what is watched, limited, held and undone.
+
+use crate::support::Sandbox;
+
+/// A library with an environment in which nothing asks.
+fn bench() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
+    let _ = sandbox.write(
+        "runwright.yaml",
+        &format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n  prod: {{}}\n"),
+    );
+    sandbox
+}
+
+#[test]
+fn what_must_not_be_run_says_why() {
+    let sandbox = bench();
+    _ = sandbox.runbook("forbidden", "refuse: Clustering again loses the curated names. Ask the data team.\n");
+    _ = sandbox.call(["check", "forbidden"]).exits(0);
+    _ = sandbox.call(["list", "--runbooks"]).exits(0).says("REFUSED");
+    _ = sandbox.call(["plan", "forbidden"]).exits(0).says("REFUSED").says("curated names");
+    for command in ["run", "probe"] {
+        _ = sandbox.call([command, "forbidden"]).exits(3).says("[refused-runbook]").says("curated names");
+    }
+    assert!(sandbox.runs().is_empty());
+}
+
+#[test]
+fn a_runbook_is_overdue_until_it_ends_well() {
+    let sandbox = bench();
+    let step = |program: &str| {
+        format!("cadence: {{ every: 90d, after: a release }}\nsteps:\n  - {{ validate: Look, run: [{program}] }}\n")
+    };
+    _ = sandbox.runbook("weekly", &step("\"false\""));
+    _ = sandbox.runbook("other", "steps:\n  - { diagnose: Look, run: [date] }\n");
+    _ = sandbox.call(["list", "--overdue"]).exits(1).says("weekly").says("never run").says("a release");
+    _ = sandbox.call(["run", "weekly"]).exits(1);
+    _ = sandbox.call(["list", "--overdue"]).exits(1).says("never run");
+    _ = sandbox.runbook("weekly", &step("\"true\""));
+    _ = sandbox.call(["probe", "weekly"]).exits(0);
+    _ = sandbox.call(["list", "--overdue"]).exits(1).says("never run");
+    _ = sandbox.call(["run", "weekly"]).exits(0);
+    _ = sandbox.call(["list", "--overdue"]).exits(0).says("nothing is overdue");
+    _ = sandbox.runbook("weekly", &step("\"true\"").replace("90d", "1ms"));
+    let late = sandbox.call(["list", "--overdue"]).exits(1).says("overdue by");
+    assert!(!late.all().contains("other"), "{late}");
+    let rows = sandbox.call(["list", "--overdue", "--json"]).exits(1).json();
+    assert_eq!(rows[0]["id"], "weekly", "{rows}");
+    _ = sandbox.write("broken.yaml", "runbook: broken\n");
+    _ = sandbox.call(["list", "--overdue"]).exits(3).says("broken.yaml");
+}
+
+#[test]
+fn a_canary_is_watched_until_it_sings_wrong() {
+    let sandbox = bench();
+    let steps = "
+steps:
+  - id: canary
+    validate: It stays well
+    shell: |
+      echo x >> seen
+      wc -l < seen
+    capture: { seen: stdout | int }
+    hold: { for: 1s, every: 200ms, while: seen < MOST }
+    expect: samples | length >= 6 and held >= duration('1s')
+";
+    _ = sandbox.runbook("well", &steps.replace("MOST", "100"));
+    _ = sandbox.call(["run", "well"]).exits(0);
+    let events = Sandbox::events(&sandbox.only_run());
+    let samples: Vec<_> = events.iter().filter(|event| event["event"]["kind"] == "sampled").collect();
+    assert_eq!(samples.len(), 6, "{samples:#?}");
+    assert_eq!(samples[5]["event"]["captures"]["seen"]["value"], 6, "{samples:#?}");
+    std::fs::remove_file(sandbox.path("seen")).expect("seen");
+    _ = sandbox.runbook("ill", &steps.replace("MOST", "3"));
+    _ = sandbox.call(["run", "ill"]).exits(1).says("sample 3").says("does not hold");
+    sandbox.leaves_nothing_behind();
+}
