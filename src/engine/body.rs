@@ -3,6 +3,7 @@
 //! The first body is the runbook itself. A holder's task may have further ones opened (the steps of one item of a loop,
 //! a called runbook) and waits for their ends. A body is owned by the dispatcher; its tasks see its [`Scene`].
 
+use super::limits::Budget;
 use super::port::Cancel;
 use super::schedule::Schedule;
 use crate::event::{Outcome, StepPath, StepVerdict};
@@ -44,6 +45,8 @@ pub(super) struct Scene {
     pub(super) prefix: String,
     /// Targets whose identity was proven in this run; a called runbook has targets of its own.
     pub(super) proven: Arc<Mutex<HashSet<String>>>,
+    /// What the runbook may still change.
+    pub(super) budget: Arc<Budget>,
 }
 
 impl Scene {

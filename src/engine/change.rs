@@ -75,6 +75,11 @@ impl Task {
             Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
             Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
         };
+        match self.breathe(&self.path(), &units[0].scope).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(StepEnd::because(Outcome::Cancelled, "stopped before it began")),
+            Err(end) => return Ok(end),
+        }
         let facts = match self.pass_gate(step, action, change, &units).await? {
             Ok(facts) => facts,
             Err(end) => return Ok(end),
@@ -156,6 +161,7 @@ impl Task {
         let pause = step.retry.as_ref().and_then(|retry| retry.every.as_ref().or(retry.backoff.as_ref()));
         let pause = self.duration(pause, &unit.scope, Duration::from_secs(1)).unwrap_or(Duration::from_secs(1));
         let mut act = act;
+        let mut last = None;
         let mut number = 0;
         loop {
             number += 1;
@@ -166,11 +172,20 @@ impl Task {
                     _ => return Ok(StepEnd::failed(ErrorClass::BadValue, "the act cannot be resolved again")),
                 },
             };
+            match self.breathe(&unit.path, &unit.scope).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(StepEnd::because(Outcome::Cancelled, "stopped before it began")),
+                Err(end) => return Ok(end),
+            }
+            if let Err(reason) = self.take_change() {
+                return Ok(refused_by_limits(last, reason));
+            }
             let attempted = self.attempt(&unit.path, number, this, true, timeout, &step.tolerate).await?;
             let end = ended(attempted.performed, attempted.tolerated, number);
             let mut end = self.conclude(step, end, unit.scope.clone());
             end.changed = true;
             let end = self.verified(change, unit, end).await?;
+            self.change_over();
             let expects_fail = end.outcome == Outcome::Succeeded
                 && matches!(end.verdict, Some(StepVerdict::DoesNotHold | StepVerdict::CannotTell));
             let end = if expects_fail { expectation_failed(end) } else { end };
@@ -178,6 +193,7 @@ impl Task {
             if end.outcome != Outcome::Failed || number >= attempts || !self.sleep(pause).await {
                 return Ok(end);
             }
+            last = Some(end);
         }
     }
 
@@ -275,6 +291,18 @@ pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Skipped => "skipped",
         Outcome::NotPerformed => "not_performed",
         Outcome::Unknown => "unknown",
+    }
+}
+
+/// A change that is not started because the limits of the run are used up, perhaps after attempts that failed.
+fn refused_by_limits(last: Option<StepEnd>, reason: String) -> StepEnd {
+    match last {
+        None => StepEnd::failed(ErrorClass::BadValue, reason),
+        Some(mut end) => {
+            let before = end.reason.take().map_or_else(String::new, |before| format!("{before}; "));
+            end.reason = Some(format!("{before}not tried again: {reason}"));
+            end
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod steps;
 
 use super::attempt::{Shared, Task};
 use super::body::{At, Bodies, Body, BodyId, Early, Scene};
+use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
 use super::port::{Cancel, Inbox, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
@@ -90,6 +91,7 @@ impl Dispatcher {
             resolver: setup.resolver,
             prefix: String::new(),
             proven: Arc::default(),
+            budget: Arc::new(Budget::new(setup.graph.runbook())),
         };
         let shared = Shared {
             run: setup.run.to_string(),

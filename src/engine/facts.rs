@@ -52,6 +52,7 @@ impl Task {
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
         }
         let scope = &units[0].scope;
+        let limit = self.within_limits(step, units.len(), scope)?;
         let target = acts[0].target().map(str::to_owned);
         let identity = match &target {
             None => None,
@@ -100,7 +101,7 @@ impl Task {
             irreversible: change.irreversible.as_ref().map(|why| people(why, scope)),
             warning: step.warning.as_ref().map(|warning| people(warning, scope)),
             moved: Vec::new(),
-            limit: None,
+            limit,
             requires: requirement.clone().unwrap_or(GateRequirement::Confirm),
         };
         Ok(Facts { acts, requirement, card, digest_base })

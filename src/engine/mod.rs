@@ -15,6 +15,7 @@ mod dispatch;
 mod facts;
 mod history;
 mod hold;
+mod limits;
 mod list;
 mod message;
 mod port;

@@ -339,6 +339,11 @@ impl Task {
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
         let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str).map(str::to_owned);
+        if step.kind == Kind::Remediate
+            && let Err(reason) = self.take_change()
+        {
+            return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
+        }
         let (answer, by) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
             Some("failed") => (Answer::NotDone { reason: "said beforehand".to_owned() }, By::beforehand()),
@@ -356,6 +361,9 @@ impl Task {
             other => return Ok(unexpected(&other)),
         };
         end.changed = step.kind == Kind::Remediate;
+        if end.changed {
+            self.change_over();
+        }
         let mut values = IndexMap::new();
         if let Some(evidence) = end.values.get("evidence") {
             values.insert("evidence".to_owned(), store(evidence));

@@ -5,5 +5,6 @@ mod flow;
 mod gates;
 mod hold;
 mod laws;
+mod limits;
 
 use fixture::{Script, Scripted};

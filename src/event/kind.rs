@@ -469,6 +469,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left: Vec<String>,
     },
+    /// A step waits before it goes on.
+    Paused {
+        /// For how many milliseconds.
+        for_ms: u64,
+        /// Why.
+        reason: String,
+    },
     /// A sample of a step that is watched for a stretch of time (`hold`) was judged.
     Sampled {
         /// What it says.

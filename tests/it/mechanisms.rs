@@ -76,3 +76,29 @@ steps:
     _ = sandbox.call(["run", "ill"]).exits(1).says("sample 3").says("does not hold");
     sandbox.leaves_nothing_behind();
 }
+
+#[test]
+fn a_run_changes_no_more_than_it_may() {
+    let sandbox = bench();
+    let steps = "
+limits: { changes: 2, pause: 300ms }
+steps:
+  - { id: one, remediate: One, run: [touch, one], undo: { run: [rm, one] } }
+  - id: list
+    remediate: The rest
+    for_each: \"['a', 'b']\"
+    run: [touch, \"{{ item }}\"]
+    undo: { run: [rm, \"{{ item }}\"] }
+  - { id: made, validate: It is made, run: [test, -e, a] }
+";
+    _ = sandbox.runbook("case", steps);
+    let output = sandbox.call(["run", "case", "--env", "free"]).exits(7);
+    _ = output.says("leaves 1 of 2");
+    assert!(sandbox.path("one").exists() && !sandbox.path("a").exists());
+    let events = Sandbox::events(&sandbox.only_run());
+    assert!(events.iter().any(|event| event["event"]["kind"] == "paused"), "{events:#?}");
+    _ = sandbox.runbook("wide", &steps.replace("changes: 2", "changes: 3"));
+    _ = sandbox.call(["run", "wide", "--env", "free"]).exits(0);
+    _ = sandbox.call(["show", "last"]).exits(0).says("acts 2 to 3 of at most 3");
+    _ = sandbox.call(["run", "wide", "--env", "prod"]).exits(5).says("act 1 of at most 3");
+}

@@ -37,6 +37,8 @@ pub(super) struct Checker<'a> {
     tainted: HashSet<String>,
     /// The names that each target's declaration reads.
     pub(super) target_uses: IndexMap<String, Vec<(String, Span)>>,
+    /// The names that `limits` reads: before each change, and before each list of changes.
+    limit_uses: [Vec<(String, Span)>; 2],
     pub(super) problems: &'a mut Diagnostics,
 }
 
@@ -50,10 +52,19 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         .map(|(name, _)| name.value.clone())
         .collect();
     let target_uses = IndexMap::new();
-    let mut checker =
-        Checker { runbook, context, roots: roots(&runbook.inputs), steps, tainted, target_uses, problems };
+    let mut checker = Checker {
+        runbook,
+        context,
+        roots: roots(&runbook.inputs),
+        steps,
+        tainted,
+        target_uses,
+        limit_uses: Default::default(),
+        problems,
+    };
     checker.inputs();
     checker.targets();
+    checker.limits();
     for place in 0..flat.nodes.len() {
         let mut used = Used::default();
         checker.step(flat, NodeId(place), &mut used);
@@ -102,6 +113,25 @@ impl Checker<'_> {
             // A target may be made of what steps found: who acts on it waits for them (ruling 37).
             self.target_uses.insert(name.value.clone(), std::mem::take(&mut used.names));
         }
+    }
+
+    /// What the limits are made of must be there before the changes that they bound.
+    fn limits(&mut self) {
+        let Some(limits) = &self.runbook.limits else { return };
+        let none = Fields::new();
+        let (mut each, mut list) = (Used::default(), Used::default());
+        if let Some(pause) = &limits.pause {
+            self.duration(pause, &none, None, &mut each);
+        }
+        if let Some(share) = &limits.of {
+            let shape = self.expression(&share.whole, &none, None, Goes::Free, &mut list);
+            if !matches!(shape, Shape::Any | Shape::Number | Shape::List(_)) {
+                let message = format!("the whole is a number or a list, and this is {}", shape_word(&shape));
+                let problem = self.problem("type-clash", share.whole.span(), message);
+                self.problems.push(problem);
+            }
+        }
+        self.limit_uses = [each.names, list.names];
     }
 
     /// Turns the names a step used into edges.
@@ -242,6 +272,10 @@ impl Checker<'_> {
     /// `preview` sees what was before; `verify` and `undo` see the step's own values too, as `<id>.NAME`.
     fn change(&mut self, step: &Step, before: &Fields, used: &mut Used) {
         let Some(change) = &step.change else { return };
+        let [each, list] = self.limit_uses.clone();
+        let list = list.into_iter().filter(|_| step.each.is_some());
+        // A step that the limits read is not bounded by itself.
+        used.names.extend(each.into_iter().chain(list).filter(|(name, _)| *name != step.id.value));
         if let Some(gate) = change.gate.as_ref().and_then(|gate| gate.text.as_ref()) {
             self.template(gate, before, None, Goes::Open("a text to type"), used);
         }

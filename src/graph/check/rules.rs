@@ -23,6 +23,7 @@ pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, prob
     rules.related(context);
     rules.reviewed(context);
     rules.written_out();
+    rules.limits(flat);
     rules.unused_inputs();
 }
 
@@ -269,6 +270,32 @@ impl Rules<'_> {
                 self.problems.push(
                     self.warn("unknown-related", name.span, message)
                         .near(&name.value, known.iter().map(String::as_str)),
+                );
+            }
+        }
+    }
+
+    fn limits(&mut self, flat: &Flat) {
+        let Some(limits) = &self.runbook.limits else { return };
+        if let Some(changes) = limits.changes.as_ref().filter(|changes| changes.value < 0) {
+            let message = "`changes` is a number of changes, 0 or more";
+            self.problems.push(self.error("wrong-type", changes.span, message));
+        }
+        if let Some(share) = limits.of.as_ref().filter(|share| !(0.0..=100.0).contains(&share.percent.value)) {
+            let message = "`percent` is between 0 and 100";
+            self.problems.push(self.error("wrong-type", share.percent.span, message));
+        }
+        if limits.pause.is_none() {
+            return;
+        }
+        for node in flat.nodes.iter().filter(|node| node.step.change.is_some()) {
+            if node.step.each.as_ref().is_some_and(|each| each.at_once > 1) {
+                let message = format!(
+                    "`limits.pause` leaves a pause between two changes, and `{}` makes several at once",
+                    node.id
+                );
+                self.problems.push(
+                    self.error("stray-key", node.step.span, message).hint("leave `at_once` out, or `limits.pause`"),
                 );
             }
         }

@@ -56,6 +56,10 @@ impl LiveScreen {
             Event::AttemptStarted { .. } => self.attempt_started(record, path, style),
             Event::AttemptEnded { .. } => self.attempt_ended(record, path, style),
             Event::Sampled { .. } => self.sampled(record, path, style),
+            Event::Paused { for_ms, reason } => {
+                self.entry(path).paused = Some((style.text(reason), later(record.time, *for_ms)));
+                Vec::new()
+            }
             Event::StepEnded { .. } => self.step_ended(record, path, style),
             _ => Vec::new(),
         }
@@ -221,9 +225,7 @@ impl LiveScreen {
             .iter()
             .map(|(name, value)| format!("{} {}", style.text(name), short(style, value, room)))
             .collect();
-        let left = SignedDuration::from_millis(i64::try_from(*left_ms).unwrap_or(i64::MAX));
-        let over = record.time.checked_add(left).unwrap_or(record.time);
-        self.entry(path).sampled = Some((values.join(", "), over));
+        self.entry(path).sampled = Some((values.join(", "), later(record.time, *left_ms)));
         Vec::new()
     }
 
@@ -323,4 +325,9 @@ impl LiveScreen {
         }
         out
     }
+}
+
+fn later(time: Timestamp, ms: u64) -> Timestamp {
+    let span = SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
+    time.checked_add(span).unwrap_or(time)
 }
