@@ -12,6 +12,7 @@ mod check;
 mod clock;
 mod console;
 mod decide;
+mod earlier;
 mod exit;
 mod failure;
 mod files;

@@ -148,7 +148,7 @@ async fn go(
     let (sink, style) = session.console.run_sink(attended);
     let paper = Arc::new(Paper::new(sink, style.terminal));
     let graph = &prepared.graph;
-    let not_yet = prepared.values(prepared.run_value(None, &way.operator.name), UnknownSort::NotYet);
+    let not_yet = prepared.values(prepared.run_value(None, &way.operator.name), None, UnknownSort::NotYet);
     let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
     let (typed, mut answers) = mpsc::unbounded_channel();
     let (hand_over, engine_answers) = mpsc::channel(16);
@@ -187,7 +187,7 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
     Setup {
         run: run.clone(),
         graph: Arc::clone(&prepared.graph),
-        values: prepared.values(run_value, UnknownSort::Unobtained),
+        values: prepared.values(run_value, Some(run), UnknownSort::Unobtained),
         resolver: prepared.resolver.clone(),
         started,
         acts: if way.mode == Mode::Run { Acts::All } else { Acts::Reads },

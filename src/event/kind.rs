@@ -560,5 +560,8 @@ pub enum Event {
         open_changes: Vec<String>,
         /// Milliseconds waited for people.
         waited_ms: u64,
+        /// The `outputs` of the runbook.
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        outputs: IndexMap<String, StoredValue>,
     },
 }

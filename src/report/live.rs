@@ -367,8 +367,9 @@ impl LiveScreen {
     }
 
     fn ended(&self, record: &Record, style: &Style) -> Vec<String> {
-        let Event::RunEnded { result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms } =
-            &record.event
+        let Event::RunEnded {
+            result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms, ..
+        } = &record.event
         else {
             return Vec::new();
         };

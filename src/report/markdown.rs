@@ -145,8 +145,9 @@ impl Page<'_> {
             };
             return self.line(&text);
         };
-        let Event::RunEnded { result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms } =
-            &record.event
+        let Event::RunEnded {
+            result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms, ..
+        } = &record.event
         else {
             return;
         };

@@ -102,3 +102,39 @@ steps:
     _ = sandbox.call(["show", "last"]).exits(0).says("acts 2 to 3 of at most 3");
     _ = sandbox.call(["run", "wide", "--env", "prod"]).exits(5).says("act 1 of at most 3");
 }
+
+#[test]
+fn a_run_sees_what_the_one_before_it_captured() {
+    let sandbox = bench();
+    let steps = "
+outputs: { double: size.bytes * 2 }
+steps:
+  - id: size
+    diagnose: How large is it?
+    shell: wc -c < data
+    capture: { bytes: stdout | int }
+  - id: grown
+    validate: It has not shrunk
+    assert: size.bytes >= (last('case', 'size.bytes') | default(0))
+  - id: note
+    diagnose: Note
+    set:
+      before: last('case', 'double') | default('nothing')
+";
+    _ = sandbox.runbook("case", steps);
+    _ = sandbox.runbook("other", "steps:\n  - diagnose: Other\n    set:\n      seen: last('case', 'size.bytes')\n");
+    _ = sandbox.call(["plan", "case"]).exits(0);
+    assert!(!sandbox.store().exists(), "a plan makes no store");
+    _ = sandbox.write("data", "12345");
+    _ = sandbox.call(["run", "case"]).exits(0).says("nothing");
+    _ = sandbox.call(["plan", "other"]).exits(0);
+    _ = sandbox.call(["run", "other"]).exits(0).says("seen").says("5");
+    _ = sandbox.write("data", "1234567");
+    // A probe is no run: what it saw is nobody's past.
+    _ = sandbox.call(["probe", "case"]).exits(0);
+    _ = sandbox.call(["run", "case"]).exits(0).says("10");
+    _ = sandbox.write("data", "123");
+    _ = sandbox.call(["run", "case"]).exits(1).says("does not hold");
+    let shown = sandbox.call(["show", "last", "--format", "json"]).exits(0).json();
+    assert_eq!(shown["result"]["outputs"]["double"], 6, "{shown:#}");
+}

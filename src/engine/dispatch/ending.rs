@@ -4,10 +4,14 @@ use super::super::body::{Body, BodyId, Early};
 use super::super::port::StoreError;
 use super::super::result::{RunEnd, RunState};
 use super::super::run::Acts;
+use super::super::store_value::store;
 use super::Dispatcher;
-use crate::event::{Event, Outcome, RunResult, StepVerdict};
+use crate::event::{Event, Outcome, RunResult, StepVerdict, StoredValue};
+use crate::expr::Expr;
 use crate::graph::Section;
 use crate::runbook::{End, Kind};
+use indexmap::IndexMap;
+use jiff::Timestamp;
 
 /// What the validations of a run say together.
 #[derive(Default)]
@@ -44,6 +48,7 @@ impl Dispatcher {
         reasons.extend(proof.reasons.clone());
         reasons.dedup();
         let ran_to_end = !matches!(root.early, Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Escalated));
+        let outputs = root.outputs(self.now());
         let event = Event::RunEnded {
             result,
             ran_to_end,
@@ -53,6 +58,7 @@ impl Dispatcher {
             changes: root.tally.changes,
             open_changes: root.tally.standing.clone(),
             waited_ms: u64::try_from(self.waited.before.as_millis()).unwrap_or(u64::MAX),
+            outputs,
         };
         self.log(event);
         self.flush(true)?;
@@ -76,6 +82,17 @@ impl Dispatcher {
 }
 
 impl Body {
+    /// What the runbook gives, for later runs that ask for it with `last`.
+    fn outputs(&self, now: Timestamp) -> IndexMap<String, StoredValue> {
+        let scope = self.scene.values.scope(now);
+        let value = |expr: &Expr| match expr.eval(&scope) {
+            Ok(value) => store(&value),
+            Err(error) => StoredValue::Unknown(error.message),
+        };
+        let outputs = self.scene.graph.runbook().outputs.iter();
+        outputs.map(|(name, expr)| (name.value.clone(), value(expr))).collect()
+    }
+
     fn proof(&self) -> Proof {
         let mut proof = Proof::default();
         for (id, over) in &self.over {

@@ -151,5 +151,6 @@ fn ended() -> Record {
         changes: 1,
         open_changes: Vec::new(),
         waited_ms: 0,
+        outputs: indexmap::IndexMap::new(),
     })
 }
