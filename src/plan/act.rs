@@ -1,5 +1,6 @@
 //! Acts: actions with their values in. Still with holes when a value is unknown; then they cannot be performed.
 
+use super::pages::PagesAct;
 use crate::expr::{Rendered, Value};
 use crate::runbook::{EditFormat, Method};
 use indexmap::IndexMap;
@@ -108,6 +109,8 @@ pub struct HttpAct {
     pub body: RequestBody,
     /// What counts as success.
     pub status: StatusRule,
+    /// How the pages of the answer are followed; none for one answer.
+    pub pages: Option<PagesAct>,
 }
 
 /// One setting: a path of keys and the new value.

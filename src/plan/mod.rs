@@ -4,6 +4,7 @@
 
 mod act;
 mod input;
+mod pages;
 mod policy;
 mod preview;
 mod quote;
@@ -16,6 +17,7 @@ pub use act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRul
 pub use input::{
     Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, parse_as, resolve_inputs,
 };
+pub use pages::{MOST_ITEMS, Page, PagesAct};
 pub use policy::{GateLevel, GatePolicy};
 pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow, PlanSummary};
 pub use quote::{quote_argument, quote_command};

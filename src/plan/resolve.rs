@@ -153,6 +153,7 @@ impl Resolver {
             headers: IndexMap::new(),
             body: RequestBody::Empty,
             status: StatusRule::Success,
+            pages: None,
         })
     }
 
@@ -192,6 +193,7 @@ impl Resolver {
             headers,
             body: body(&http.body, scope)?,
             status: if status.is_empty() { StatusRule::Success } else { StatusRule::Among(status) },
+            pages: None,
         })
     }
 }
