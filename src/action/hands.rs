@@ -4,7 +4,7 @@ use super::environment::BaseEnvironment;
 use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
-use super::{file, http, process};
+use super::{file, http, process, prometheus};
 use crate::engine::{AttemptContext, Performed, Performer};
 use crate::plan::Act;
 use futures_util::future::BoxFuture;
@@ -39,13 +39,14 @@ impl Performer for Hands {
         match act {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
+            Act::Prometheus(query) => Box::pin(prometheus::perform(*query, context, Arc::clone(&self.connector))),
             act @ (Act::Edit(_) | Act::Write(_)) => Box::pin(file::perform(act, context)),
         }
     }
 
     fn preview(&self, act: &Act) -> Result<Option<String>, String> {
         match act {
-            Act::Command(_) | Act::Http(_) => Ok(None),
+            Act::Command(_) | Act::Http(_) | Act::Prometheus(_) => Ok(None),
             Act::Edit(_) | Act::Write(_) => file::preview(act),
         }
     }

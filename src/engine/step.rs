@@ -461,6 +461,7 @@ fn failed_verdict(kind: Kind, end: &StepEnd) -> Option<StepVerdict> {
 pub(super) fn target_of(act: &crate::plan::Act) -> Option<String> {
     match act {
         crate::plan::Act::Http(http) if !http.target.name.is_empty() => Some(http.target.name.clone()),
+        crate::plan::Act::Prometheus(query) => Some(query.target.name.clone()),
         _ => None,
     }
 }

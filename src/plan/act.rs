@@ -1,6 +1,7 @@
 //! Acts: actions with their values in. Still with holes when a value is unknown; then they cannot be performed.
 
 use super::pages::PagesAct;
+use super::prometheus::PrometheusAct;
 use crate::expr::{Rendered, Value};
 use crate::runbook::{EditFormat, Method};
 use indexmap::IndexMap;
@@ -12,6 +13,8 @@ pub enum Act {
     Command(CommandAct),
     /// `http`.
     Http(HttpAct),
+    /// `prometheus` and `alert`.
+    Prometheus(Box<PrometheusAct>),
     /// `edit`.
     Edit(EditAct),
     /// `write`.

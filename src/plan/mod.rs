@@ -7,6 +7,7 @@ mod input;
 mod pages;
 mod policy;
 mod preview;
+mod prometheus;
 mod quote;
 mod resolve;
 mod values;
@@ -20,6 +21,7 @@ pub use input::{
 pub use pages::{MOST_ITEMS, Page, PagesAct};
 pub use policy::{GateLevel, GatePolicy};
 pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow, PlanSummary};
+pub use prometheus::{PrometheusAct, Window};
 pub use quote::{quote_argument, quote_command};
 pub use resolve::{FindProgram, Refusal, Resolver, duration};
 pub use values::{StepScope, Values};

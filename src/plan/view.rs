@@ -28,6 +28,7 @@ pub fn view(act: &Act) -> ActView {
     let mut view = match act {
         Act::Command(command) => command_view(command, &mut holes),
         Act::Http(http) => http_view(http, &mut holes),
+        Act::Prometheus(prometheus) => return prometheus.view(),
         Act::Edit(edit) => edit_view(edit, &mut holes),
         Act::Write(write) => write_view(write, &mut holes),
     };

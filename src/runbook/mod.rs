@@ -19,6 +19,7 @@ mod grammar;
 mod input;
 mod lower;
 mod part;
+mod promql;
 mod schema;
 mod step;
 mod target;
@@ -33,6 +34,7 @@ pub(crate) use decode::{record, words};
 pub use document::{Alert, Contact, Link, Requirement, Reviewed, Runbook, parse_runbook};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};
+pub use promql::{QueryPlace, QueryProblem, query_places};
 pub use schema::{json_schema, key_tables, runbook_schema};
 pub use step::{
     CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, Gate, GateFloor, ItemFailure, Kind,
