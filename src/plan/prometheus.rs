@@ -118,8 +118,7 @@ impl PrometheusAct {
         for (name, value) in &self.target.headers {
             more.push(line("header", format!("{name}: {value}")));
         }
-        let mut holes: Vec<Line> =
-            self.holes.iter().map(|(label, reason)| line(label, reason.clone())).collect();
+        let mut holes: Vec<Line> = self.holes.iter().map(|(label, reason)| line(label, reason.clone())).collect();
         let rendered = self.target.headers.values().chain([&self.target.base, &self.query]);
         for (expression, reason) in rendered.flat_map(Rendered::holes) {
             if !holes.iter().any(|hole| hole.label == expression) {
@@ -184,11 +183,8 @@ fn piece(expr: &Expr, place: QueryPlace, scope: &dyn Scope) -> Result<Piece, Ref
     let name = expr.text().trim();
     let refuse = |why: String| Err(Refusal { message: format!("`{name}` {why}"), span: expr.span() });
     let list = matches!(place, QueryPlace::Pattern(_)) && matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable);
-    let items: Vec<Value> = if list {
-        value.try_iter().map(Iterator::collect).unwrap_or_default()
-    } else {
-        vec![value]
-    };
+    let items: Vec<Value> =
+        if list { value.try_iter().map(Iterator::collect).unwrap_or_default() } else { vec![value] };
     if let Some(unknown) = items.iter().find_map(unknown_of) {
         return Ok(Piece::Hole { expression: name.to_owned(), reason: unknown.reason.clone() });
     }

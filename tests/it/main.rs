@@ -9,6 +9,7 @@ mod check;
 mod disk;
 mod generated;
 mod hostile;
+mod http;
 mod properties;
 mod run;
 mod scenes;

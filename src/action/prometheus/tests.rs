@@ -77,7 +77,8 @@ async fn nothing_several_and_nan_are_told_apart() {
     assert_eq!(reason(&empty, "value"), "the query returned no series");
     assert_eq!(reason(&empty, "series"), "the query returned no series");
     assert_eq!((field(&empty, "empty"), field(&empty, "count")), (json!(true), json!(0)));
-    let several = r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]},{"metric":{"a":"b"},"value":[1,"2"]}]}"#;
+    let several =
+        r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]},{"metric":{"a":"b"},"value":[1,"2"]}]}"#;
     assert_eq!(reason(&answered(several).await, "value"), "the query returned 2 series: use `series`");
     let nan = answered(r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"NaN"]}]}"#).await;
     assert_eq!(reason(&nan, "value"), "the sample is NaN");
@@ -110,7 +111,10 @@ async fn a_range_has_its_least_its_greatest_and_its_mean() {
     assert_eq!(field(&performed, "nan"), true);
     let one = answered(r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"7"]]}]}"#).await;
     assert_eq!(field(&one, "value"), 7);
-    assert_eq!(reason(&answered(r#"{"resultType":"matrix","result":[]}"#).await, "series"), "the query returned no series");
+    assert_eq!(
+        reason(&answered(r#"{"resultType":"matrix","result":[]}"#).await, "series"),
+        "the query returned no series"
+    );
 }
 
 #[tokio::test]
@@ -151,8 +155,21 @@ async fn errors_have_their_class() {
         (200, "<html>".to_owned(), Outcome::Failed, ErrorClass::BadAnswer, "no answer of Prometheus"),
         (200, "{}".to_owned(), Outcome::Failed, ErrorClass::BadAnswer, "no answer of Prometheus"),
         (200, r#"{"status":"success"}"#.to_owned(), Outcome::Failed, ErrorClass::BadAnswer, "holds no data"),
-        (200, r#"{"status":"success","data":{"resultType":"odd","result":[]}}"#.to_owned(), Outcome::Failed, ErrorClass::BadAnswer, "odd"),
-        (200, r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":["x",1]}]}}"#.to_owned(), Outcome::Failed, ErrorClass::BadAnswer, "invalid type"),
+        (
+            200,
+            r#"{"status":"success","data":{"resultType":"odd","result":[]}}"#.to_owned(),
+            Outcome::Failed,
+            ErrorClass::BadAnswer,
+            "odd",
+        ),
+        (
+            200,
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":["x",1]}]}}"#
+                .to_owned(),
+            Outcome::Failed,
+            ErrorClass::BadAnswer,
+            "invalid type",
+        ),
     ];
     for (status, body, outcome, class, words) in cases {
         let performed = asked(status, &body, false).await;

@@ -20,7 +20,10 @@ fn series_are_held_against_their_limits() {
         with("above({'/b': 2}, by='to')", r#"{"unknown":"no limit is given for {\"to\":\"/a\"}"}"#),
         with("above({'/c': 2}, by='to', otherwise=9)", r#"{"unknown":"no series has to=\"/c\""}"#),
         with("above({'/c': 2}, by='to', otherwise=1)", b),
-        with("above({'/a': 1}, otherwise=2)", "error: `above`: a map of limits needs `by`: the label that chooses among them"),
+        with(
+            "above({'/a': 1}, otherwise=2)",
+            "error: `above`: a map of limits needs `by`: the label that chooses among them",
+        ),
         with("above({'/a': 'x'}, by='to')", "error: `above`: the limit of \"/a\" must be a number, not text \"x\""),
         with("above(gone)", r#"{"unknown":"the read failed"}"#),
         with("above(1, attribute='max')", "error: `above`: an item has no field `max`"),
@@ -36,7 +39,10 @@ fn what_is_not_known_of_a_series_is_no_pass_and_no_excuse() {
         ("empty | above(1) | length == 0", r#"{"unknown":"`empty` is empty: no series is within a limit"}"#),
         ("[{'labels': {}, 'value': gone}] | above(1)", r#"{"unknown":"the value of {} is unknown: the read failed"}"#),
         ("[{'labels': {}, 'value': gone}, {'labels': {}, 'value': 3}] | above(1) | length", "1"),
-        ("[{'labels': {}, 'value': gone}, {'labels': {}, 'value': 0}] | above(1) | length == 0", r#"{"unknown":"the value of {} is unknown: the read failed"}"#),
+        (
+            "[{'labels': {}, 'value': gone}, {'labels': {}, 'value': 0}] | above(1) | length == 0",
+            r#"{"unknown":"the value of {} is unknown: the read failed"}"#,
+        ),
         ("[{'labels': {}, 'value': '3'}] | above(1)", "error: `above`: text \"3\" is not a number"),
         ("[{'labels': {}, 'min': 0.5}] | below(0.9, attribute='min') | length", "1"),
     ]);

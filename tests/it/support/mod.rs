@@ -2,12 +2,16 @@
 //! terminal to type at.
 
 mod output;
+mod prometheus;
 mod sandbox;
+mod server;
 mod simulator;
 mod terminal;
 
 pub(crate) use output::Output;
+pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
 pub(crate) use sandbox::Sandbox;
+pub(crate) use server::{Connection, Server, say, say_json};
 pub(crate) use simulator::Simulator;
 pub(crate) use terminal::Terminal;
 
