@@ -1,25 +1,10 @@
 //! Answers that come in pages: what one page holds, and how to ask for the next one.
 
-use crate::expr::{Expr, Scope, UnknownSort, Value, is_secret, unknown, unknown_of};
+use super::act::PagesAct;
+use super::values::StepScope;
+use crate::expr::{Expr, UnknownSort, Value, is_secret, unknown, unknown_of};
 use indexmap::IndexMap;
-use jiff::Timestamp;
-
-/// The most items when the author does not say.
-pub const MOST_ITEMS: usize = 10_000;
-
-/// How the pages of an answer are followed.
-#[derive(Clone, Debug)]
-pub struct PagesAct {
-    /// The list of one page, over its result.
-    items: Expr,
-    /// What asks for the next page, over the same; `none` or an empty text after the last one.
-    next: Expr,
-    /// The query key that `next` goes into. Without it, `next` is a URL or a path.
-    pub param: Option<String>,
-    /// The most items of all pages.
-    pub limit: usize,
-    outer: Outer,
-}
+use minijinja::value::ValueKind;
 
 /// What one page says.
 #[derive(Clone, Debug)]
@@ -30,68 +15,29 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// The names that the two expressions take from the steps and inputs before, as they were when the act was resolved.
-#[derive(Clone, Debug)]
-struct Outer {
-    values: IndexMap<String, Value>,
-    now: Timestamp,
-}
-
-/// The names of one page before those of the run.
-struct PageScope<'a> {
-    page: &'a IndexMap<String, Value>,
-    more: [(&'static str, Value); 3],
-    outer: &'a Outer,
-}
-
-impl Scope for PageScope<'_> {
-    fn lookup(&self, name: &str) -> Option<Value> {
-        let more = || self.more.iter().find(|(own, _)| *own == name).map(|(_, value)| value);
-        more().or_else(|| self.page.get(name)).or_else(|| self.outer.values.get(name)).cloned()
-    }
-
-    fn now(&self) -> Timestamp {
-        self.outer.now
-    }
-}
-
 impl PagesAct {
-    /// Takes the expressions with the values of the run that they name.
-    #[must_use]
-    pub fn new(items: Expr, next: Expr, param: Option<String>, limit: Option<usize>, scope: &dyn Scope) -> Self {
-        let mut values = IndexMap::new();
-        for reference in items.references().into_iter().chain(next.references()) {
-            let Some(root) = reference.path.into_iter().next() else { continue };
-            if let Some(value) = scope.lookup(&root) {
-                values.insert(root, value);
-            }
-        }
-        let outer = Outer { values, now: scope.now() };
-        Self { items, next, param, limit: limit.unwrap_or(MOST_ITEMS), outer }
-    }
-
-    /// Reads page `number` (from 1) out of its result; `before` items came on earlier pages. Beside the fields of the
-    /// result `next` knows `items` (the list of this page), `count` (all items so far) and `page` (the number).
+    /// Reads page `number` (from 1) out of its result fields; `before` items came on earlier pages. Beside those fields
+    /// `next` knows `items` (the list of this page), `count` (all items so far) and `pages` (the number).
     ///
     /// # Errors
     /// One line: an expression that is unknown or gives something else than a list, or a text or number.
     pub fn read(&self, fields: &IndexMap<String, Value>, number: usize, before: usize) -> Result<Page, String> {
-        let scope = |items: Value, count: usize| PageScope {
-            page: fields,
-            more: [("items", items), ("count", Value::from(before + count)), ("page", Value::from(number))],
-            outer: &self.outer,
-        };
-        let list = evaluated(&self.items, &scope(unknown(UnknownSort::Unobtained, "the page is not read yet"), 0))?;
-        let is_list = matches!(list.kind(), minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Iterable);
+        let mut scope = self.scope.clone();
+        scope.extend(fields.clone());
+        let early = unknown(UnknownSort::Unobtained, "the page is not read yet");
+        scope.extend([("items", early.clone()), ("count", early), ("pages", number.into())].map(named));
+        let list = evaluated(&self.items, &scope)?;
+        let is_list = matches!(list.kind(), ValueKind::Seq | ValueKind::Iterable);
         let items: Vec<Value> = match list.try_iter() {
             Ok(items) if is_list => items.collect(),
             _ => return Err(format!("`{}` is not a list", self.items.text().trim())),
         };
-        let next = self.next(&scope(list, items.len()))?;
+        scope.extend([("items", list), ("count", Value::from(before + items.len()))].map(named));
+        let next = self.next(&scope)?;
         Ok(Page { items, next })
     }
 
-    fn next(&self, scope: &PageScope<'_>) -> Result<Option<String>, String> {
+    fn next(&self, scope: &StepScope) -> Result<Option<String>, String> {
         let text = self.next.text().trim();
         let next = evaluated(&self.next, scope).map_err(|reason| {
             format!("{reason}; where a missing one means the last page, write `{text} | default('')`")
@@ -114,12 +60,17 @@ impl PagesAct {
     #[must_use]
     pub fn shown(&self) -> String {
         let place = self.param.as_ref().map_or_else(String::new, |param| format!(" as ?{param}="));
-        format!("{}, next {}{place}, at most {} items", self.items.text().trim(), self.next.text().trim(), self.limit)
+        let (items, next) = (self.items.text().trim(), self.next.text().trim());
+        format!("{items}, next {next}{place}, at most {} items", self.limit)
     }
 }
 
+fn named((name, value): (&str, Value)) -> (String, Value) {
+    (name.to_owned(), value)
+}
+
 /// A value that is known.
-fn evaluated(expr: &Expr, scope: &PageScope<'_>) -> Result<Value, String> {
+fn evaluated(expr: &Expr, scope: &StepScope) -> Result<Value, String> {
     let value = expr.eval(scope).map_err(|error| error.message)?;
     match unknown_of(&value) {
         Some(unknown) => Err(format!("`{}` is unknown: {}", expr.text().trim(), unknown.reason)),

@@ -1,155 +1,153 @@
-//! Queries of Prometheus with their values in: none of them can become a part of the query's own syntax.
+//! From `prometheus` and `alert` as written to a query: no value in it can become a part of its syntax.
 
-use super::act::TargetAct;
-use super::resolve::{Refusal, duration};
+use super::act::PrometheusAct;
+use super::place::TargetAct;
+use super::resolve::{Refusal, Resolver, duration};
+use super::values::StepScope;
 use crate::event::{ActView, Line};
 use crate::expr::{self, Expr, Piece, Rendered, Scope, Segment, Template, Time, Value, is_secret, to_json, unknown_of};
-use crate::runbook::{DurationSpec, QueryPlace, query_places};
+use crate::runbook::{DurationSpec, PrometheusAction, QueryPlace, TargetKind, TargetRef, query_places};
+use crate::source::{Sp, Span};
 use jiff::Timestamp;
 use minijinja::value::ValueKind;
 use std::time::Duration;
 
-/// How many points a range has when the author gives no step.
-const POINTS: u32 = 250;
+/// How many steps a range has when the author does not say how far apart.
+const STEPS: u32 = 60;
 
-/// One query.
-#[derive(Clone, Debug)]
-pub struct PrometheusAct {
-    /// Where.
-    pub target: TargetAct,
-    /// The name of the alert whose expression this is; then every series is one that fires.
-    pub alert: Option<String>,
-    /// PromQL with its values in.
-    pub query: Rendered,
-    /// Which moments it is asked about.
-    pub window: Window,
-    /// What else is not known: the text and the reason.
-    pub holes: Vec<(String, String)>,
+/// The query of an action with its values.
+pub(super) fn act(
+    resolver: &Resolver,
+    query: &PrometheusAction,
+    target: Option<&TargetRef>,
+    scope: &StepScope,
+) -> Result<PrometheusAct, Refusal> {
+    let mut holes = Vec::new();
+    let range = span_of("range", query.range.as_ref(), scope, &mut holes)?;
+    let step = span_of("step", query.step.as_ref(), scope, &mut holes)?;
+    let time = query.time.as_ref().map(|time| moment(time, scope, &mut holes)).transpose()?;
+    Ok(PrometheusAct {
+        target: place(resolver, target, query.span, scope)?,
+        query: text(&query.query, scope)?,
+        range: range.map(|range| (range, step.unwrap_or_else(|| (range / STEPS).max(Duration::from_secs(1))))),
+        time: time.flatten(),
+        alert: None,
+        holes,
+    })
 }
 
-/// Which moments a query is asked about. Without a `time` it is the moment of sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
-    /// One moment.
-    Instant {
-        /// Which.
-        time: Option<Timestamp>,
-    },
-    /// Every `step` over a span of time.
-    Range {
-        /// How long.
-        range: Duration,
-        /// How far apart; at least a millisecond.
-        step: Duration,
-        /// The last moment.
-        time: Option<Timestamp>,
-    },
+/// The query of an alert of this runbook. Its expression is taken as it is written: nothing in it is a template.
+pub(super) fn alert(
+    resolver: &Resolver,
+    name: &Sp<String>,
+    target: Option<&TargetRef>,
+    scope: &StepScope,
+) -> Result<PrometheusAct, Refusal> {
+    let alerts = &resolver.runbook().alerts.0;
+    let expression = alerts.iter().find(|alert| alert.alert.value == name.value).and_then(|alert| alert.expr.as_ref());
+    let Some(expression) = expression else {
+        let message = format!("`{}` is no alert of this runbook that has an `expr`", name.value);
+        return Err(Refusal { message, span: name.span });
+    };
+    Ok(PrometheusAct {
+        target: place(resolver, target, name.span, scope)?,
+        query: Rendered::text(expression.value.clone()),
+        range: None,
+        time: None,
+        alert: Some(name.value.clone()),
+        holes: Vec::new(),
+    })
 }
 
-/// The parts of a query as written.
-pub(super) struct Parts<'a> {
-    pub(super) query: &'a Template,
-    pub(super) range: Option<&'a DurationSpec>,
-    pub(super) step: Option<&'a DurationSpec>,
-    pub(super) time: Option<&'a Template>,
+/// The query as a person reads it.
+pub(super) fn view(act: &PrometheusAct) -> ActView {
+    let line = |label: &str, text: String| Line { label: label.to_owned(), text };
+    let query = act.query.to_string();
+    let query = query.trim();
+    let (action, text) = match &act.alert {
+        Some(name) => ("alert", format!("{name}: {query}")),
+        None => ("prometheus", query.to_owned()),
+    };
+    let mut more = Vec::new();
+    if let Some((range, step)) = act.range {
+        more.push(line("range", format!("{}, every {}", spoken(range), spoken(step))));
+    }
+    if let Some(time) = act.time {
+        more.push(line("time", time.to_string()));
+    }
+    for (name, value) in &act.target.headers {
+        more.push(line("header", format!("{name}: {value}")));
+    }
+    if let Some(bearer) = &act.target.bearer {
+        more.push(line("header", format!("authorization: Bearer {bearer}")));
+    }
+    if let Some((user, password)) = &act.target.basic {
+        more.push(line("auth", format!("{user} with {password}")));
+    }
+    let target = (!act.target.name.is_empty()).then(|| act.target.name.clone());
+    ActView { action: action.to_owned(), text, more, target, holes: holes(act) }
 }
 
-impl PrometheusAct {
-    /// The act of a query.
-    ///
-    /// # Errors
-    /// A value that its place refuses.
-    pub(super) fn new(target: TargetAct, parts: &Parts<'_>, scope: &dyn Scope) -> Result<Self, Refusal> {
-        let mut holes = Vec::new();
-        let mut span_of = |spec: Option<&DurationSpec>, name: &str| -> Result<Option<Duration>, Refusal> {
-            let Some(spec) = spec else { return Ok(None) };
-            let found = duration(spec, scope)?;
-            if found.is_none() {
-                holes.push((name.to_owned(), "the duration is unknown".to_owned()));
-            }
-            Ok(Some(found.unwrap_or_default()))
-        };
-        let range = span_of(parts.range, "range")?;
-        let step = span_of(parts.step, "step")?;
-        let time = parts.time.map(|time| moment(time, scope)).transpose()?;
-        let time = match time {
-            Some(Err(hole)) => {
-                holes.push(hole);
-                None
-            }
-            Some(Ok(time)) => Some(time),
-            None => None,
-        };
-        let window = match range {
-            None => Window::Instant { time },
-            Some(range) => Window::Range { range, step: step.unwrap_or_else(|| own_step(range)), time },
-        };
-        Ok(Self { target, alert: None, query: query(parts.query, scope)?, window, holes })
+fn holes(act: &PrometheusAct) -> Vec<Line> {
+    let credentials =
+        act.target.bearer.iter().chain(act.target.basic.iter().flat_map(|(user, password)| [user, password]));
+    let parts = [&act.query, &act.target.base].into_iter().chain(act.target.headers.values()).chain(credentials);
+    let mut found: Vec<Line> = Vec::new();
+    let own = act.holes.iter().map(|(label, reason)| (label.as_str(), reason.as_str()));
+    for (label, reason) in parts.flat_map(Rendered::holes).chain(own) {
+        if !found.iter().any(|hole| hole.label == label) {
+            found.push(Line { label: label.to_owned(), text: reason.to_owned() });
+        }
     }
+    found
+}
 
-    /// The act that asks whether an alert fires.
-    pub(super) fn of_alert(target: TargetAct, name: &str, expression: &str) -> Self {
-        let query = Rendered::text(expression);
-        let window = Window::Instant { time: None };
-        Self { target, alert: Some(name.to_owned()), query, window, holes: Vec::new() }
-    }
+/// The target a query goes to: the one that is named, or the only one.
+fn place(resolver: &Resolver, target: Option<&TargetRef>, span: Span, scope: &StepScope) -> Result<TargetAct, Refusal> {
+    let found = match resolver.declared(target, &[TargetKind::Prometheus], scope)? {
+        Some((name, _)) => resolver.target(name, scope)?,
+        None => None,
+    };
+    found.ok_or_else(|| Refusal { message: "this query has no target of kind `prometheus`".to_owned(), span })
+}
 
-    /// As a person reads it; the holes are those of the window.
-    #[must_use]
-    pub fn view(&self) -> ActView {
-        let line = |label: &str, text: String| Line { label: label.to_owned(), text };
-        let query = self.query.to_string();
-        let query = query.trim();
-        let (action, text) = match &self.alert {
-            Some(name) => ("alert", format!("{name}: {query}")),
-            None => ("prometheus", query.to_owned()),
-        };
-        let mut more = Vec::new();
-        let at = match self.window {
-            Window::Instant { time } => time,
-            Window::Range { range, step, time } => {
-                more.push(line("range", format!("{}, every {}", spoken(range), spoken(step))));
-                time
-            }
-        };
-        if let Some(at) = at {
-            more.push(line("time", at.to_string()));
-        }
-        for (name, value) in &self.target.headers {
-            more.push(line("header", format!("{name}: {value}")));
-        }
-        let mut holes: Vec<Line> = self.holes.iter().map(|(label, reason)| line(label, reason.clone())).collect();
-        let rendered = self.target.headers.values().chain([&self.target.base, &self.query]);
-        for (expression, reason) in rendered.flat_map(Rendered::holes) {
-            if !holes.iter().any(|hole| hole.label == expression) {
-                holes.push(line(expression, reason.to_owned()));
-            }
-        }
-        let target = (!self.target.name.is_empty()).then(|| self.target.name.clone());
-        ActView { action: action.to_owned(), text, more, target, holes }
+/// A duration of the query; a hole when it is unknown.
+fn span_of(
+    name: &str,
+    spec: Option<&DurationSpec>,
+    scope: &StepScope,
+    holes: &mut Vec<(String, String)>,
+) -> Result<Option<Duration>, Refusal> {
+    let Some(spec) = spec else { return Ok(None) };
+    let found = duration(spec, scope)?;
+    if found.is_none() {
+        let label = spec.expression().map_or(name, |expr| expr.text().trim());
+        holes.push((label.to_owned(), format!("`{name}` is not known")));
     }
+    Ok(Some(found.unwrap_or_default()))
 }
 
 fn spoken(duration: Duration) -> String {
     expr::Duration(jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)).to_string()
 }
 
-/// So many seconds that a range has at most [`POINTS`] points.
-fn own_step(range: Duration) -> Duration {
-    Duration::from_secs(range.as_secs().div_ceil(u64::from(POINTS)).max(1))
-}
-
-/// A point in time: as such, as RFC 3339 text, or in seconds since 1970; the hole when it is unknown.
-fn moment(template: &Template, scope: &dyn Scope) -> Result<Result<Timestamp, (String, String)>, Refusal> {
+/// A point in time: as such, as RFC 3339 text, or in seconds since 1970; a hole when it is unknown.
+fn moment(
+    template: &Template,
+    scope: &StepScope,
+    holes: &mut Vec<(String, String)>,
+) -> Result<Option<Timestamp>, Refusal> {
     let value = template.value(scope)?;
     if let Some(unknown) = unknown_of(&value) {
-        return Ok(Err((template.source_text().trim().to_owned(), unknown.reason.clone())));
+        let label = template.single().map_or(template.source_text(), Expr::text);
+        holes.push((label.trim().to_owned(), unknown.reason.clone()));
+        return Ok(None);
     }
     let found = Time::of(&value)
         .or_else(|| value.as_str().and_then(Time::parse))
         .map(|time| time.0)
         .or_else(|| f64::try_from(value.clone()).ok().filter(|_| value.is_number()).and_then(from_seconds));
-    found.map(Ok).ok_or_else(|| Refusal {
+    found.map(Some).ok_or_else(|| Refusal {
         message: format!("`time` is no point in time: {}", to_json(&value)),
         span: template.span(),
     })
@@ -161,7 +159,7 @@ fn from_seconds(seconds: f64) -> Option<Timestamp> {
 }
 
 /// A query with its values in.
-fn query(template: &Template, scope: &dyn Scope) -> Result<Rendered, Refusal> {
+fn text(template: &Template, scope: &dyn Scope) -> Result<Rendered, Refusal> {
     let (places, problems) = query_places(template);
     // The check of the runbook reports these; a run without a check stops here.
     if let Some(problem) = problems.first() {
@@ -283,7 +281,6 @@ fn escaped(text: &str, quote: char) -> String {
 mod tests {
     use super::*;
     use crate::expr::{SecretText, UnknownSort, from_record, secret, unknown};
-    use crate::source::Span;
     use serde_json::json;
 
     struct World;
@@ -315,9 +312,9 @@ mod tests {
         }
     }
 
-    fn shown(text: &str) -> String {
-        let template = Template::parse(text, &|range| Span::new(range.start, range.end)).unwrap();
-        match query(&template, &World) {
+    fn shown(query: &str) -> String {
+        let template = Template::parse(query, &|range| Span::new(range.start, range.end)).unwrap();
+        match text(&template, &World) {
             Ok(rendered) => rendered.to_string(),
             Err(refusal) => format!("error: {}", refusal.message),
         }

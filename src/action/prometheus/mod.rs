@@ -9,7 +9,7 @@ mod reply;
 use super::http::{self, Connector};
 use crate::engine::{AttemptContext, Performed};
 use crate::expr::Rendered;
-use crate::plan::{HttpAct, Method, PrometheusAct, RequestBody, StatusRule, Window};
+use crate::plan::{HttpAct, Method, PrometheusAct, RequestBody, StatusRule};
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -30,14 +30,13 @@ pub(super) async fn perform(act: PrometheusAct, context: AttemptContext, connect
 fn request(act: &PrometheusAct, timeout: Duration, now: Timestamp) -> HttpAct {
     let mut form = vec![("query".to_owned(), act.query.clone())];
     let mut add = |name: &str, text: String| form.push((name.to_owned(), Rendered::text(text)));
-    let path = match act.window {
-        Window::Instant { time } => {
-            if let Some(time) = time {
-                add("time", seconds_since(time));
-            }
+    let path = match (act.range, act.time) {
+        (None, None) => "/api/v1/query",
+        (None, Some(time)) => {
+            add("time", seconds_since(time));
             "/api/v1/query"
         }
-        Window::Range { range, step, time } => {
+        (Some((range, step)), time) => {
             let end = time.unwrap_or(now);
             let start = SignedDuration::try_from(range).ok().and_then(|range| end.checked_sub(range).ok());
             add("start", seconds_since(start.unwrap_or(Timestamp::UNIX_EPOCH)));

@@ -6,7 +6,7 @@ use crate::action::fixture::{Trial, field};
 use crate::engine::Performed;
 use crate::event::{ErrorClass, Outcome};
 use crate::expr::Rendered;
-use crate::plan::{Act, PrometheusAct, RequestBody, TargetAct, Window};
+use crate::plan::{Act, PrometheusAct, RequestBody, TargetAct, TlsAct};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -23,11 +23,12 @@ fn act(base: &str) -> PrometheusAct {
             basic: None,
             bearer: None,
             allow: Vec::new(),
-            ca: None,
+            tls: TlsAct::default(),
         },
         alert: None,
         query: Rendered::text("up"),
-        window: Window::Instant { time: None },
+        range: None,
+        time: None,
         holes: Vec::new(),
     }
 }
@@ -191,21 +192,21 @@ async fn nobody_there_is_a_refused_connection() {
 
 #[test]
 fn the_form_says_what_is_asked() {
-    let pairs = |window| {
+    let pairs = |range, time| {
         let mut act = act("http://host");
-        act.window = window;
+        (act.range, act.time) = (range, time);
         let now = "2026-03-01T11:30:00.5Z".parse().unwrap();
         let http = request(&act, Duration::from_millis(1500), now);
         let RequestBody::Form(form) = http.body else { panic!("no form") };
         let pairs: Vec<_> = form.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!("{} {}", http.path, pairs.join("&"))
     };
-    assert_eq!(pairs(Window::Instant { time: None }), "/api/v1/query query=up&timeout=1.500");
+    assert_eq!(pairs(None, None), "/api/v1/query query=up&timeout=1.500");
     let time = "2026-03-01T11:00:00Z".parse().ok();
-    assert_eq!(pairs(Window::Instant { time }), "/api/v1/query query=up&time=1772362800.000&timeout=1.500");
-    let (range, step) = (Duration::from_mins(10), Duration::from_millis(200));
+    assert_eq!(pairs(None, time), "/api/v1/query query=up&time=1772362800.000&timeout=1.500");
+    let range = (Duration::from_mins(10), Duration::from_millis(200));
     assert_eq!(
-        pairs(Window::Range { range, step, time: None }),
+        pairs(Some(range), None),
         "/api/v1/query_range query=up&start=1772364000.500&end=1772364600.500&step=0.200&timeout=1.500"
     );
 }

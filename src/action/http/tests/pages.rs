@@ -1,32 +1,27 @@
 //! Tests of answers in pages.
 
 use super::*;
-use crate::expr::{Expr, Scope};
-use crate::plan::PagesAct;
+use crate::expr::Expr;
+use crate::plan::{PagesAct, Values};
 use crate::source::Span;
 use axum::extract::Query;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
-
-/// A run in which one input has a value.
-struct Run;
-
-impl Scope for Run {
-    fn lookup(&self, name: &str) -> Option<Value> {
-        (name == "size").then(|| Value::from(2))
-    }
-
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::UNIX_EPOCH
-    }
-}
 
 fn expr(text: &str) -> Expr {
     Expr::parse(text, &|_| Span::default()).unwrap()
 }
 
 fn pages(items: &str, next: &str, param: Option<&str>, limit: Option<usize>) -> PagesAct {
-    PagesAct::new(expr(items), expr(next), param.map(str::to_owned), limit, &Run)
+    let roots = indexmap::IndexMap::from([("size".to_owned(), Value::from(2))]);
+    let values = Values::new(roots, [], crate::expr::UnknownSort::Unobtained);
+    PagesAct {
+        items: expr(items),
+        next: expr(next),
+        param: param.map(str::to_owned),
+        limit: limit.unwrap_or(10_000),
+        scope: values.scope(jiff::Timestamp::UNIX_EPOCH),
+    }
 }
 
 /// Five items, two a page, asked for in every common way.
