@@ -64,17 +64,17 @@ pub(super) fn view(act: &PrometheusAct) -> ActView {
     let line = |label: &str, text: String| Line { label: label.to_owned(), text };
     let query = act.query.to_string();
     let query = query.trim();
-    let (action, text) = match &act.alert {
+    let (action, mut text) = match &act.alert {
         Some(name) => ("alert", format!("{name}: {query}")),
         None => ("prometheus", query.to_owned()),
     };
-    let mut more = Vec::new();
     if let Some((range, step)) = act.range {
-        more.push(line("range", format!("{}, every {}", spoken(range), spoken(step))));
+        text.push_str(&format!("  (over {}, every {})", spoken(range), spoken(step)));
     }
     if let Some(time) = act.time {
-        more.push(line("time", time.to_string()));
+        text.push_str(&format!("  (at {time})"));
     }
+    let mut more = Vec::new();
     for (name, value) in &act.target.headers {
         more.push(line("header", format!("{name}: {value}")));
     }

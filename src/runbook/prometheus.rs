@@ -1,10 +1,11 @@
 //! `prometheus` and `alert`: questions to Prometheus.
 
+use super::action::Action;
 use super::amount::DurationSpec;
 use super::decode::{Decode, Decoder};
 use super::grammar::Grammar;
 use super::promql::query_places;
-use crate::expr::Template;
+use crate::expr::{Expr, Template};
 use crate::source::{Node, Span};
 
 /// `prometheus:`
@@ -61,5 +62,16 @@ fn check_values(query: &Template, decoder: &mut Decoder<'_>) {
     let (_, problems) = query_places(query);
     for problem in problems {
         decoder.error_hint("query-value", problem.span, problem.message, problem.hint);
+    }
+}
+
+/// What must hold of an action: what the author says; of an alert without a word about it, that it returns nothing.
+pub(super) fn expected(action: &Action, given: Vec<Expr>) -> Vec<Expr> {
+    match action {
+        Action::Alert(name) if given.is_empty() => {
+            let quiet = Expr::parse("count == 0", &|_| name.span);
+            quiet.into_iter().collect()
+        }
+        _ => given,
     }
 }

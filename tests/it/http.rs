@@ -3,7 +3,6 @@
 
 use crate::support::{Connection, Output, Sandbox, Server, free_address, say, say_json};
 use serde_json::{Value, json};
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,11 +12,11 @@ use std::time::{Duration, Instant};
 fn step(sandbox: &Sandbox, id: &str) -> Value {
     let show = sandbox.call(["show", "last", "--format", "json"]).exits(0).json();
     let steps = show["steps"].as_array().expect("steps");
-    steps.iter().find(|step| step["id"] == id).unwrap_or_else(|| panic!("no step {id}: {show:#}")).clone()
+    steps.iter().find(|step| step["step"] == id).unwrap_or_else(|| panic!("no step {id}: {show:#}")).clone()
 }
 
 fn run(sandbox: &Sandbox) -> Output {
-    let output = sandbox.call(["run", "case"]);
+    let output = sandbox.call(["run", "./case.yaml"]);
     sandbox.is_whole();
     output
 }
@@ -101,9 +100,8 @@ fn every_trouble_is_a_finding_with_its_class() {
 ";
     _ = sandbox.runbook("case", &format!("{targets}steps:\n{steps}{decide}"));
     let began = Instant::now();
-    let output = run(&sandbox).exits(0);
+    let output = run(&sandbox).exits(0).tells("NO ACTION").tells("14 of 14 validations hold");
     assert!(began.elapsed() < Duration::from_secs(20), "{output}");
-    assert_eq!(step(&sandbox, "what")["chosen"], "away", "{output}");
     sandbox.leaves_nothing_behind();
 }
 
@@ -121,8 +119,9 @@ fn what_is_not_tolerated_fails_and_says_why() {
         let target = format!("targets: {{ here: {{ http: \"{}\" }} }}\n", server.url);
         let steps = format!("steps:\n  - {{ id: look, diagnose: Look, http: {{ get: {path} }}, timeout: 300ms }}\n");
         _ = sandbox.runbook("case", &format!("{target}{steps}"));
-        _ = run(&sandbox).exits(1).says(words).says(class);
-        assert_eq!(step(&sandbox, "look")["error"], class);
+        _ = run(&sandbox).exits(1).tells(words).tells(class);
+        let error = step(&sandbox, "look")["error"].to_string();
+        assert!(error.contains(class), "{error}");
     }
 }
 
@@ -136,7 +135,7 @@ fn a_body_that_is_not_what_it_says_cannot_tell() {
             "steps:\n  - {{ id: look, validate: Is it fine?, http: {{ get: {path} }}, expect: body.state == 'fine' }}\n"
         );
         _ = sandbox.runbook("case", &format!("{target}{steps}"));
-        let output = run(&sandbox).exits(1).says(words);
+        let output = run(&sandbox).exits(1).tells(words);
         let step = step(&sandbox, "look");
         assert_eq!((&step["outcome"], &step["verdict"]), (&json!("succeeded"), &json!("cannot_tell")), "{output}");
     }
@@ -160,8 +159,8 @@ steps:
         server.url
     );
     _ = sandbox.runbook("case", &text);
-    _ = run(&sandbox).exits(1).says("the address is 195.3 KiB long, and no more than 60 KiB can be sent");
-    assert_eq!(step(&sandbox, "look")["error"], "bad_value");
+    _ = run(&sandbox).exits(1).tells("the address is 195 KiB long, and no more than 60 KiB can be sent");
+    assert!(step(&sandbox, "look")["error"].to_string().contains("bad_value"));
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
@@ -215,7 +214,8 @@ fn an_answer_of_a_gigabyte_is_taken_in_bounded_memory() {
     let target = format!("targets: {{ here: {{ http: \"{}\" }} }}\n", server.url);
     let steps = "steps:\n  - { id: look, validate: Is it long?, http: { get: / }, expect: text | length > 0 }\n";
     _ = sandbox.runbook("case", &format!("{target}{steps}"));
-    let mut child = sandbox.command(["run", "case"]).stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    let mut child =
+        sandbox.command(["run", "./case.yaml"]).stdout(std::process::Stdio::null()).spawn().expect("it starts");
     let mut most = 0;
     let status = loop {
         most = most.max(peak_memory(child.id()).unwrap_or(0));

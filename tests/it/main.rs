@@ -10,6 +10,7 @@ mod disk;
 mod generated;
 mod hostile;
 mod http;
+mod prometheus;
 mod properties;
 mod run;
 mod scenes;

@@ -136,6 +136,7 @@ fn refused(status: u16, sort: &str, said: &str) -> Trouble {
         (_, 503) => (ErrorClass::Status(503), "Prometheus cannot answer now"),
         _ => (ErrorClass::BadAnswer, "Prometheus has no answer"),
     };
+    let said = said.strip_prefix("invalid parameter \"query\": ").unwrap_or(said);
     Trouble { class, message: format!("{what}: {said}") }
 }
 
