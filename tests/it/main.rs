@@ -11,6 +11,7 @@ mod generated;
 mod hostile;
 mod http;
 mod prometheus;
+mod kubernetes_api;
 mod properties;
 mod run;
 mod scenes;

@@ -1,6 +1,7 @@
 //! What the tests of the program stand on: a place of its own for each, what a call said, a system to act on, a
 //! terminal to type at.
 
+mod kubernetes;
 mod output;
 mod prometheus;
 mod sandbox;
@@ -8,6 +9,7 @@ mod server;
 mod simulator;
 mod terminal;
 
+pub(crate) use kubernetes::Kubernetes;
 pub(crate) use output::Output;
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
 pub(crate) use sandbox::Sandbox;
