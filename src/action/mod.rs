@@ -13,6 +13,7 @@ mod http;
 mod outcome;
 mod process;
 mod program;
+mod ssh;
 
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;
