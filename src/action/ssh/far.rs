@@ -30,7 +30,7 @@ const SCRIPT: &str = include_str!("far.sh");
 pub(super) struct Errand<'a> {
     /// Names our marks in the output: nothing else can know it.
     pub(super) nonce: &'a str,
-    /// `RUN/STEP/ATTEMPT`.
+    /// `RUN/STEP/ATTEMPT@[TARGET]`; no marker is the beginning of another.
     pub(super) marker: &'a str,
     pub(super) argv: &'a [String],
     pub(super) environment: &'a [(String, Zeroizing<String>)],

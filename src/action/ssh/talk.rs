@@ -73,9 +73,11 @@ pub(in crate::action) fn prepare(
     let folder = act.cwd.as_ref().map(|cwd| known(cwd, "`cwd`")).transpose()?;
     let stdin = act.stdin.as_ref().map(|text| known(text, "stdin")).transpose()?.map(zeroize::Zeroizing::new);
     let nonce = nonce()?;
+    // Not the marker of the client: the far end may be this very machine, and must not take the client for its own.
+    let marker = format!("{}@[{}]", context.marker, target.name);
     let errand = Errand {
         nonce: &nonce,
-        marker: &context.marker,
+        marker: &marker,
         argv: &argv,
         environment: &environment,
         folder: folder.as_deref(),

@@ -4,11 +4,13 @@
 mod output;
 mod sandbox;
 mod simulator;
+pub(crate) mod sshd;
 mod terminal;
 
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use simulator::Simulator;
+pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
 
 use std::path::PathBuf;
