@@ -4,6 +4,7 @@ use super::environment::BaseEnvironment;
 use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
+use super::ssh::Links;
 use super::{file, http, process, prometheus};
 use crate::engine::{AttemptContext, Performed, Performer};
 use crate::plan::Act;
@@ -27,7 +28,7 @@ impl Hands {
     #[must_use]
     pub fn new(environment: BaseEnvironment, isolation: Isolation, library: Option<PathBuf>) -> Self {
         Self {
-            workshop: Arc::new(Workshop { environment, isolation, crew: Crew::default() }),
+            workshop: Arc::new(Workshop { environment, isolation, crew: Crew::default(), links: Links::default() }),
             connector: Arc::new(Connector::default()),
             fingerprints: Fingerprints::new(library),
         }

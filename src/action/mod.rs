@@ -14,6 +14,7 @@ mod outcome;
 mod process;
 mod program;
 mod prometheus;
+mod ssh;
 
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;

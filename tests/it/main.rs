@@ -15,5 +15,6 @@ mod kubernetes_api;
 mod properties;
 mod run;
 mod scenes;
+mod ssh;
 mod support;
 mod traced;

@@ -158,11 +158,11 @@ fn number(address: IpAddr) -> (u128, u32) {
 
 /// What a target may connect to.
 #[derive(Clone, Debug)]
-pub(super) struct Rules(Arc<[Rule]>);
+pub(in crate::action) struct Rules(Arc<[Rule]>);
 
 impl Rules {
     /// No entry: anything.
-    pub(super) fn new(allow: &[String]) -> Self {
+    pub(in crate::action) fn new(allow: &[String]) -> Self {
         Self(allow.iter().map(|entry| Rule::parse(entry)).collect())
     }
 
@@ -170,7 +170,11 @@ impl Rules {
         self.0.is_empty() || self.0.iter().any(|rule| rule.allows(host, address))
     }
 
-    fn check(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
+    /// Whether this address of a host may be connected to.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(in crate::action) fn check(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
         if self.allow(host, address) { Ok(()) } else { Err(Refused { host: host.to_owned(), address }) }
     }
 
@@ -202,7 +206,7 @@ impl Rules {
 /// An address is not allowed.
 #[derive(Debug, thiserror::Error)]
 #[error("`{host}` is at {address}, which is {}; the target does not allow that", Class::of(*address))]
-pub(super) struct Refused {
+pub(in crate::action) struct Refused {
     host: String,
     address: IpAddr,
 }

@@ -12,13 +12,13 @@ mod trouble;
 
 pub use client::install_crypto;
 
+pub(super) use address::Rules;
 pub(super) use client::Connector;
 
 use super::outcome::{Refusal, cancelled_before_start};
 use crate::engine::{AttemptContext, Performed};
 use crate::event::ErrorClass;
 use crate::plan::HttpAct;
-use address::Rules;
 use answer::{Answer, End};
 use request::Request;
 use std::sync::Arc;
