@@ -1,11 +1,13 @@
 //! What the tests of the program stand on: a place of its own for each, what a call said, a system to act on, a
 //! terminal to type at.
 
+mod kubernetes;
 mod output;
 mod sandbox;
 mod simulator;
 mod terminal;
 
+pub(crate) use kubernetes::Kubernetes;
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use simulator::Simulator;
