@@ -12,5 +12,6 @@ mod hostile;
 mod properties;
 mod run;
 mod scenes;
+mod sql;
 mod support;
 mod traced;

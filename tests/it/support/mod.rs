@@ -2,11 +2,13 @@
 //! terminal to type at.
 
 mod output;
+mod postgres;
 mod sandbox;
 mod simulator;
 mod terminal;
 
 pub(crate) use output::Output;
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use simulator::Simulator;
 pub(crate) use terminal::Terminal;
