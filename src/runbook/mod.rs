@@ -20,6 +20,8 @@ mod input;
 mod lower;
 mod part;
 mod schema;
+mod sql_script;
+mod sqlstate;
 mod step;
 mod target;
 
@@ -34,6 +36,8 @@ pub use document::{Alert, Contact, Link, Requirement, Reviewed, Runbook, parse_r
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};
 pub use schema::{json_schema, key_tables, runbook_schema};
+pub use sql_script::{SqlPart, SqlProblem, SqlScript, SqlText};
+pub use sqlstate::{is_sqlstate_class, sqlstate_class, sqlstate_names};
 pub use step::{
     CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, Gate, GateFloor, ItemFailure, Kind,
     OnFailure, Probe, Retry, Risk, Step, StepBody, Then, Undo, Until, is_error_class,
