@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "how long a request took is measured where it is made")]
 
-mod address;
 mod answer;
 mod client;
 mod request;
@@ -12,11 +11,11 @@ pub use client::install_crypto;
 
 pub(super) use client::Connector;
 
+use super::address::Rules;
 use super::outcome::{Refusal, cancelled_before_start};
 use crate::engine::{AttemptContext, Performed};
 use crate::event::ErrorClass;
 use crate::plan::HttpAct;
-use address::Rules;
 use answer::{Answer, End};
 use request::Request;
 use std::sync::Arc;
@@ -52,12 +51,12 @@ pub(super) async fn perform(act: HttpAct, context: AttemptContext, connector: Ar
 async fn exchange(act: &HttpAct, connector: &Connector, answer: &mut Answer) -> Result<(), Trouble> {
     let rules = Rules::new(&act.target.allow);
     let request = Request::new(act)?;
-    rules.check_literal(&request.url)?;
+    rules.check_literal(&request.url).map_err(|refused| Trouble::address(&refused, false))?;
     let client = connector.client(act, &request.url, &rules)?;
     let host = request.url.host_str().unwrap_or_default().to_owned();
     let mut response = request.send(&client).await.map_err(|error| Trouble::of(&error, &host))?;
     answer.begin(&response);
-    rules.check_connected(&host, response.remote_addr())?;
+    rules.check_connected(&host, response.remote_addr()).map_err(|refused| Trouble::address(&refused, true))?;
     while let Some(piece) = response.chunk().await.map_err(|error| Trouble::of(&error, &host))? {
         answer.take(&piece);
     }

@@ -91,9 +91,7 @@ impl Lexer<'_> {
             '\'' => return self.quoted(TokenKind::Text, 1, '\'', false),
             'e' | 'E' if second == Some('\'') => return self.quoted(TokenKind::Text, 2, '\'', true),
             '"' => return self.quoted(TokenKind::Name, 1, '"', false),
-            '-' if second == Some('-') => {
-                (TokenKind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len()))
-            }
+            '-' if second == Some('-') => (TokenKind::Comment, rest.find(['\n', '\r']).unwrap_or(rest.len())),
             '/' if second == Some('*') => return self.block_comment(),
             '$' => return self.dollar(),
             '0'..='9' => {

@@ -39,11 +39,19 @@ fn problems(sql: &str) -> Vec<(&'static str, String)> {
 fn statements_end_at_semicolons_of_their_own() {
     assert_eq!(cut("select 1"), ["select 1"]);
     assert_eq!(cut("select 1; ;; select ';' ;-- done"), ["select 1", "select ';'"]);
-    assert_eq!(cut("-- first\nselect {{ a }} -- why; not\n;\nselect 2"), ["-- first\nselect ? -- why; not", "select 2"]);
-    assert_eq!(cut("do $$ begin; end $$; select 1"), ["do $$ begin; end $$", "select 1"]);
-    assert_eq!(cut("create rule r as on insert to t do also (a; b); c"), ["create rule r as on insert to t do also (a; b)", "c"]);
     assert_eq!(
-        cut("create or replace function f() returns int begin atomic select case when true then 1 end; select 2; end; select 3"),
+        cut("-- first\nselect {{ a }} -- why; not\n;\nselect 2"),
+        ["-- first\nselect ? -- why; not", "select 2"]
+    );
+    assert_eq!(cut("do $$ begin; end $$; select 1"), ["do $$ begin; end $$", "select 1"]);
+    assert_eq!(
+        cut("create rule r as on insert to t do also (a; b); c"),
+        ["create rule r as on insert to t do also (a; b)", "c"]
+    );
+    assert_eq!(
+        cut(
+            "create or replace function f() returns int begin atomic select case when true then 1 end; select 2; end; select 3"
+        ),
         [
             "create or replace function f() returns int begin atomic select case when true then 1 end; select 2; end",
             "select 3"
@@ -63,7 +71,9 @@ fn values_become_parameters_and_names() {
 
 #[test]
 fn a_value_in_quotes_is_refused() {
-    for sql in ["select '{{ x }}'", "select \"{{ x }}\"", "do $$ {{ x }} $$", "select 1 -- {{ x }}", "/* {{ x }} */ select 1"] {
+    for sql in
+        ["select '{{ x }}'", "select \"{{ x }}\"", "do $$ {{ x }} $$", "select 1 -- {{ x }}", "/* {{ x }} */ select 1"]
+    {
         let found = problems(sql);
         assert_eq!(found[0].0, "sql-quoted-template", "{sql}");
         assert!(found[0].1.contains('x'), "{sql}: {found:?}");
