@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests measure how long a deadline takes")]
 
-use super::address::{Class, Rules};
+use crate::action::address::{Class, Rules};
 use super::install_crypto;
 use crate::action::fixture::{SECRET, Trial, field};
 use crate::engine::Performed;
