@@ -14,6 +14,7 @@ mod http;
 mod outcome;
 mod process;
 mod program;
+mod sql;
 
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;

@@ -256,8 +256,7 @@ impl Found {
     }
 }
 
-const PASSWORD: &str =
-    "it holds a password, and an address is shown and recorded: use `auth: {password: \"{{ name }}\"}` with a secret input";
+const PASSWORD: &str = "it holds a password, and an address is shown and recorded: use `auth: {password: \"{{ name }}\"}` with a secret input";
 
 fn decoded(text: &str) -> Result<String, DsnProblem> {
     match percent_decode_str(text).decode_utf8() {

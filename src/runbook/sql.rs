@@ -98,6 +98,8 @@ pub(super) fn check_dsn(template: &Template, decoder: &mut Decoder<'_>) {
     };
     if let Some(message) = found {
         let problem = Diagnostic::error(decoder.source, "postgres-dsn", template.span(), message);
-        decoder.problems.push(problem.hint("a database is written `postgres://user@host:port/database?sslmode=verify-full`"));
+        decoder
+            .problems
+            .push(problem.hint("a database is written `postgres://user@host:port/database?sslmode=verify-full`"));
     }
 }
