@@ -5,7 +5,7 @@ use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
 use super::ssh::Links;
-use super::{file, http, process, prometheus};
+use super::{file, http, process, prometheus, sql};
 use crate::engine::{AttemptContext, Performed, Performer};
 use crate::plan::Act;
 use futures_util::future::BoxFuture;
@@ -42,6 +42,7 @@ impl Performer for Hands {
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
             Act::Prometheus(query) => Box::pin(prometheus::perform(*query, context, Arc::clone(&self.connector))),
             act @ (Act::Edit(_) | Act::Write(_)) => Box::pin(file::perform(act, context)),
+            Act::Sql(sql) => Box::pin(sql::perform(*sql, context)),
             other => Box::pin(async move {
                 let what = crate::plan::view(&other).action;
                 let message = format!("`{what}` is not supported yet");

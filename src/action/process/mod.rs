@@ -11,8 +11,8 @@ mod watch;
 
 pub(super) use command::{Prepared, arguments};
 pub(super) use crew::Crew;
-pub use launcher::{Isolation, exec_mode};
 pub(super) use launcher::{ChildEnds, launch, nonce};
+pub use launcher::{Isolation, exec_mode};
 pub(super) use watch::Bell;
 
 use super::environment::BaseEnvironment;

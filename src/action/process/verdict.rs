@@ -121,7 +121,9 @@ impl Facts {
                         let why = format!("{name} took longer than {} at {place}", span(self.timeout));
                         (Outcome::TimedOut, ErrorClass::Timeout, why)
                     }
-                    Stop::Cancelled => (Outcome::Cancelled, ErrorClass::Cancelled, format!("{name} was stopped at {place}")),
+                    Stop::Cancelled => {
+                        (Outcome::Cancelled, ErrorClass::Cancelled, format!("{name} was stopped at {place}"))
+                    }
                 };
                 let end = match state {
                     Far::Ended(_) => "and was ended there",

@@ -1,7 +1,7 @@
 //! A machine to reach, and the command line of the client that reaches it. Everything is said; nothing is left to the
 //! configuration of whoever runs this.
 
-use super::super::http::Rules;
+use super::super::address::Rules;
 use super::super::outcome::{Refusal, known};
 use crate::event::ErrorClass;
 use crate::expr::Rendered;
@@ -45,7 +45,11 @@ impl fmt::Display for Address {
             write!(f, "{user}@")?;
         }
         let is_v6 = self.host.contains(':');
-        if is_v6 { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        if is_v6 {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -216,7 +220,8 @@ fn resolved(host: &str, jump: Option<&Hop>, rules: &Rules) -> Result<IpAddr, Ref
             "`allow` cannot be checked behind a `jump`: the name is resolved by the machine in between",
         ));
     }
-    let unresolved = |why: String| Refusal::new(ErrorClass::Dns, format!("cannot reach {host}: {why}; nothing was sent"));
+    let unresolved =
+        |why: String| Refusal::new(ErrorClass::Dns, format!("cannot reach {host}: {why}; nothing was sent"));
     let found = (host, 0_u16).to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
     let mut first = None;
     for address in found {

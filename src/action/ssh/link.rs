@@ -176,10 +176,8 @@ impl Links {
 impl Drop for Links {
     fn drop(&mut self) {
         let mut links = std::mem::take(&mut *self.links.lock().unwrap_or_else(PoisonError::into_inner));
-        let masters: Vec<Master> = links
-            .drain()
-            .filter_map(|(_, link)| link.lock().unwrap_or_else(PoisonError::into_inner).take())
-            .collect();
+        let masters: Vec<Master> =
+            links.drain().filter_map(|(_, link)| link.lock().unwrap_or_else(PoisonError::into_inner).take()).collect();
         // All are told before anyone is waited for.
         masters.iter().for_each(|master| master.signal(Signal::TERM));
     }

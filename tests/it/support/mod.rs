@@ -3,6 +3,7 @@
 
 mod kubernetes;
 mod output;
+mod postgres;
 mod prometheus;
 mod sandbox;
 mod server;
@@ -12,6 +13,7 @@ mod terminal;
 
 pub(crate) use kubernetes::Kubernetes;
 pub(crate) use output::Output;
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use server::{Connection, Server, say, say_json};
