@@ -80,23 +80,27 @@ impl Task {
         self.scene.graph.node(self.at.node).section == Section::Body
     }
 
-    /// Whether so many changes of this step are within the limits; gives the words for its card.
+    /// Whether so many changes of this step, for so many items, are within the limits; gives the words for its card.
     pub(super) fn within_limits(
         &self,
         step: &Step,
-        count: usize,
+        changes: usize,
+        items: usize,
         scope: &StepScope,
     ) -> Result<Option<String>, StepEnd> {
         if !self.is_limited() {
             return Ok(None);
         }
         let refused = |reason: String| StepEnd::failed(ErrorClass::BadValue, reason);
-        let words = self.scene.budget.room(u32::try_from(count).unwrap_or(u32::MAX)).map_err(refused)?;
+        let words = match u32::try_from(changes).unwrap_or(u32::MAX) {
+            0 => None,
+            changes => self.scene.budget.room(changes).map_err(refused)?,
+        };
         let limits = self.scene.graph.runbook().limits.as_ref();
         let Some(share) = limits.and_then(|limits| limits.of.as_ref()).filter(|_| step.each.is_some()) else {
             return Ok(words);
         };
-        let part = part_of(share, count, scope).map_err(refused)?;
+        let part = part_of(share, items, scope).map_err(refused)?;
         Ok(Some(words.map_or_else(|| part.clone(), |words| format!("{words}; {part}"))))
     }
 

@@ -6,5 +6,6 @@ mod gates;
 mod hold;
 mod laws;
 mod limits;
+mod loops;
 
 use fixture::{Script, Scripted};
