@@ -232,7 +232,8 @@ enum Identified {
 /// Judges the answer of an identity probe.
 fn identified(identity: &Identity, fields: IndexMap<String, Value>, scope: &StepScope) -> Result<Identified, String> {
     let mut inner = scope.clone();
-    let built_in = fields.get("identity").cloned();
+    let named = || fields.get("first")?.get_attr("identity").ok().filter(|name| !name.is_undefined());
+    let built_in = fields.get("identity").cloned().or_else(named);
     inner.extend(fields);
     let name = match &identity.read {
         Some(read) => read.eval(&inner).map_err(|error| error.message)?,

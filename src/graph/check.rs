@@ -2,6 +2,7 @@
 
 mod calls;
 mod expressions;
+mod kubectl;
 mod mechanisms;
 mod rules;
 

@@ -71,7 +71,15 @@ fn mechanism_shape(action: &Action) -> Fields {
             ("affected", Shape::Number),
             ("elapsed", Shape::Number),
         ]),
-        Action::Prometheus(_) | Action::Alert(_) => fields(&[
+        Action::Alert(_) => fields(&[
+            ("value", Shape::Any),
+            ("firing", maps()),
+            ("count", Shape::Number),
+            ("warnings", texts()),
+            ("infos", texts()),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Prometheus(_) => fields(&[
             ("value", Shape::Any),
             ("series", maps()),
             ("count", Shape::Number),
@@ -121,6 +129,7 @@ fn http_shape(has_pages: bool) -> Fields {
         ("text", Shape::Text),
         ("elapsed", Shape::Number),
         ("address", Shape::Text),
+        ("retry_after", Shape::Duration),
     ]);
     if has_pages {
         let items = Shape::List(Box::new(Shape::Any));
