@@ -1,5 +1,6 @@
 //! What is known of names before a run: result fields of actions, captures, inputs.
 
+use super::check::{Callee, CheckContext};
 use super::node::GraphNode;
 use crate::expr::{Names, Shape};
 use crate::runbook::{Action, Ask, Input, InputType, Probe, Step, StepBody};
@@ -159,7 +160,7 @@ fn common() -> Fields {
 }
 
 /// Everything that may follow `<id>.` from outside the step; captures are of any shape until they are checked.
-pub(super) fn outside_shape(node: &GraphNode) -> Fields {
+pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields {
     let step = &node.step;
     let mut found = common();
     match &step.body {
@@ -176,6 +177,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
         StepBody::Action(action) => {
             found.extend(step_shape(action));
             found.extend(hold_fields(step));
+            found.extend(outputs(action, context));
             found.extend(
                 step.capture
                     .iter()
@@ -204,8 +206,18 @@ fn loop_fields() -> Fields {
 }
 
 /// The names an action's own result gives, before its captures.
-pub(super) fn own_fields(step: &Step) -> Fields {
-    step.action().map(step_shape).unwrap_or_default()
+pub(super) fn own_fields(step: &Step, context: &CheckContext) -> Fields {
+    let Some(action) = step.action() else { return Fields::new() };
+    let mut found = step_shape(action);
+    found.extend(outputs(action, context));
+    found
+}
+
+/// What a called runbook gives back.
+fn outputs(action: &Action, context: &CheckContext) -> Fields {
+    let Action::Runbook(call) = action else { return Fields::new() };
+    let Some(Callee::Checked(callee)) = context.callees.get(&call.name.value) else { return Fields::new() };
+    callee.runbook().outputs.keys().map(|name| (name.value.clone(), Shape::Any)).collect()
 }
 
 /// The same for `verify` and its like.

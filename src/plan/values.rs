@@ -40,12 +40,6 @@ impl Values {
         Self { earlier: Some(earlier), ..self }
     }
 
-    /// How values of earlier runs are looked up.
-    #[must_use]
-    pub fn earlier(&self) -> Option<Earlier> {
-        self.earlier.clone()
-    }
-
     /// The values of one item of a loop: roots and steps of its own, which hide those around it.
     #[must_use]
     pub fn within(&self, roots: IndexMap<String, Value>, steps: impl IntoIterator<Item = String>) -> Self {
@@ -107,6 +101,12 @@ impl StepScope {
     pub fn with(mut self, name: impl Into<String>, value: Value) -> Self {
         self.own.insert(name.into(), value);
         self
+    }
+
+    /// How values of earlier runs are looked up.
+    #[must_use]
+    pub fn earlier(&self) -> Option<Earlier> {
+        self.values.earlier.clone()
     }
 
     /// Adds names that hide the others.
