@@ -21,7 +21,7 @@ use crate::graph::StepGraph;
 use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
 use crate::runbook::Risk;
-use crate::store::{DirRun, Masker, Owner, Store, boot_id, host_name};
+use crate::store::{DirRun, Masker, Owner, Store, boot_id, host_name, machine_id};
 use crate::terminal::Paper;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -112,10 +112,11 @@ fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, Comma
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| CommandError::SetUp { what: "the runtime", source })?;
     let run = record.id().clone();
-    let (end, screen) = runtime.block_on(go(session, prepared, way, &store, record)).map_err(|error| match error {
-        CommandError::Store(error) => CommandError::RecordLost { run: run.clone(), error },
-        other => other,
-    })?;
+    let (end, screen) =
+        runtime.block_on(go(session, prepared, way, &store, record, &owner)).map_err(|error| match error {
+            CommandError::Store(error) => CommandError::RecordLost { run: run.clone(), error },
+            other => other,
+        })?;
     screen.rest();
     if matches!(end.state, RunState::Ended(_)) {
         screen.sealed(&end.head);
@@ -144,6 +145,7 @@ async fn go(
     way: Way,
     store: &Store,
     record: DirRun,
+    owner: &Owner,
 ) -> Result<(RunEnd, Screen), CommandError> {
     let attended = Console::has_person();
     let (sink, style) = session.console.run_sink(attended);
@@ -170,6 +172,7 @@ async fn go(
         person: Box::new(screen.desk(attended, typed)?),
         answers: engine_answers,
         inbox: Box::new(record.inbox()?),
+        locks: Box::new(store.holds(record.id(), owner)),
         clock: Arc::new(MachineClock),
         signals: listen()?,
         observer: Box::new(move |record| seen.see(record)),
@@ -201,6 +204,7 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
         park_after: way.park_after,
         operator: way.operator,
         host: host_name(),
+        machine: machine_id(),
         grace: GRACE,
     }
 }
@@ -251,7 +255,7 @@ fn frozen(prepared: &Prepared) -> Vec<FrozenRunbook> {
 
 /// The exit of a run, the first that applies (ruling 9).
 pub(super) fn exit_of(end: &RunEnd) -> Exit {
-    if end.target_refused {
+    if end.refused {
         return Exit::Refused;
     }
     match &end.state {

@@ -159,6 +159,8 @@ pub(super) enum Early {
     Escalated,
     /// By the operator.
     Aborted(String),
+    /// Another run has what it would change: who.
+    Held(String),
     /// A target is another one.
     TargetRefused(String),
     /// The runbook that called it ends.

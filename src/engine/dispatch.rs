@@ -10,7 +10,7 @@ use super::attempt::{Shared, Task};
 use super::body::{At, Bodies, Body, BodyId, Early, Scene};
 use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
-use super::port::{Cancel, Inbox, Person, PromptId, RunStore, StoreError};
+use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
@@ -65,6 +65,7 @@ pub(super) struct Dispatcher {
     person_gone: bool,
     store: Box<dyn RunStore>,
     inbox: Box<dyn Inbox>,
+    locks: Box<dyn Locks>,
     observer: Box<dyn FnMut(&Record) + Send>,
     answers: mpsc::Receiver<(PromptId, super::port::Answer)>,
     answers_open: bool,
@@ -105,6 +106,7 @@ impl Dispatcher {
             policy: setup.policy,
             environment: setup.environment,
             host: setup.host,
+            machine: setup.machine,
             grace: setup.grace,
             live: ports.live,
             answers: setup.answers,
@@ -129,6 +131,7 @@ impl Dispatcher {
             person_gone: false,
             store: ports.store,
             inbox: ports.inbox,
+            locks: ports.locks,
             observer: ports.observer,
             answers: ports.answers,
             answers_open: true,
@@ -194,6 +197,7 @@ impl Dispatcher {
                 Message::Permit { .. }
                 | Message::Gate { .. }
                 | Message::Ask { .. }
+                | Message::Lock { .. }
                 | Message::Refused { .. }
                 | Message::Open { .. } => {}
                 Message::Holds { at, open } => self.holds(at, open),
@@ -346,10 +350,20 @@ impl Dispatcher {
             Message::Ask { at, kind, reply } => self.open_question(at, kind, reply),
             Message::Ended { at, end } => self.step_ended(at, *end),
             Message::Chosen { at, choice } => self.option_chosen(at, choice),
+            Message::Lock { what, reply } => self.take_lock(&what, reply),
             Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
             Message::Holds { at, open } => self.holds(at, open),
         }
+    }
+
+    /// Takes a lock. Where another run has it, this one ends: what it would do there is being done.
+    fn take_lock(&mut self, what: &str, reply: oneshot::Sender<Result<(), LockRefused>>) {
+        let taken = self.locks.take(what);
+        if let Err(LockRefused::Held(who)) = &taken {
+            self.end_early(BodyId::ROOT, Early::Held(who.clone()), false);
+        }
+        reply.send(taken).ok();
     }
 
     /// Hands out places: reads up to `--jobs`, one change at a time, in the order asked.

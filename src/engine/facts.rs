@@ -2,6 +2,7 @@
 
 use super::attempt::{Gone, Task};
 use super::change::Unit;
+use super::locks::Spot;
 use super::message::StepEnd;
 use super::store_value::store;
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
@@ -63,16 +64,9 @@ impl Task {
         }
         let scope = &units[0].scope;
         let limit = self.within_limits(step, units.len(), units.len(), scope)?;
-        let target = acts[0].target().map(str::to_owned);
-        let identity = match &target {
-            None => None,
-            Some(target) => self
-                .prove(target, look == Look::Fresh, scope)
-                .await
-                .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
-        };
-        let address = acts[0].address().unwrap_or_else(|| self.shared.host.clone());
-        let name = identity.clone().or_else(|| target.clone()).unwrap_or_else(|| self.shared.host.clone());
+        let places = self.places(&acts, look, scope).await?;
+        self.lock(&places).await?;
+        let name = places.iter().map(Spot::name).collect::<Vec<_>>().join(", ");
         let requirement = self
             .shared
             .policy
@@ -86,9 +80,9 @@ impl Task {
             "environment": self.shared.environment,
             "acts": views,
             "files": fingerprints,
-            "target": target,
-            "address": address,
-            "identity": identity,
+            "target": places.iter().map(|place| place.target.as_deref()).collect::<Vec<_>>(),
+            "address": places.iter().map(|place| &place.address).collect::<Vec<_>>(),
+            "identity": places.iter().map(|place| place.identity.as_deref()).collect::<Vec<_>>(),
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
@@ -98,11 +92,7 @@ impl Task {
             risk: change.risk.as_str().to_owned(),
             act: views[0].clone(),
             items: items(units, &views),
-            target: Some(match (&target, &identity) {
-                (Some(target), Some(identity)) => format!("{target} = {identity} (proven just now) at {address}"),
-                (Some(target), None) => format!("{target} at {address} (declares no identity)"),
-                (None, _) => format!("this machine, {address}"),
-            }),
+            target: Some(places.iter().map(Spot::shown).collect::<Vec<_>>().join("; ")),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
             preview,

@@ -20,6 +20,7 @@ mod items;
 mod limits;
 mod list;
 mod list_gate;
+mod locks;
 mod message;
 mod port;
 mod result;
@@ -33,8 +34,8 @@ mod tests;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
-    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
-    Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
+    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, LockRefused, Locks,
+    Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};

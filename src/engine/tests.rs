@@ -7,6 +7,7 @@ mod gates;
 mod hold;
 mod laws;
 mod limits;
+mod locks;
 mod loops;
 
 use fixture::{Script, Scripted};

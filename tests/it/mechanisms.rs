@@ -1,6 +1,8 @@
 //! Mechanisms of the language through the program: what refuses, what is due, what is watched, limited, held and undone.
 
 use crate::support::Sandbox;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 /// A library with an environment in which nothing asks.
 fn bench() -> Sandbox {
@@ -137,4 +139,43 @@ steps:
     _ = sandbox.call(["run", "case"]).exits(1).says("does not hold");
     let shown = sandbox.call(["show", "last", "--format", "json"]).exits(0).json();
     assert_eq!(shown["result"]["outputs"]["double"], 6, "{shown:#}");
+}
+
+#[test]
+fn one_run_at_a_time_changes_a_place() {
+    let sandbox = bench();
+    let steps = "
+steps:
+  - { id: look, diagnose: Look, run: [date] }
+  - id: act
+    remediate: Change it
+    undo: { run: [rm, made] }
+    shell: |
+      echo x >> made
+      echo it runs >&2
+      while ! test -e go; do sleep 0.05; done
+  - { id: made, validate: It is made, run: [test, -e, made] }
+";
+    _ = sandbox.runbook("case", steps);
+    _ = sandbox.runbook("other", "steps:\n  - { remediate: Touch, run: [touch, other], undo: { run: [rm, other] } }\n");
+    let mut command = sandbox.command(["run", "case", "--env", "free"]);
+    let mut first = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !sandbox.path("made").exists() {
+        assert!(std::time::Instant::now() < deadline, "the first run does not come to its change");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let run = sandbox.only_run().file_name().expect("a name").to_string_lossy().into_owned();
+    let second = sandbox.call(["run", "case", "--env", "free"]).exits(9);
+    _ = second.says("is held by run").says(&run).says("at `act`").says(&format!("runwright show {run}"));
+    // Reads are free, and so is another runbook.
+    _ = sandbox.call(["probe", "case", "--env", "free"]);
+    _ = sandbox.call(["run", "other", "--env", "free"]).exits(1);
+    assert_eq!(std::fs::read_to_string(sandbox.path("made")).expect("made"), "x\n");
+    _ = sandbox.write("go", "");
+    let said: Vec<String> =
+        BufReader::new(first.stdout.take().expect("stdout")).lines().map_while(Result::ok).collect();
+    assert_eq!(first.wait().expect("it ends").code(), Some(0), "{said:#?}");
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    sandbox.leaves_nothing_behind();
 }

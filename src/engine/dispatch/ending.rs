@@ -47,7 +47,10 @@ impl Dispatcher {
         let (result, mut reasons) = root.result(&proof);
         reasons.extend(proof.reasons.clone());
         reasons.dedup();
-        let ran_to_end = !matches!(root.early, Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Escalated));
+        let ran_to_end = !matches!(
+            root.early,
+            Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Held(_) | Early::Escalated)
+        );
         let outputs = root.outputs(self.now());
         let event = Event::RunEnded {
             result,
@@ -73,7 +76,7 @@ impl Dispatcher {
         RunEnd {
             run: self.run.clone(),
             state,
-            target_refused: matches!(root.early, Some(Early::TargetRefused(_))),
+            refused: matches!(root.early, Some(Early::TargetRefused(_) | Early::Held(_))),
             probe_does_not_hold: probe && does_not_hold,
             head: self.head.clone(),
             signal: self.signal,
@@ -135,6 +138,7 @@ impl Body {
             Some(Early::TargetRefused(target)) => {
                 return (RunResult::Failed, vec![format!("target `{target}` is not the one this run is for")]);
             }
+            Some(Early::Held(who)) => return (RunResult::Failed, vec![who.clone()]),
             Some(Early::Caller) => return (RunResult::Aborted, vec!["the run is ending".to_owned()]),
             _ => {}
         }
