@@ -7,12 +7,14 @@ use super::limits::Budget;
 use super::message::{BodyEnd, Opening};
 use super::port::Cancel;
 use super::schedule::Schedule;
+use super::temporary::TakeBack;
 use crate::event::{ErrorClass, Outcome, StepPath, StepVerdict};
 use crate::expr::Value;
 use crate::graph::{GraphNode, NodeId, StepGraph};
 use crate::plan::{Resolver, Values};
 use crate::runbook::Kind;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Index, IndexMut};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -176,7 +178,17 @@ pub(super) struct Tally {
     pub(super) undecided: Option<String>,
     pub(super) escalation: Option<(Option<String>, String)>,
     /// Changes that stand and that their `undo` would take back, in the order they were made.
-    pub(super) standing: Vec<String>,
+    pub(super) standing: Vec<Standing>,
+    /// Whether the temporary changes were all taken back; nothing when there were none.
+    pub(super) cleaned_up: Option<bool>,
+}
+
+/// A change that stands when the run ends.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) text: String,
+    /// When it ends by itself.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// One body. What concerns a runbook as a whole (`early`, `in_finally`, `tally`) is kept by the body that owns the
@@ -212,6 +224,10 @@ pub(super) struct Body {
     pub(super) cancel: Cancel,
     pub(super) early: Option<Early>,
     pub(super) in_finally: bool,
+    /// Changes that are taken back before `finally`, in the order they were made.
+    pub(super) temporary: Vec<TakeBack>,
+    /// Whether that goes on just now.
+    pub(super) clearing: bool,
     pub(super) tally: Tally,
 }
 
@@ -239,6 +255,8 @@ impl Body {
             cancel,
             early: None,
             in_finally: false,
+            temporary: Vec::new(),
+            clearing: false,
             tally: Tally::default(),
         }
     }

@@ -193,6 +193,7 @@ impl Task {
             let expects_fail = end.outcome == Outcome::Succeeded
                 && matches!(end.verdict, Some(StepVerdict::DoesNotHold | StepVerdict::CannotTell));
             let end = if expects_fail { expectation_failed(end) } else { end };
+            self.remember(change, unit, &end);
             // An unknown outcome is never repeated by itself (ruling 5).
             if end.outcome != Outcome::Failed || number >= attempts || !self.sleep(pause).await {
                 return Ok(end);
@@ -234,7 +235,7 @@ impl Task {
     }
 
     /// Asks a verify until it holds or its time is over.
-    async fn poll(&self, probe: &Probe, scope: &StepScope, path: &str) -> Result<StepEnd, Gone> {
+    pub(super) async fn poll(&self, probe: &Probe, scope: &StepScope, path: &str) -> Result<StepEnd, Gone> {
         let within = self.duration(probe.within.as_ref(), scope, Duration::ZERO).unwrap_or_default();
         let every = Duration::from_secs(2).min(within / 4).max(Duration::from_millis(50));
         let every = self.duration(probe.every.as_ref(), scope, every).unwrap_or(every);

@@ -1,5 +1,6 @@
 //! The dispatcher: owns all state of a run and is the only one to meet the outside.
 
+mod clearing;
 mod ending;
 mod joins;
 mod nested;
@@ -189,7 +190,9 @@ impl Dispatcher {
         while self.busy() > 0 {
             let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.recv()).await else { return };
             match message {
-                Message::Ended { at, .. } | Message::Chosen { at, .. } => self.task_over(at),
+                Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
+                    self.task_over(at)
+                }
                 Message::Record { path, attempt, actor, event, .. } => {
                     self.push(Some(StepPath(path)), attempt, actor, event);
                 }
@@ -197,6 +200,7 @@ impl Dispatcher {
                 Message::Permit { .. }
                 | Message::Gate { .. }
                 | Message::Ask { .. }
+                | Message::Temporary { .. }
                 | Message::Lock { .. }
                 | Message::Refused { .. }
                 | Message::Open { .. } => {}
@@ -246,7 +250,9 @@ impl Dispatcher {
             }
             body.in_finally = true;
             body.cancel = Cancel::new();
-            body.schedule.open_finally();
+            if !self.clear(id) {
+                self.bodies[id].schedule.open_finally();
+            }
         }
     }
 
@@ -350,6 +356,8 @@ impl Dispatcher {
             Message::Ask { at, kind, reply } => self.open_question(at, kind, reply),
             Message::Ended { at, end } => self.step_ended(at, *end),
             Message::Chosen { at, choice } => self.option_chosen(at, choice),
+            Message::Temporary { at, back } => self.remember(at, *back),
+            Message::Cleared { at, cleared } => self.cleared(at, cleared),
             Message::Lock { what, reply } => self.take_lock(&what, reply),
             Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
@@ -374,11 +382,14 @@ impl Dispatcher {
                 queued.reply.send(Err(Halt::Ending)).ok();
                 continue;
             }
-            if let Some(reason) = self.halted(queued.at) {
+            // Nothing that went wrong in the body keeps its temporary changes from being taken back.
+            let clears = self.bodies[queued.at.body].clearing;
+            if let Some(reason) = self.halted(queued.at).filter(|_| !clears) {
                 queued.reply.send(Err(Halt::Blocked(reason))).ok();
                 continue;
             }
             if queued.change
+                && !clears
                 && let Some(reason) = self.blocked(queued.at)
             {
                 queued.reply.send(Err(Halt::Blocked(reason))).ok();

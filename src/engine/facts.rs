@@ -8,7 +8,7 @@ use super::store_value::store;
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, StepScope, view};
-use crate::runbook::{Action, Body, Change, Probe, Step, Undo};
+use crate::runbook::{Action, Body, Change, Probe, Step, Temporary, Undo};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -126,6 +126,24 @@ impl Task {
     }
 
     fn undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
+        let undo = self.plain_undo_text(change, scope);
+        match &change.temporary {
+            None => undo,
+            Some(Temporary::Run) => undo.map(|undo| format!("taken back by itself when the run ends: {undo}")),
+            Some(Temporary::Ends(spec)) => {
+                let length = crate::plan::duration(spec, scope).ok().flatten();
+                let length = length.and_then(|length| jiff::SignedDuration::try_from(length).ok());
+                let length = length.map_or_else(
+                    || "a time that is not known".to_owned(),
+                    |length| crate::expr::Duration(length).to_string(),
+                );
+                let undo = undo.map_or_else(String::new, |undo| format!("; before that: {undo}"));
+                Some(format!("ends by itself after {length}{undo}"))
+            }
+        }
+    }
+
+    fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
         match &change.undo {
             Some(Undo::Act(probe)) => Some(self.probe_text(probe, scope)),
             Some(Undo::Steps(steps)) => {

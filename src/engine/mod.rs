@@ -29,6 +29,7 @@ mod schedule;
 mod settle;
 mod step;
 mod store_value;
+mod temporary;
 #[cfg(test)]
 mod tests;
 

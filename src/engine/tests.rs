@@ -9,5 +9,6 @@ mod laws;
 mod limits;
 mod locks;
 mod loops;
+mod temporary;
 
 use fixture::{Script, Scripted};

@@ -609,6 +609,9 @@ pub enum Event {
         open_changes: Vec<String>,
         /// Milliseconds waited for people.
         waited_ms: u64,
+        /// Whether the temporary changes were all taken back; left out when there were none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cleaned_up: Option<bool>,
         /// The `outputs` of the runbook.
         #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
         outputs: IndexMap<String, StoredValue>,

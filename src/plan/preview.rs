@@ -11,7 +11,7 @@ use crate::event::{ActView, GateRequirement, InputView, Line};
 use crate::expr::{Place, Scope, Template, UnknownSort, Verdict, unknown};
 use crate::graph::{GraphNode, NodeId, Parent, StepGraph};
 use crate::plan::values::{StepScope, Values};
-use crate::runbook::{Action, Change, Probe, StepBody, Undo};
+use crate::runbook::{Action, Change, Probe, StepBody, Temporary, Undo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -497,6 +497,11 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
         (None, Some(why), _) => format!("cannot be undone: {}", plain(why, scope)),
         (None, None, Some(Action::Edit(_) | Action::Write(_))) => "the exact bytes before are kept".to_owned(),
         _ => "not said".to_owned(),
+    });
+    row.undo = row.undo.take().map(|undo| match &change.temporary {
+        None => undo,
+        Some(Temporary::Run) => format!("by itself when the run ends: {undo}"),
+        Some(Temporary::Ends(_)) => format!("ends by itself; {undo}"),
     });
     row.verify = change.verify.as_ref().map(|probe| part(probe, scope, context));
 }

@@ -368,7 +368,16 @@ impl LiveScreen {
 
     fn ended(&self, record: &Record, style: &Style) -> Vec<String> {
         let Event::RunEnded {
-            result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms, ..
+            result,
+            ran_to_end,
+            reasons,
+            holds,
+            validations,
+            changes,
+            open_changes,
+            waited_ms,
+            cleaned_up,
+            ..
         } = &record.event
         else {
             return Vec::new();
@@ -384,6 +393,7 @@ impl LiveScreen {
             validations: *validations,
             changes: *changes,
             open_changes,
+            cleaned_up: *cleaned_up,
             deviations: self.deviations.all(),
         };
         spaced(end.lines(style))

@@ -171,6 +171,7 @@ impl<'a> StepStory<'a> {
                 self.title = Some(&card.title);
                 self.change = true;
             }
+            Event::StepStarted { title } => self.title = self.title.or(Some(title)),
             Event::AttemptStarted { act, change } => {
                 self.began.get_or_insert(record);
                 self.attempts = record.attempt.unwrap_or(self.attempts + 1);

@@ -96,7 +96,7 @@ record_with_action! {
         may undo = "undo": Undo,
         /// Why it cannot be taken back.
         may irreversible = "irreversible": Template,
-        /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, which is checked.
+        /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, and is listed as open until then.
         may temporary = "temporary": Temporary,
         /// The options of a decide by name.
         may options = "options": IndexMap<Sp<String>, Choice>,

@@ -119,7 +119,11 @@ impl RunHolds {
             transcript.records.iter().rev().find_map(|record| record.step.as_ref().map(ToString::to_string))
         });
         let step = step.map_or_else(String::new, |step| format!(", at `{step}`"));
-        format!("{holder}{step}; watch it: runwright show {}", holder.run)
+        let Holder { what, run, owner } = holder;
+        let (name, pid, host) = (&owner.operator.name, owner.pid, &owner.host);
+        let since = owner.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        let who = format!("run `{run}` of {name} (process {pid} on {host}) since {since}");
+        format!("{what} is held by {who}{step}; watch it: runwright show {run}")
     }
 }
 

@@ -167,7 +167,11 @@ steps:
     }
     let run = sandbox.only_run().file_name().expect("a name").to_string_lossy().into_owned();
     let second = sandbox.call(["run", "case", "--env", "free"]).exits(9);
-    _ = second.says("is held by run").says(&run).says("at `act`").says(&format!("runwright show {run}"));
+    // The screen breaks lines where they are full.
+    let said = second.all().split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["is held by run", &run, "at `act`", &format!("runwright show {run}")] {
+        assert!(said.contains(words), "{words}: {second}");
+    }
     // Reads are free, and so is another runbook.
     _ = sandbox.call(["probe", "case", "--env", "free"]);
     _ = sandbox.call(["run", "other", "--env", "free"]).exits(1);
@@ -178,4 +182,41 @@ steps:
     assert_eq!(first.wait().expect("it ends").code(), Some(0), "{said:#?}");
     _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
     sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn a_temporary_change_does_not_outlive_its_run() {
+    let steps = "
+steps:
+  - { id: ban, remediate: Ban it, run: [touch, ban], temporary: true, undo: { run: [rm, UNDO] } }
+  - { id: banned, validate: It is banned, run: [test, -e, ban] }
+  - { id: work, remediate: Work, run: [WORK], irreversible: It is nothing. }
+  - { id: still, validate: It is banned still, run: [test, -e, ban] }
+finally:
+  - { id: gone, validate: It is gone, run: [test, \"!\", -e, ban] }
+";
+    let case = |undo: &str, work: &str| {
+        let sandbox = bench();
+        _ = sandbox.runbook("case", &steps.replace("UNDO", undo).replace("WORK", work));
+        sandbox
+    };
+    let sandbox = case("ban", "\"true\"");
+    _ = sandbox.call(["plan", "case"]).exits(0).says("by itself when the run ends");
+    let output = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    _ = output.says("cleaned up").says("Take back: Ban it");
+    assert!(!sandbox.path("ban").exists());
+    _ = sandbox.call(["verify", "last"]).exits(0);
+    _ = sandbox.call(["show", "last", "--format", "markdown"]).exits(0).says("temporary changes taken back: yes");
+    let shown = sandbox.call(["show", "last", "--format", "json"]).exits(0).json();
+    assert_eq!(shown["result"]["cleaned_up"], true, "{shown:#}");
+    sandbox.is_whole();
+
+    let sandbox = case("ban", "\"false\"");
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(7);
+    assert!(!sandbox.path("ban").exists(), "a failure keeps nothing from being taken back");
+
+    let sandbox = case("no-such-file", "\"true\"");
+    let output = sandbox.call(["run", "case", "--env", "free"]).exits(7);
+    _ = output.says("not taken back").says("a temporary change stands");
+    assert!(sandbox.path("ban").exists());
 }

@@ -59,7 +59,8 @@ impl Dispatcher {
             holds: proof.holds,
             validations: proof.all,
             changes: root.tally.changes,
-            open_changes: root.tally.standing.clone(),
+            open_changes: root.open_changes(self.now()),
+            cleaned_up: root.tally.cleaned_up,
             waited_ms: u64::try_from(self.waited.before.as_millis()).unwrap_or(u64::MAX),
             outputs,
         };
@@ -85,6 +86,12 @@ impl Dispatcher {
 }
 
 impl Body {
+    /// Changes that stand now, in words.
+    fn open_changes(&self, now: Timestamp) -> Vec<String> {
+        let open = self.tally.standing.iter().filter(|standing| standing.until.is_none_or(|until| until > now));
+        open.map(|standing| standing.text.clone()).collect()
+    }
+
     /// What the runbook gives, for later runs that ask for it with `last`.
     fn outputs(&self, now: Timestamp) -> IndexMap<String, StoredValue> {
         let scope = self.scene.values.scope(now);
@@ -161,11 +168,13 @@ impl Body {
 
     fn failed_changes(&self) -> Vec<String> {
         let bad = self.facts().filter(|(_, kind, _, over)| *kind == Kind::Remediate && over.is_trouble());
+        let stuck = (self.tally.cleaned_up == Some(false)).then(|| "a temporary change was not taken back".to_owned());
         bad.map(|(path, _, _, over)| {
             let word = if over.outcome == Outcome::Unknown { "has an unknown outcome" } else { "failed" };
             format!("change `{path}` {word}")
         })
         .chain(self.left_items(Kind::Remediate))
+        .chain(stuck)
         .collect()
     }
 

@@ -1,6 +1,6 @@
 //! What follows from the end of a step.
 
-use super::super::body::{At, Blocker, BodyId, Early, Over};
+use super::super::body::{At, Blocker, BodyId, Early, Over, Standing};
 use super::super::change::outcome_word;
 use super::super::message::StepEnd;
 use super::super::store_value::store;
@@ -8,8 +8,9 @@ use super::Dispatcher;
 use crate::event::{Event, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, unknown};
 use crate::graph::{Parent, Section, step_shape};
-use crate::runbook::{Action, Escalation, Kind, OnFailure, Step, StepBody, Then};
+use crate::runbook::{Action, Escalation, Kind, OnFailure, Step, StepBody, Temporary, Then};
 use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
 
 impl Dispatcher {
     /// A step's task is over.
@@ -137,6 +138,7 @@ impl Dispatcher {
         let path = self.bodies.path(at);
         let in_body = self.bodies.node(at).section == Section::Body;
         let undo = self.bodies[at.body].undo.get(&at.node).cloned();
+        let until = self.until(at, step);
         let tally = &mut self.bodies.owner_mut(at.body).tally;
         if end.changed {
             tally.changes += end.attempts.max(1);
@@ -146,8 +148,14 @@ impl Dispatcher {
             }
         }
         let stands = end.changed && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown);
-        if stands && let Some(undo) = undo {
-            tally.standing.push(format!("{path}: {undo}"));
+        let clears = step.change.as_ref().is_some_and(|change| matches!(change.temporary, Some(Temporary::Run)));
+        if stands
+            && !clears
+            && let Some(undo) = undo
+        {
+            let when =
+                until.map_or_else(String::new, |until| format!(" (at {})", until.strftime("%Y-%m-%d %H:%M:%S UTC")));
+            tally.standing.push(Standing { text: format!("{path}: {undo}{when}"), until });
         }
         if end.outcome == Outcome::Declined {
             let reason = end.reason.clone().unwrap_or_default();
@@ -162,6 +170,14 @@ impl Dispatcher {
             return;
         }
         self.block_by_default(at, step, end);
+    }
+
+    /// When a change that was just made ends by itself.
+    fn until(&self, at: At, step: &Step) -> Option<Timestamp> {
+        let Some(Temporary::Ends(spec)) = &step.change.as_ref()?.temporary else { return None };
+        let now = self.now();
+        let length = crate::plan::duration(spec, &self.bodies[at.body].scene.values.scope(now)).ok()??;
+        now.checked_add(SignedDuration::try_from(length).ok()?).ok()
     }
 
     /// What a failure blocks when nothing answers it (`format.md` 5, ruling 7).

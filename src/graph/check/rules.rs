@@ -5,8 +5,8 @@ use super::super::node::GraphNode;
 use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
-    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, StepBody, TargetRef, Undo, is_error_class,
-    is_reserved_name, refused_variable, sqlstate_names,
+    Action, Change, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, StepBody, TargetRef, Temporary,
+    Undo, is_error_class, is_reserved_name, refused_variable, sqlstate_names,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -118,6 +118,7 @@ impl Rules<'_> {
                 self.probe_reads(verify);
             }
         }
+        self.temporary(node, change);
         let undoable =
             matches!(step.action(), Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Ask(_)));
         let is_act = !matches!(
@@ -131,6 +132,32 @@ impl Rules<'_> {
                     .hint("add `undo:` with an act, or `irreversible:` with the reason"),
             );
         }
+    }
+
+    /// What is taken back by itself needs an act that the program can perform, and an end that comes after it.
+    fn temporary(&mut self, node: &GraphNode, change: &Change) {
+        let Some(Temporary::Run) = change.temporary else { return };
+        let by_people = |action: &Action| !action.is_act();
+        let problem = match &change.undo {
+            _ if node.section == super::super::node::Section::Finally => {
+                "a change of `finally` cannot be temporary: what is temporary is taken back before it".to_owned()
+            }
+            _ if node.step.action().is_some_and(by_people) => {
+                "what is temporary is made and taken back by the program, and this is not".to_owned()
+            }
+            None => "`temporary: true` needs `undo`: it is taken back by itself when the run ends".to_owned(),
+            Some(Undo::Steps(_)) => {
+                "the `undo` of a temporary change is one act: steps are not supported here yet".to_owned()
+            }
+            Some(Undo::Act(probe)) if by_people(&probe.action) => {
+                format!(
+                    "a temporary change is taken back by the program, and `{}` is no act of it",
+                    probe.action.name()
+                )
+            }
+            Some(Undo::Act(_)) => return,
+        };
+        self.problems.push(self.error("temporary-undo", node.step.id.span, problem));
     }
 
     /// `tolerate` and `retry.for` name classes of errors; a misspelt one would never match.

@@ -349,6 +349,7 @@ pub(super) fn resolved() -> Tape {
             changes: 1,
             open_changes: vec!["ban_agent: agent 8f3a2b1c banned until 02:19 UTC".into()],
             waited_ms: 231_000,
+            cleaned_up: None,
             outputs: indexmap::IndexMap::new(),
         },
     );
