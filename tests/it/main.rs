@@ -10,6 +10,7 @@ mod disk;
 mod generated;
 mod hostile;
 mod kubernetes_api;
+mod kubernetes_life;
 mod properties;
 mod run;
 mod scenes;

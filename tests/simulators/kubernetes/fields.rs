@@ -280,7 +280,12 @@ pub fn apply(
                 continue;
             }
             let field = shown(&path);
-            let by = format!("conflict with \"{}\" using {}", other.manager(), text(&other.head, "/apiVersion"));
+            let through = match text(&other.head, "/subresource") {
+                "" => String::new(),
+                door => format!(" with subresource \"{door}\""),
+            };
+            let version = text(&other.head, "/apiVersion");
+            let by = format!("conflict with \"{}\"{through} using {version}", other.manager());
             causes.push(json!({ "reason": "FieldManagerConflict", "message": by, "field": field }));
             other.fields.0.remove(&path);
         }

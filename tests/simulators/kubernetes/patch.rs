@@ -48,7 +48,10 @@ pub fn apply(object: &Value, patch: &Value, content_type: &str, is_custom: bool)
         "application/json-patch+json" => {
             let patch: json_patch::Patch = serde_json::from_value(patch.clone())
                 .map_err(|why| Failure::bad(format!("the patch is no list of operations: {why}")))?;
-            json_patch::patch(&mut object, &patch).map_err(|why| Failure::new(422, "Invalid", why.to_string()))?;
+            // What exactly went wrong is not told, as in the real server.
+            json_patch::patch(&mut object, &patch).map_err(|_| {
+                Failure::new(422, "Invalid", "the server rejected our request due to an error in our request")
+            })?;
         }
         "application/merge-patch+json" => json_patch::merge(&mut object, patch),
         "application/strategic-merge-patch+json" if !is_custom => {

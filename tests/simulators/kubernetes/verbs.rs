@@ -299,7 +299,6 @@ impl Call<'_> {
         set(&mut new, &["spec", "replicas"], scaled["spec"]["replicas"].clone());
         let version = scaled["metadata"]["resourceVersion"].clone();
         set(&mut new, &["metadata", "resourceVersion"], version);
-        self.place.subresource.clear();
         self.write(new, options, true).map(|done| Reply::Json(200, scale(&done)))
     }
 

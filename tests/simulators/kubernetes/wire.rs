@@ -177,7 +177,8 @@ fn message(name: &str, bytes: &[u8]) -> Result<Value, Failure> {
             }
             of => {
                 let value = value(of, &raw)?;
-                let says_nothing = matches!(&value, Value::Null) || (!field.optional && is_zero(&value));
+                let is_plain = matches!(of, Type::Text | Type::Whole | Type::Truth | Type::Number | Type::Bytes);
+                let says_nothing = value.is_null() || (is_plain && !field.optional && is_zero(&value));
                 match value {
                     Value::Object(inner) if field.inline => object.extend(inner),
                     value if !says_nothing => drop(object.insert(field.name.clone(), value)),
