@@ -1,6 +1,6 @@
 //! The simulated Kubernetes as the stock kubectl sees it. Every test starts its own two clusters.
 
-use crate::support::Kubernetes;
+use crate::support::{Kubernetes, kubectl_minor};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -165,12 +165,17 @@ fn what_makes_no_sense_is_refused() {
     let kube = Kubernetes::start();
     let refused =
         |manifest: &str, says: &str| _ = kube.kubectl_with(&["apply", "-f", "-"], manifest).exits(1).says(says);
-    refused(&WEB.replace("replicas:", "replica:"), "strict decoding error: unknown field \"spec.replica\"");
+    // An older kubectl asks for no strictness; the field is dropped then.
+    if kubectl_minor() >= 25 {
+        refused(&WEB.replace("replicas:", "replica:"), "strict decoding error: unknown field \"spec.replica\"");
+        let lenient = ["apply", "--validate=warn", "--dry-run=server", "-o", "json", "-f", "-"];
+        let made = kube.kubectl_with(&lenient, &WEB.replace("replicas:", "replica:")).exits(0);
+        assert_eq!(made.json()["spec"]["replica"], json!(null));
+        _ = made.says("Warning: unknown field \"spec.replica\"");
+    }
     refused(&WEB.replace("value: info", "value: 1"), "cannot unmarshal number into Go struct field EnvVar");
-    refused(
-        &WEB.replace("labels: {app: web}}\n    spec", "labels: {app: other}}\n    spec"),
-        "`selector` does not match template `labels`",
-    );
+    let other = WEB.replace("labels: {app: web}}\n    spec", "labels: {app: other}}\n    spec");
+    refused(&other, "`selector` does not match template `labels`");
     refused(&WEB.replace("name: web, labels", "name: Web, labels"), "RFC 1123");
     refused("apiVersion: example.org/v1\nkind: Model\nmetadata: {name: m}\n", "no matches for kind \"Model\"");
     assert!(!kube.kubectl("get deploy -o name").stdout.contains("web"));
@@ -207,10 +212,10 @@ fn server_side_apply_sees_conflicts_between_managers() {
     _ = conflict.says("2 conflicts").says(".spec.template.spec.containers[name=\"web\"].image");
     _ = kube.kubectl_with(&[&other[..], &["--force-conflicts"]].concat(), &WEB.replace("1.25", "1.26")).exits(0);
     assert_eq!(field(&kube, "deploy/web", ".spec.template.spec.containers[0].image"), "nginx:1.26");
-    let fields =
-        kube.kubectl("get deploy web -o json --show-managed-fields").json()["metadata"]["managedFields"].clone();
-    let mut managers: Vec<&str> =
-        fields.as_array().unwrap().iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
+    let more = if kubectl_minor() >= 21 { "--show-managed-fields" } else { "" };
+    let web = kube.kubectl(&format!("get deploy web -o json {more}")).json();
+    let fields = web["metadata"]["managedFields"].as_array().unwrap();
+    let mut managers: Vec<&str> = fields.iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
     managers.sort_unstable();
     assert_eq!(managers, ["kubectl", "other"]);
 }
@@ -219,11 +224,14 @@ fn server_side_apply_sees_conflicts_between_managers() {
 fn diff_shows_what_an_apply_would_change_and_changes_nothing() {
     let kube = with_web();
     for more in [&[][..], &["--server-side", "--force-conflicts"]] {
-        let same = [&["diff", "-f", "-"], more].concat();
-        _ = kube.kubectl_with(&same, WEB).exits(0);
-        let output = kube.kubectl_with(&same, &WEB.replace("1.25", "1.26")).exits(1);
+        let line = [&["diff", "-f", "-"], more].concat();
+        // An older kubectl shows who manages which field, which a server-side apply changes.
+        if more.is_empty() || kubectl_minor() >= 22 {
+            _ = kube.kubectl_with(&line, WEB).exits(0);
+        }
+        let output = kube.kubectl_with(&line, &WEB.replace("1.25", "1.26")).exits(1);
         _ = output.says("-        image: nginx:1.25").says("+        image: nginx:1.26");
-        _ = kube.kubectl_with(&same, BACKUP).exits(1).says("+kind: CronJob");
+        _ = kube.kubectl_with(&line, BACKUP).exits(1).says("+kind: CronJob");
     }
     assert_eq!(field(&kube, "deploy/web", ".spec.template.spec.containers[0].image"), "nginx:1.25");
     assert_eq!(field(&kube, "deploy/web", ".metadata.generation"), "1");
@@ -247,7 +255,7 @@ fn patches_of_three_kinds() {
     )
     .exits(0);
     assert_eq!(field(&kube, "deploy/web", ".spec.replicas"), "1");
-    _ = patch("json", r#"[{"op":"test","path":"/spec/replicas","value":3}]"#).exits(1).says("rejected our request");
+    _ = patch("json", r#"[{"op":"test","path":"/spec/replicas","value":3}]"#).exits(1).says("The request is invalid");
     _ = patch("strategic", r#"{"spec":{"template":{"spec":{"containers":[{"name":"web","image":"nginx:2"}]}}}}"#)
         .exits(0);
     let container = ".spec.template.spec.containers[0]";
@@ -256,7 +264,7 @@ fn patches_of_three_kinds() {
     _ = kube.kubectl("annotate deploy web note=x").exits(0).says("annotated");
     _ = kube.kubectl("label deploy web team=a").exits(0).says("labeled");
     _ = kube.kubectl("label deploy web team=b").exits(1).says("already has a value");
-    _ = kube.kubectl("label deploy web team-").exits(0).says("unlabeled");
+    _ = kube.kubectl("label deploy web team-").exits(0).says("labeled");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod sandbox;
 mod simulator;
 mod terminal;
 
-pub(crate) use kubernetes::Kubernetes;
+pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use simulator::Simulator;

@@ -70,7 +70,6 @@ type Row = (
     &'static [&'static str],
 );
 
-/// Where a kind has two versions, the preferred one stands first.
 const BUILT_IN: &[Row] = &[
     ("", "v1", "Namespace", "namespaces", &["ns"], false, false, &["status", "finalize"]),
     ("", "v1", "Node", "nodes", &["no"], false, false, &["status"]),
@@ -87,9 +86,9 @@ const BUILT_IN: &[Row] = &[
     ("apps", "v1", "StatefulSet", "statefulsets", &["sts"], true, true, &["status", "scale"]),
     ("apps", "v1", "DaemonSet", "daemonsets", &["ds"], true, true, &["status"]),
     ("apps", "v1", "ControllerRevision", "controllerrevisions", &[], true, false, &[]),
+    ("batch", "v1beta1", "CronJob", "cronjobs", &["cj"], true, true, &["status"]),
     ("batch", "v1", "Job", "jobs", &[], true, true, &["status"]),
     ("batch", "v1", "CronJob", "cronjobs", &["cj"], true, true, &["status"]),
-    ("batch", "v1beta1", "CronJob", "cronjobs", &["cj"], true, true, &["status"]),
     ("coordination.k8s.io", "v1", "Lease", "leases", &[], true, false, &[]),
     ("rbac.authorization.k8s.io", "v1", "Role", "roles", &[], true, false, &[]),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", &[], true, false, &[]),
@@ -97,6 +96,7 @@ const BUILT_IN: &[Row] = &[
     ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", &[], false, false, &[]),
     ("networking.k8s.io", "v1", "Ingress", "ingresses", &["ing"], true, false, &["status"]),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", &["netpol"], true, false, &[]),
+    ("policy", "v1beta1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], true, false, &["status"]),
     ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], true, false, &["status"]),
     ("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", &[], false, false, &[]),
     ("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", &[], false, false, &[]),
@@ -122,15 +122,15 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// The built-in kinds. Before Kubernetes 1.21 a CronJob was there only as `batch/v1beta1`, and from 1.25 on only as
-    /// `batch/v1`; `minor` says whose world this is.
+    /// The built-in kinds. Up to Kubernetes 1.24 a CronJob and a PodDisruptionBudget are `v1beta1` too, and before
+    /// 1.21 in the first place: a client of that time knows no other. `minor` says whose world this is.
     pub fn built_in(minor: u32) -> Self {
-        let served = |row: &&Row| match (row.0, row.1, row.2) {
-            ("batch", "v1", "CronJob") => minor >= 21,
-            ("batch", "v1beta1", _) => minor < 25,
-            _ => true,
-        };
-        Self { all: BUILT_IN.iter().filter(served).map(built_in).collect() }
+        let served = |row: &&Row| row.1 != "v1beta1" || minor < 25;
+        let mut all: Vec<Kind> = BUILT_IN.iter().filter(served).map(built_in).collect();
+        if minor >= 21 {
+            all.sort_by_key(|kind| kind.version == "v1beta1");
+        }
+        Self { all }
     }
 
     /// All of them, in the order of discovery.

@@ -58,10 +58,9 @@ pub fn apply(object: &Value, patch: &Value, content_type: &str, is_custom: bool)
             let Value::Object(changes) = patch else { return Err(Failure::bad("the patch is no object")) };
             strategic(&mut object, changes, &mut Vec::new())?;
         }
-        other => {
-            let message = format!(
-                "the body of the request was in an unknown format - accepted media types do not include {other}"
-            );
+        _ => {
+            let message = "the body of the request was in an unknown format - accepted media types include: \
+                           application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
             return Err(Failure::new(415, "UnsupportedMediaType", message));
         }
     }
