@@ -32,7 +32,7 @@ spec:
     spec: {containers: [{name: agent, image: "agent:1"}]}
 "#;
 
-const MODEL: &str = r#"
+const MODEL: &str = r"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: models.example.org}
@@ -47,7 +47,7 @@ spec:
       schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
       subresources: {status: {}}
       additionalPrinterColumns: [{name: Size, type: string, jsonPath: .spec.size}]
-"#;
+";
 
 #[test]
 fn a_rollout_goes_on_step_by_step_and_can_be_undone() {

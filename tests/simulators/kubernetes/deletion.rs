@@ -94,7 +94,9 @@ impl Call<'_> {
         if self.kind.is("customresourcedefinitions") {
             let (group, plural) = (text(old, "/spec/group"), text(old, "/spec/names/plural"));
             let all: Vec<Key> = self.store.list(group, plural, "").map(|(key, _)| key.clone()).collect();
-            all.iter().for_each(|key| drop(self.store.remove(key)));
+            for key in &all {
+                self.store.remove(key);
+            }
             self.store.kinds.forget(old);
         }
         None

@@ -11,7 +11,7 @@ pub struct Kind {
     /// The version, as `v1`.
     pub version: String,
     /// The name of the type, as `Deployment`.
-    pub kind: String,
+    pub name: String,
     /// The name in paths, as `deployments`.
     pub plural: String,
     /// Short names, as `deploy`.
@@ -177,7 +177,7 @@ fn built_in(row: &Row) -> Kind {
     Kind {
         group: row.0.to_owned(),
         version: row.1.to_owned(),
-        kind: row.2.to_owned(),
+        name: row.2.to_owned(),
         plural: row.3.to_owned(),
         short: owned(row.4),
         namespaced: row.5,
@@ -197,7 +197,7 @@ fn declared(definition: &Value) -> Vec<Kind> {
         .map(|version| Kind {
             group: text(definition, "/spec/group").to_owned(),
             version: text(version, "/name").to_owned(),
-            kind: text(definition, "/spec/names/kind").to_owned(),
+            name: text(definition, "/spec/names/kind").to_owned(),
             plural: text(definition, "/spec/names/plural").to_owned(),
             short: texts("/spec/names/shortNames"),
             namespaced: text(definition, "/spec/scope") == "Namespaced",

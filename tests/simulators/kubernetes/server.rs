@@ -127,7 +127,7 @@ async fn run(cluster: Arc<Cluster>) {
             due.time()
         };
         changed.mark_unchanged();
-        let sleep = due.map_or(Duration::from_secs(3600), |due| {
+        let sleep = due.map_or(Duration::from_hours(1), |due| {
             Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
                 + Duration::from_millis(1)
         });
@@ -239,11 +239,14 @@ fn page(store: &Store, request: &Request, path: &str, url: &str) -> Option<Resul
 
 /// The body of a watch.
 fn watching(cluster: Arc<Cluster>, plan: Plan) -> Body {
-    let end = tokio::time::Instant::now() + plan.timeout.unwrap_or(Duration::from_secs(24 * 3600));
+    let end = tokio::time::Instant::now() + plan.timeout.unwrap_or(Duration::from_hours(24));
     let changed = cluster.changed.subscribe();
     let start = (cluster, plan, changed, false);
     Body::from_stream(futures_util::stream::unfold(start, move |(cluster, mut plan, mut changed, over)| async move {
-        while !over {
+        if over {
+            return None;
+        }
+        loop {
             changed.mark_unchanged();
             let (lines, over) = plan.next(&lock(&cluster.store), Timestamp::now());
             if !lines.is_empty() || over {
@@ -257,7 +260,6 @@ fn watching(cluster: Arc<Cluster>, plan: Plan) -> Body {
                 }
             }
         }
-        None
     }))
 }
 
@@ -270,17 +272,17 @@ fn following(cluster: Arc<Cluster>, follow: logs::Follow) -> Body {
         if !first.is_empty() {
             return Some((Ok::<_, Infallible>(first), (cluster, follow, changed, more)));
         }
-        while more {
+        if !more {
+            return None;
+        }
+        loop {
             changed.mark_unchanged();
             let (lines, more) = follow.next(&lock(&cluster.store));
             if !lines.is_empty() || !more {
                 return Some((Ok(lines), (cluster, follow, changed, more)));
             }
-            if changed.changed().await.is_err() {
-                break;
-            }
+            changed.changed().await.ok()?;
         }
-        None
     }))
 }
 

@@ -109,7 +109,7 @@ impl Call<'_> {
             return Reply::Json(200, objects.remove(0));
         }
         let list = json!({
-            "kind": format!("{}List", self.kind.kind), "apiVersion": self.kind.api_version(),
+            "kind": format!("{}List", self.kind.name), "apiVersion": self.kind.api_version(),
             "metadata": { "resourceVersion": version }, "items": objects,
         });
         Reply::Json(200, list)
@@ -203,13 +203,13 @@ impl Call<'_> {
         if !object.is_object() {
             return Err(Failure::bad("the body holds no object"));
         }
-        if version == self.kind.api_version() && kind == self.kind.kind {
+        if version == self.kind.api_version() && kind == self.kind.name {
             return Ok(());
         }
         let message = format!(
             "the API version in the data ({version}, Kind={kind}) does not match the expected API version ({}, Kind={})",
             self.kind.api_version(),
-            self.kind.kind
+            self.kind.name
         );
         Err(Failure::bad(message))
     }

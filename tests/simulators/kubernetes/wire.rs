@@ -241,14 +241,14 @@ fn value(of: &Type, raw: &Raw) -> Result<Value, Failure> {
 /// with `strict` as a refusal.
 pub fn check(kind: &Kind, object: &mut Value, strict: bool) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
-    if kind.is_custom() || !MESSAGES.contains_key(&kind.kind) {
+    if kind.is_custom() || !MESSAGES.contains_key(&kind.name) {
         return Ok(unknown);
     }
     let refused = |why: String| {
-        let name = &kind.kind;
+        let name = &kind.name;
         Failure::bad(format!("{name} in version \"{}\" cannot be handled as a {name}: {why}", kind.version))
     };
-    walk(&kind.kind, object, "", &mut unknown).map_err(&refused)?;
+    walk(&kind.name, object, "", &mut unknown).map_err(&refused)?;
     let said: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     if strict && !said.is_empty() {
         Err(refused(format!("strict decoding error: {}", said.join(", "))))
