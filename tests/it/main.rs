@@ -12,6 +12,7 @@ mod hostile;
 mod http;
 mod kubernetes_api;
 mod prometheus;
+mod kubernetes_life;
 mod properties;
 mod run;
 mod scenes;
