@@ -21,3 +21,12 @@ use std::path::PathBuf;
 pub(crate) fn repository(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
+
+/// The runbook of this name in the language reference.
+pub(crate) fn documented(name: &str) -> String {
+    let page = std::fs::read_to_string(repository("docs/language.md")).expect("the page");
+    let begin = format!("```yaml runbook\nrunbook: {name}\n");
+    let (_, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no runbook {name} in the page"));
+    let (body, _) = rest.split_once("\n```").expect("its end");
+    format!("runbook: {name}\n{body}\n")
+}
