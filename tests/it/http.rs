@@ -1,7 +1,7 @@
 //! Requests through the whole program: what goes wrong is a finding with a class, pages are followed, and a busy server
 //! is left alone as long as it asks for.
 
-use crate::support::{Connection, Output, Sandbox, Server, documented, free_address, say, say_json};
+use crate::support::{Connection, Output, Sandbox, Server, certified, documented, free_address, say, say_json};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +51,7 @@ fn awkward(target: &str, stream: &mut dyn Connection) {
 fn every_trouble_is_a_finding_with_its_class() {
     let sandbox = Sandbox::new();
     let server = Server::new(awkward);
-    let (secure, certificate) = Server::with_tls(awkward);
+    let (secure, certificate) = Server::with_tls("localhost", None, awkward);
     let ca = sandbox.write("ca.pem", &certificate).display().to_string();
     let nobody = free_address();
     let cases = [
@@ -290,4 +290,38 @@ fn pages_that_do_not_end_well_fail_and_say_why() {
         _ = sandbox.runbook("case", &format!("{target}{steps}"));
         _ = run(&sandbox).exits(1).tells(words);
     }
+}
+
+/// A server of another name, which lets in only one client.
+#[test]
+fn both_sides_of_a_tls_connection_prove_who_they_are() {
+    let sandbox = Sandbox::new();
+    let client = certified("runwright");
+    let (server, certificate) = Server::with_tls("api.internal", Some(&client), awkward);
+    let file = |name: &str, text: &str| sandbox.write(name, text).display().to_string();
+    let (ca, cert, key) = (
+        file("ca.pem", &certificate),
+        file("cert.pem", &client.cert.pem()),
+        file("key.pem", &client.signing_key.serialize_pem()),
+    );
+    let url = &server.url;
+    let text = format!(
+        "targets:
+  whole: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{cert}\", key: \"{key}\", server_name: api.internal }} }}
+  nameless: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{cert}\", key: \"{key}\" }} }}
+  unknown: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", server_name: api.internal }} }}
+  distrusting: {{ http: \"{url}\", tls: {{ cert: \"{cert}\", key: \"{key}\", server_name: api.internal }} }}
+  keyless: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{cert}\" }} }}
+  mixed: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{key}\", key: \"{cert}\" }} }}
+steps:
+  - {{ id: whole, validate: Whole, target: whole, http: {{ get: /well }}, expect: body.state == 'fine' }}
+  - {{ id: nameless, validate: The wrong name, target: nameless, http: {{ get: /well }}, tolerate: [tls], expect: error == 'tls' }}
+  - {{ id: unknown, validate: Nobody, target: unknown, http: {{ get: /well }}, tolerate: [tls, connection], expect: error is not none }}
+  - {{ id: distrusting, validate: No root, target: distrusting, http: {{ get: /well }}, tolerate: [tls], expect: error == 'tls' }}
+  - {{ id: keyless, validate: Half a key, target: keyless, http: {{ get: /well }}, tolerate: [bad_value], expect: error == 'bad_value' }}
+  - {{ id: mixed, validate: Mixed up, target: mixed, http: {{ get: /well }}, tolerate: [tls], expect: error == 'tls' }}
+"
+    );
+    _ = sandbox.runbook("case", &text);
+    _ = run(&sandbox).exits(0).tells("6 of 6 validations hold");
 }

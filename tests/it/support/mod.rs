@@ -11,7 +11,7 @@ mod terminal;
 pub(crate) use output::Output;
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
 pub(crate) use sandbox::Sandbox;
-pub(crate) use server::{Connection, Server, say, say_json};
+pub(crate) use server::{Connection, Server, certified, say, say_json};
 pub(crate) use simulator::Simulator;
 pub(crate) use terminal::Terminal;
 
