@@ -65,6 +65,7 @@ impl Task {
             return Ok(end);
         }
         match &step.body {
+            StepBody::Group(_) if step.each.is_some() => self.perform_items(step).await,
             StepBody::Group(_) | StepBody::Decide(_) => Ok(StepEnd::new(Outcome::Succeeded)),
             StepBody::Action(action) => self.perform_action(step, action).await,
         }

@@ -163,6 +163,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
     let step = &node.step;
     let mut found = common();
     match &step.body {
+        StepBody::Group(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Group(_) => {}
         StepBody::Decide(decide) => {
             found.insert("chosen".into(), if decide.all { Shape::List(Box::new(Shape::Text)) } else { Shape::Text });
@@ -171,16 +172,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
                 found.extend(option.set.keys().map(|name| (name.value.clone(), Shape::Any)));
             }
         }
-        StepBody::Action(_) if step.each.is_some() => {
-            let item = fields(&[
-                ("item", Shape::Any),
-                ("outcome", Shape::Text),
-                ("error", Shape::Any),
-                ("captures", Shape::Map),
-            ]);
-            found.insert("results".into(), Shape::List(Box::new(Shape::Record(item))));
-            found.insert("items".into(), Shape::List(Box::new(Shape::Any)));
-        }
+        StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Action(action) => {
             found.extend(step_shape(action));
             found.extend(
@@ -191,6 +183,13 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
         }
     }
     found
+}
+
+/// What a loop shows of its items.
+fn loop_fields() -> Fields {
+    let item =
+        fields(&[("item", Shape::Any), ("outcome", Shape::Text), ("error", Shape::Any), ("captures", Shape::Map)]);
+    fields(&[("results", Shape::List(Box::new(Shape::Record(item)))), ("items", Shape::List(Box::new(Shape::Any)))])
 }
 
 /// The names an action's own result gives, before its captures.

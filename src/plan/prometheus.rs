@@ -169,7 +169,7 @@ fn text(template: &Template, scope: &dyn Scope) -> Result<Rendered, Refusal> {
     let mut pieces = Vec::new();
     for segment in template.segments() {
         pieces.push(match segment {
-            Segment::Text(text) => Piece::Text(text.to_owned()),
+            Segment::Text(text) => Piece::Text(text.as_str().to_owned()),
             Segment::Expr(expr) => piece(expr, places.next().unwrap_or(QueryPlace::Bare), scope)?,
         });
     }

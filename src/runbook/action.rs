@@ -132,6 +132,7 @@ impl Action {
             Self::Edit(_) | Self::Write(_) => true,
             Self::Http(http) => !matches!(http.method, Method::Get | Method::Head) && !http.reads,
             Self::Service(service) => service.verb != ServiceVerb::Status,
+            Self::Kubectl(kubectl) => !kubectl.call().is_read(),
             _ => false,
         }
     }

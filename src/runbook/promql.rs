@@ -71,7 +71,7 @@ pub fn query_places(query: &Template) -> (Vec<QueryPlace>, Vec<QueryProblem>) {
     };
     for segment in query.segments() {
         match segment {
-            Segment::Text(text) => text.chars().for_each(|character| scanner.read(character)),
+            Segment::Text(text) => text.as_str().chars().for_each(|character| scanner.read(character)),
             Segment::Expr(expr) => places.push(scanner.value(expr.span())),
         }
     }

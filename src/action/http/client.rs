@@ -1,7 +1,7 @@
 //! Clients: what they trust, what they follow, what they connect to.
 
-use super::address::Rules;
 use super::tls::Material;
+use crate::action::address::Rules;
 use crate::action::outcome::Refusal;
 use crate::event::ErrorClass;
 use crate::plan::{HttpAct, Method};

@@ -2,7 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "how long a request took is measured where it is made")]
 
-mod address;
 mod answer;
 mod client;
 mod pages;
@@ -15,11 +14,11 @@ pub use client::install_crypto;
 
 pub(super) use client::Connector;
 
+use super::address::Rules;
 use super::outcome::{Refusal, cancelled_before_start};
 use crate::engine::{AttemptContext, Performed};
 use crate::event::ErrorClass;
 use crate::plan::HttpAct;
-use address::Rules;
 use answer::{Answer, End};
 use request::Request;
 use std::sync::Arc;
@@ -85,12 +84,12 @@ impl Exchange<'_> {
 
     async fn send(&self, request: Request, answer: &mut Answer) -> Result<(), Trouble> {
         let rules = Rules::new(&self.act.target.allow);
-        rules.check_literal(&request.url)?;
+        rules.check_literal(&request.url).map_err(|refused| Trouble::address(&refused, false))?;
         let client = self.connector.client(self.act, &request.url, &rules)?;
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let mut response = request.send(&client).await.map_err(|error| Trouble::of(&error, &host))?;
         answer.begin(&response);
-        rules.check_connected(&host, response.remote_addr())?;
+        rules.check_connected(&host, response.remote_addr()).map_err(|refused| Trouble::address(&refused, true))?;
         while let Some(piece) = response.chunk().await.map_err(|error| Trouble::of(&error, &host))? {
             answer.take(&piece);
         }

@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests measure how long a deadline takes")]
 
-use super::address::{Class, Rules};
 use super::install_crypto;
+use crate::action::address::{Class, Rules};
 use crate::action::fixture::{SECRET, Trial, field};
 use crate::engine::Performed;
 use crate::event::{ErrorClass, Outcome};

@@ -88,7 +88,7 @@ impl Checker<'_> {
                 &["status", "headers", "body", "text"]
             }
             IdentityProbe::Query(query) => {
-                self.template(query, none, None, steers, used);
+                self.template(&query.text, none, None, steers, used);
                 &["rows", "first", "count"]
             }
             IdentityProbe::Run(argv) => {
@@ -114,7 +114,7 @@ impl Checker<'_> {
     /// The actions that act on databases, clusters, services and logs.
     pub(super) fn mechanism(&mut self, action: &Action, own: &Fields, hidden: Option<&str>, used: &mut Used) {
         match action {
-            Action::Sql(sql) => self.template(&sql.query, own, hidden, Goes::Free, used),
+            Action::Sql(sql) => self.template(&sql.query.text, own, hidden, Goes::Free, used),
             Action::Prometheus(query) => {
                 self.query_values(&query.query, own, hidden, used);
                 if let Some(time) = &query.time {
