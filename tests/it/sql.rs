@@ -1,5 +1,9 @@
 //! `sql`, against a real PostgreSQL server.
 
+mod bench;
+mod failures;
+mod values;
+
 use super::support::{Cluster, Stop};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
