@@ -1,6 +1,7 @@
 //! `sql`, against a real PostgreSQL server.
 
 mod bench;
+mod connecting;
 mod failures;
 mod values;
 
