@@ -156,11 +156,11 @@ fn number(address: IpAddr) -> (u128, u32) {
 
 /// What a target may connect to.
 #[derive(Clone, Debug)]
-pub(super) struct Rules(Arc<[Rule]>);
+pub(in crate::action) struct Rules(Arc<[Rule]>);
 
 impl Rules {
     /// No entry: anything.
-    pub(super) fn new(allow: &[String]) -> Self {
+    pub(in crate::action) fn new(allow: &[String]) -> Self {
         Self(allow.iter().map(|entry| Rule::parse(entry)).collect())
     }
 

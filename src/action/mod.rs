@@ -14,7 +14,9 @@ mod http;
 mod outcome;
 mod process;
 mod program;
+mod prometheus;
 mod sql;
+mod ssh;
 
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;

@@ -245,6 +245,8 @@ pub enum Door {
     Flag,
     /// The environment's policy.
     Policy,
+    /// The gate of the list it belongs to, which showed the very same facts.
+    List,
     /// Time ran out.
     Clock,
 }

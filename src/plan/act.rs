@@ -130,6 +130,8 @@ pub struct PrometheusAct {
     pub time: Option<jiff::Timestamp>,
     /// The alert whose expression this is.
     pub alert: Option<String>,
+    /// What else is not known yet: each text with its reason.
+    pub holes: Vec<(String, String)>,
 }
 /// A call of kubectl.
 #[derive(Clone, Debug)]
@@ -140,8 +142,27 @@ pub struct KubectlAct {
     pub verb: String,
     /// The whole command: argv with context and namespace, the manifest on its standard input.
     pub command: CommandAct,
-    /// The documents on standard input.
+    /// The documents on standard input; secrets stay secrets, unknown values are holes.
     pub manifest: Vec<Value>,
+    /// What its answer means.
+    pub answer: KubectlAnswer,
+}
+
+/// What the answer of a call of kubectl means, beside its text.
+#[derive(Clone, Debug)]
+pub enum KubectlAnswer {
+    /// Nothing more.
+    Text,
+    /// Whether somebody may do something: exit 1 is "no".
+    Allowed,
+    /// Whether there are differences: exit 1 is "yes".
+    Differs,
+    /// It waits, and has no bound of its own.
+    Waits,
+    /// The text is the name of the cluster.
+    Identity,
+    /// It makes an object of this name.
+    Created(Rendered),
 }
 
 /// Where log lines come from.

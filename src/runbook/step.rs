@@ -127,6 +127,12 @@ pub enum StepBody {
 }
 
 impl Step {
+    /// Whether the first failure among the steps of a parallel group ends the others.
+    #[must_use]
+    pub fn cancels_on_failure(&self) -> bool {
+        self.parallel.is_some_and(|parallel| parallel.first_failure == FirstFailure::Cancel)
+    }
+
     /// The steps directly inside: of each option in order, or of the group.
     #[must_use]
     pub fn children(&self) -> Vec<&Arc<Step>> {
