@@ -3,6 +3,7 @@
 mod bench;
 mod connecting;
 mod failures;
+mod gates;
 mod values;
 
 use super::support::{Cluster, Stop};
