@@ -4,6 +4,7 @@ mod expressions;
 mod kubectl;
 mod mechanisms;
 mod rules;
+mod statements;
 
 use super::build::flatten;
 use super::node::{NodeId, StepGraph};
@@ -31,6 +32,7 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
     expressions::check(&mut flat, &runbook, context, &mut found);
     lift(&mut flat.nodes);
     rules::check(&flat, &runbook, context, &mut found);
+    statements::check(&flat, &runbook, &mut found);
     let sorted = if found.has_errors() { None } else { Some(topological(&flat.nodes)) };
     if let Some(Err(ring)) = &sorted {
         found.push(ring_problem(&runbook, &flat.nodes, ring));
