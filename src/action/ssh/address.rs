@@ -100,6 +100,17 @@ impl Address {
         &self.host
     }
 
+    /// The port, when one is named.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The name under which its key is looked up.
+    pub(super) fn known_as(&self) -> String {
+        let port = self.port.filter(|port| *port != 22);
+        port.map_or_else(|| self.host.clone(), |port| format!("[{}]:{port}", self.host))
+    }
+
     /// Where the keys of hosts are looked up.
     pub(super) fn known_hosts(&self) -> &str {
         self.known_hosts.as_deref().unwrap_or("~/.ssh/known_hosts")
@@ -125,8 +136,7 @@ impl Address {
         if let Some(address) = self.pinned {
             option("HostName", &address.to_string());
             // The key is looked up under the name that was written.
-            let port = self.port.filter(|port| *port != 22);
-            option("HostKeyAlias", &port.map_or_else(|| self.host.clone(), |port| format!("[{}]:{port}", self.host)));
+            option("HostKeyAlias", &self.known_as());
         }
         if let Some(user) = &self.user {
             options.extend(["-l".to_owned(), user.clone()]);
