@@ -1,6 +1,7 @@
 //! Scripted ports.
 
 use crate::engine::{
+    NoPreview,
     Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
     Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
 };
@@ -82,8 +83,8 @@ impl Performer for Shared {
         })
     }
 
-    fn preview(&self, _: &Act) -> Result<Option<String>, String> {
-        Ok(None)
+    fn preview(&self, _: Act, _: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn fingerprint(&self, _: &Act) -> Vec<(String, String)> {
