@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a preview may take, of a file on another machine.
-const PREVIEW_TIMEOUT: Duration = Duration::from_secs(60);
+const PREVIEW_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a gate is about, at one moment.
 pub(super) struct Facts {

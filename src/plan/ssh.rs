@@ -1,9 +1,9 @@
 //! From an ssh target as written to another machine.
 
-use super::place::{Machine, SshTarget};
-use super::resolve::{Refusal, Resolver, optional};
 use super::act::CommandAct;
+use super::place::{Machine, SshTarget};
 use super::quote::{quote_argument, quote_command};
+use super::resolve::{Refusal, Resolver, optional};
 use super::view::{Holes, line};
 use crate::event::Line;
 use crate::expr::{Place, Scope};

@@ -92,8 +92,7 @@ pub(crate) async fn preview(
 ) -> Result<Option<String>, NoPreview> {
     let refused = |problem: Problem| NoPreview { class: problem.class, message: problem.message };
     let far = FarFile::new(&act, context, workshop).map_err(refused)?;
-    let before =
-        far.read().await.map_err(|failure| NoPreview { class: failure.class, message: failure.message })?;
+    let before = far.read().await.map_err(|failure| NoPreview { class: failure.class, message: failure.message })?;
     let rewrite = Rewrite::of(&act, before.as_deref()).map_err(refused)?;
     let is_settled = before.as_deref() == Some(rewrite.after.as_slice());
     Ok(Some(if is_settled { UNCHANGED.to_owned() } else { rewrite.diff }))
@@ -163,7 +162,8 @@ impl FarFile {
             machine: self.machine.clone(),
         };
         let name = format!("{} `{}`", if doing == "read" { "reading" } else { "replacing" }, self.file);
-        self.understood(ask(act, name, self.context(doing == "replace"), Arc::clone(&self.workshop)).await)
+        let answer = ask(act, name, self.context(doing == "replace"), Arc::clone(&self.workshop)).await;
+        self.understood(&answer)
     }
 
     #[expect(clippy::disallowed_methods, reason = "two questions share the time of one attempt")]
@@ -181,7 +181,7 @@ impl FarFile {
         }
     }
 
-    fn understood(&self, answer: Answer) -> Asked {
+    fn understood(&self, answer: &Answer) -> Asked {
         let failure = |outcome, class, message: &str| Failure {
             outcome,
             class,

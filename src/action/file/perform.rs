@@ -44,8 +44,7 @@ pub(crate) fn preview(act: &Act) -> Result<Option<String>, NoPreview> {
     if !matches!(act, Act::Edit(_) | Act::Write(_)) {
         return Ok(None);
     }
-    let change =
-        FileChange::of(act).map_err(|problem| NoPreview { class: problem.class, message: problem.message })?;
+    let change = FileChange::of(act).map_err(|problem| NoPreview { class: problem.class, message: problem.message })?;
     Ok(Some(if change.is_settled() { UNCHANGED.to_owned() } else { change.rewrite.diff }))
 }
 

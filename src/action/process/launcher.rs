@@ -72,7 +72,11 @@ pub(in crate::action) struct Launched {
 ///
 /// # Errors
 /// Nothing was started.
-pub(in crate::action) fn launch(prepared: &Prepared, ends: ChildEnds, isolation: &Isolation) -> Result<Launched, Refusal> {
+pub(in crate::action) fn launch(
+    prepared: &Prepared,
+    ends: ChildEnds,
+    isolation: &Isolation,
+) -> Result<Launched, Refusal> {
     let (program, arguments, nonce) = command_line(prepared, isolation)?;
     let name = prepared.argv.first().cloned().unwrap_or_default();
     let direct = nonce.is_none();

@@ -1,21 +1,23 @@
 //! Programs: one child per attempt, watched by one thread until it and everything it started are gone.
 
+mod bell;
 mod command;
 mod crew;
 mod family;
 mod launcher;
 mod lines;
 mod output;
+mod pipes;
 mod unkept;
 mod verdict;
 mod watch;
 
+pub(super) use bell::Bell;
 pub(super) use command::{Prepared, arguments};
 pub(super) use crew::Crew;
-pub use launcher::{Isolation, exec_mode};
 pub(super) use launcher::{ChildEnds, launch, nonce};
+pub use launcher::{Isolation, exec_mode};
 pub(super) use verdict::Answer;
-pub(super) use watch::Bell;
 
 use super::environment::BaseEnvironment;
 use super::outcome::{Refusal, cancelled_before_start};

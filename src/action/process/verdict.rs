@@ -36,8 +36,7 @@ pub(in crate::action) struct Answer {
 impl Answer {
     /// It was not begun.
     pub(super) fn refused(refusal: Refusal) -> Self {
-        let outcome =
-            if refusal.class == ErrorClass::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
+        let outcome = if refusal.class == ErrorClass::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
         let (error, message) = (Some(refusal.class), Some(refusal.message));
         Self { outcome, error, message, stdout: Ok(Vec::new()), left: Vec::new() }
     }
@@ -162,7 +161,9 @@ impl Facts {
                         let why = format!("{name} took longer than {} at {place}", span(self.timeout));
                         (Outcome::TimedOut, ErrorClass::Timeout, why)
                     }
-                    Stop::Cancelled => (Outcome::Cancelled, ErrorClass::Cancelled, format!("{name} was stopped at {place}")),
+                    Stop::Cancelled => {
+                        (Outcome::Cancelled, ErrorClass::Cancelled, format!("{name} was stopped at {place}"))
+                    }
                 };
                 let end = match state {
                     Far::Ended(_) => "and was ended there",

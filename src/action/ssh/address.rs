@@ -45,7 +45,11 @@ impl fmt::Display for Address {
             write!(f, "{user}@")?;
         }
         let is_v6 = self.host.contains(':');
-        if is_v6 { write!(f, "[{}]", self.host)? } else { f.write_str(&self.host)? }
+        if is_v6 {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
@@ -187,7 +191,9 @@ impl Address {
             words.extend(["-p".to_owned(), port.to_string()]);
         }
         // The client fills %h and %p in; all other percent signs are doubled.
-        words.iter_mut().for_each(|word| *word = word.replace('%', "%%"));
+        for word in &mut words {
+            *word = word.replace('%', "%%");
+        }
         words.extend(["-W", "[%h]:%p", "--"].map(str::to_owned));
         words.push(jump.host.clone());
         shlex::try_join(words.iter().map(String::as_str)).map_err(|_| Refusal::value("`jump` holds a NUL"))
@@ -226,7 +232,8 @@ fn resolved(host: &str, jump: Option<&Hop>, rules: &Rules) -> Result<IpAddr, Ref
             "`allow` cannot be checked behind a `jump`: the name is resolved by the machine in between",
         ));
     }
-    let unresolved = |why: String| Refusal::new(ErrorClass::Dns, format!("cannot reach {host}: {why}; nothing was sent"));
+    let unresolved =
+        |why: String| Refusal::new(ErrorClass::Dns, format!("cannot reach {host}: {why}; nothing was sent"));
     let found = (host, 0_u16).to_socket_addrs().map_err(|error| unresolved(error.to_string()))?;
     let mut first = None;
     for address in found {
@@ -325,7 +332,7 @@ mod tests {
             ..target("web1")
         };
         let options = Address::of(&target).unwrap().options(Path::new("/usr/bin/ssh")).unwrap();
-        let proxy = options.iter().filter_map(|word| word.to_str()?.strip_prefix("ProxyCommand=")).next().unwrap();
+        let proxy = options.iter().find_map(|word| word.to_str()?.strip_prefix("ProxyCommand=")).unwrap();
         assert!(proxy.contains("StrictHostKeyChecking=yes") && proxy.ends_with("-W '[%h]:%p' -- gate"), "{proxy}");
         assert!(proxy.contains("100%%%%/key"), "{proxy}");
     }

@@ -100,8 +100,31 @@ fn quote(line: &mut String, text: &str, what: &str) -> Result<(), Refusal> {
 
 /// Variables that some shell computes, or does not let be set: their value would not arrive.
 const KEPT: [&str; 25] = [
-    "BASH", "BASHPID", "COLUMNS", "DIRSTACK", "EPOCHREALTIME", "EPOCHSECONDS", "EUID", "FUNCNAME", "GID", "GROUPS", "HISTCMD",
-    "LINENO", "LINES", "OLDPWD", "OPTARG", "OPTIND", "PPID", "PS1", "PS2", "PWD", "RANDOM", "SECONDS", "SHLVL", "SRANDOM", "UID",
+    "BASH",
+    "BASHPID",
+    "COLUMNS",
+    "DIRSTACK",
+    "EPOCHREALTIME",
+    "EPOCHSECONDS",
+    "EUID",
+    "FUNCNAME",
+    "GID",
+    "GROUPS",
+    "HISTCMD",
+    "LINENO",
+    "LINES",
+    "OLDPWD",
+    "OPTARG",
+    "OPTIND",
+    "PPID",
+    "PS1",
+    "PS2",
+    "PWD",
+    "RANDOM",
+    "SECONDS",
+    "SHLVL",
+    "SRANDOM",
+    "UID",
 ];
 
 fn may_export(name: &str) -> Result<(), Refusal> {
@@ -112,7 +135,9 @@ fn may_export(name: &str) -> Result<(), Refusal> {
         return Err(Refusal::value(format!("`env`: `{name}` is not a name that a shell at the far end can set")));
     }
     if KEPT.contains(&name) || name == "_" || name.starts_with("BASH_") || name.starts_with("rw_") {
-        return Err(Refusal::value(format!("`env`: `{name}` is kept by shells for themselves, so its value would not arrive")));
+        return Err(Refusal::value(format!(
+            "`env`: `{name}` is kept by shells for themselves, so its value would not arrive"
+        )));
     }
     Ok(())
 }

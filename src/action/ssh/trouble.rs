@@ -60,8 +60,10 @@ fn is_about_a_key(line: &str) -> bool {
 
 /// The last line that says something about the connection itself.
 pub(super) fn last_line(log: &str) -> String {
-    let dull = |line: &&str| line.starts_with("mux_client") || line.starts_with("ControlSocket") || line.starts_with("Warning:");
-    let line = log.lines().map(str::trim).filter(|line| !line.is_empty() && !dull(line)).next_back();
+    let dull = |line: &&str| {
+        line.starts_with("mux_client") || line.starts_with("ControlSocket") || line.starts_with("Warning:")
+    };
+    let line = log.lines().map(str::trim).rfind(|line| !line.is_empty() && !dull(line));
     line.unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
@@ -73,7 +75,11 @@ mod tests {
     fn complaints_have_classes() {
         let address = Address::plain("web1");
         for (log, noise, class) in [
-            ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "", ErrorClass::Denied),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                "",
+                ErrorClass::Denied,
+            ),
             ("No ED25519 host key is known for web1 and you have requested strict checking.", "", ErrorClass::Denied),
             ("root@web1: Permission denied (publickey).", "", ErrorClass::Denied),
             ("ssh: Could not resolve hostname web1: Name or service not known", "", ErrorClass::Dns),

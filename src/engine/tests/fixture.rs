@@ -1,9 +1,8 @@
 //! Scripted ports.
 
 use crate::engine::{
-    NoPreview,
-    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
-    Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
+    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, NoPreview, Performed,
+    Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
