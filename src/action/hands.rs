@@ -5,7 +5,7 @@ use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
 use super::ssh::Links;
-use super::{file, http, process};
+use super::{file, http, process, prometheus, sql};
 use crate::engine::{AttemptContext, NoPreview, Performed, Performer};
 use crate::plan::{Act, Machine};
 use futures_util::future::BoxFuture;
@@ -40,10 +40,12 @@ impl Performer for Hands {
         match act {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
+            Act::Prometheus(query) => Box::pin(prometheus::perform(*query, context, Arc::clone(&self.connector))),
             act @ (Act::Edit(_) | Act::Write(_)) => match act.machine() {
                 Some(Machine::Ssh(_)) => Box::pin(file::perform_far(act, context, Arc::clone(&self.workshop))),
                 _ => Box::pin(file::perform(act, context)),
             },
+            Act::Sql(sql) => Box::pin(sql::perform(*sql, context)),
             other => Box::pin(async move {
                 let what = crate::plan::view(&other).action;
                 let message = format!("`{what}` is not supported yet");

@@ -36,6 +36,15 @@ fn digest_of(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// How closely a gate's facts are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The target is proven now, and the preview is asked for.
+    Fresh,
+    /// The target was proven a moment ago for the same list; its first item has shown a preview.
+    Further,
+}
+
 impl Task {
     /// Everything a gate is about, looked at now.
     pub(super) async fn facts(
@@ -44,6 +53,7 @@ impl Task {
         action: &Action,
         change: &Change,
         units: &[Unit],
+        look: Look,
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
@@ -65,7 +75,7 @@ impl Task {
         let identity = match &target {
             None => None,
             Some(target) => self
-                .prove(target, true, scope)
+                .prove(target, look == Look::Fresh, scope)
                 .await
                 .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
         };
@@ -77,7 +87,7 @@ impl Task {
             .requirement(change, &name, scope)
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
         let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
-        let diff = self.diffs(&acts, &mut fingerprints).await?;
+        let diff = self.diffs(&acts, look, &mut fingerprints).await?;
         let undo = self.undo_text(change, scope);
         let digest_base = serde_json::json!({
             "run": self.shared.run,
@@ -91,7 +101,7 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = self.preview(change, diff, scope).await?;
+        let preview = if look == Look::Fresh { self.preview(change, diff, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
@@ -118,12 +128,18 @@ impl Task {
 
     /// What the first act would change; and for every file on another machine, what an approval is bound to: the
     /// change as it is worked out from what is there now.
-    async fn diffs(&self, acts: &[Act], fingerprints: &mut [Vec<(String, String)>]) -> Result<Option<String>, StepEnd> {
+    async fn diffs(
+        &self,
+        acts: &[Act],
+        look: Look,
+        fingerprints: &mut [Vec<(String, String)>],
+    ) -> Result<Option<String>, StepEnd> {
         let mut first = None;
         for (place, act) in acts.iter().enumerate() {
             let is_elsewhere = matches!(act.machine(), Some(Machine::Ssh(_)));
             let is_file = matches!(act, Act::Edit(_) | Act::Write(_));
-            if place > 0 && !(is_file && is_elsewhere) {
+            let is_shown = place == 0 && look == Look::Fresh;
+            if !is_shown && !(is_file && is_elsewhere) {
                 continue;
             }
             let context = self.context(&self.path(), 0, false, PREVIEW_TIMEOUT, None);
@@ -206,7 +222,7 @@ impl Task {
     }
 }
 
-fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
+pub(super) fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
     template.render(scope, Place::Plain).map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
 }
 

@@ -1,7 +1,7 @@
 //! A machine to reach, and the command line of the client that reaches it. Everything is said; nothing is left to the
 //! configuration of whoever runs this.
 
-use super::super::http::Rules;
+use super::super::address::Rules;
 use super::super::outcome::{Refusal, known};
 use crate::event::ErrorClass;
 use crate::expr::Rendered;
