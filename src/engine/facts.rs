@@ -6,10 +6,14 @@ use super::message::StepEnd;
 use super::store_value::store;
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
-use crate::plan::{Act, StepScope, view};
+use crate::plan::{Act, Machine, StepScope, view};
 use crate::runbook::{Action, Body, Change, Probe, Step, Undo};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a preview may take, of a file on another machine.
+const PREVIEW_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a gate is about, at one moment.
 pub(super) struct Facts {
@@ -23,8 +27,13 @@ impl Facts {
     /// SHA-256 over the facts that an approval is bound to (ruling 12): not titles, preview or evidence.
     pub(super) fn digest(&self, number: u32) -> String {
         let text = serde_json::json!({ "facts": self.digest_base, "number": number }).to_string();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        digest_of(&text)
     }
+}
+
+/// SHA-256 of a text, in hex.
+fn digest_of(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How closely a gate's facts are looked at.
@@ -77,7 +86,8 @@ impl Task {
             .policy
             .requirement(change, &name, scope)
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
-        let fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
+        let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
+        let diff = self.diffs(&acts, look, &mut fingerprints).await?;
         let undo = self.undo_text(change, scope);
         let digest_base = serde_json::json!({
             "run": self.shared.run,
@@ -91,7 +101,7 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = if look == Look::Fresh { self.preview(change, &acts, scope).await? } else { None };
+        let preview = if look == Look::Fresh { self.preview(change, diff, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
@@ -116,11 +126,43 @@ impl Task {
         Ok(Facts { acts, requirement, card, digest_base })
     }
 
-    async fn preview(&self, change: &Change, acts: &[Act], scope: &StepScope) -> Result<Option<String>, StepEnd> {
-        let diff =
-            self.shared.performer.preview(&acts[0]).map_err(|reason| StepEnd::failed(ErrorClass::BadValue, reason))?;
-        if diff.is_some() {
-            return Ok(diff);
+    /// What the first act would change; and for every file on another machine, what an approval is bound to: the
+    /// change as it is worked out from what is there now.
+    async fn diffs(
+        &self,
+        acts: &[Act],
+        look: Look,
+        fingerprints: &mut [Vec<(String, String)>],
+    ) -> Result<Option<String>, StepEnd> {
+        let mut first = None;
+        for (place, act) in acts.iter().enumerate() {
+            let is_elsewhere = matches!(act.machine(), Some(Machine::Ssh(_)));
+            let is_file = matches!(act, Act::Edit(_) | Act::Write(_));
+            let is_shown = place == 0 && look == Look::Fresh;
+            if !is_shown && !(is_file && is_elsewhere) {
+                continue;
+            }
+            let context = self.context(&self.path(), 0, false, PREVIEW_TIMEOUT, None);
+            let diff = self.shared.performer.preview(act.clone(), context).await;
+            let diff = diff.map_err(|none| StepEnd::failed(none.class, none.message))?;
+            if let (Some(diff), true) = (&diff, is_elsewhere) {
+                fingerprints[place].push(("diff".to_owned(), digest_of(diff)));
+            }
+            if place == 0 {
+                first = diff;
+            }
+        }
+        Ok(first)
+    }
+
+    async fn preview(
+        &self,
+        change: &Change,
+        diff: Option<String>,
+        scope: &StepScope,
+    ) -> Result<Option<String>, StepEnd> {
+        if let Some(diff) = diff {
+            return Ok(Some(diff));
         }
         let Some(probe) = &change.preview else { return Ok(None) };
         let shown = match self.probe_once(probe, scope, "preview", 1).await {
