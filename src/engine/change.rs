@@ -100,7 +100,7 @@ impl Task {
     ) -> Result<Result<Facts, StepEnd>, Gone> {
         let mut moved: Vec<String> = Vec::new();
         for number in 1..=20 {
-            let mut facts = match self.facts(step, action, change, units).await {
+            let mut facts = match self.facts(step, action, change, units, true).await {
                 Ok(facts) => facts,
                 Err(end) => return Ok(Err(end)),
             };
@@ -127,7 +127,7 @@ impl Task {
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
-            let again = match self.facts(step, action, change, units).await {
+            let again = match self.facts(step, action, change, units, false).await {
                 Ok(again) => again,
                 Err(end) => return Ok(Err(end)),
             };

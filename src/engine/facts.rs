@@ -4,12 +4,15 @@ use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
 use super::store_value::store;
-use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
+use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, StepScope, view};
 use crate::runbook::{Action, Body, Change, Probe, Step, Undo};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+
+/// How long a preview may take.
+const PREVIEW: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a gate is about, at one moment.
 pub(super) struct Facts {
@@ -28,13 +31,15 @@ impl Facts {
 }
 
 impl Task {
-    /// Everything a gate is about, looked at now.
+    /// Everything a gate is about, looked at now. The preview is for the person at the gate: right before the act
+    /// (`is_shown` is false) it is not made again.
     pub(super) async fn facts(
         &self,
         step: &Arc<Step>,
         action: &Action,
         change: &Change,
         units: &[Unit],
+        is_shown: bool,
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
@@ -81,7 +86,7 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = self.preview(change, &acts, scope).await?;
+        let preview = if is_shown { self.preview(change, &acts, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
@@ -112,7 +117,7 @@ impl Task {
         if diff.is_some() {
             return Ok(diff);
         }
-        let Some(probe) = &change.preview else { return Ok(None) };
+        let Some(probe) = &change.preview else { return Ok(self.own_preview(&acts[0]).await) };
         let shown = match self.probe_once(probe, scope, "preview", 1).await {
             Ok(end) => {
                 let text = ["stdout", "text"].iter().find_map(|name| end.values.get(*name));
@@ -122,6 +127,25 @@ impl Task {
             Err(Gone) => "the preview was stopped".to_owned(),
         };
         Ok(Some(shown))
+    }
+
+    /// The read that the mechanism itself has for it; on record like any other read.
+    async fn own_preview(&self, act: &Act) -> Option<String> {
+        let read = crate::plan::preview_of(act)?;
+        let path = format!("{}/preview", self.path());
+        let Ok(attempted) = self.attempt(&path, 1, read, false, PREVIEW, &[]).await else {
+            return Some("the preview was stopped".to_owned());
+        };
+        let performed = attempted.performed;
+        if performed.outcome != Outcome::Succeeded {
+            let reason = performed.message.unwrap_or_else(|| "no answer".to_owned());
+            return Some(format!("there is no preview: {reason}"));
+        }
+        let text = performed.fields.get("stdout").map(|text| match unknown_of(text) {
+            Some(unknown) => format!("the preview cannot be shown: {}", unknown.reason),
+            None => self.shared.evidence.mask(&text.to_string()),
+        });
+        Some(text.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "it would change nothing".to_owned()))
     }
 
     fn undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
@@ -223,6 +247,13 @@ fn expressions(action: &Action) -> Vec<&Expr> {
         Action::Write(write) => {
             templates.extend([&write.file, &write.text]);
             None
+        }
+        Action::Kubectl(kubectl) => {
+            templates.extend(&kubectl.args);
+            if let Some(manifest) = &kubectl.manifest {
+                manifest.templates(&mut templates);
+            }
+            Some(&kubectl.program)
         }
         _ => None,
     };

@@ -1,10 +1,10 @@
 //! From an act to a request: every value final, and none of them able to change where it goes.
 
+use crate::action::json::with_secrets;
 use crate::action::outcome::{Refusal, known};
-use crate::expr::{Rendered, SecretText, Value, to_json, unknown_of};
+use crate::expr::Rendered;
 use crate::plan::{HttpAct, RequestBody, TargetAct};
 use base64::Engine as _;
-use minijinja::value::ValueKind;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response};
 use url::Url;

@@ -113,7 +113,9 @@ impl Judge {
             ErrorClass::BadValue if trouble.text.contains("context") => {
                 Some(format!("; `kubectl config get-contexts` lists those of the file, and `{context}` is not there"))
             }
-            ErrorClass::Denied => Some(format!("; what the user of the context `{context}` may do: `kubectl auth can-i --list`")),
+            ErrorClass::Denied => {
+                Some(format!("; what the user of the context `{context}` may do: `kubectl auth can-i --list`"))
+            }
             ErrorClass::AlreadyExists if matches!(self.answer, KubectlAnswer::Created(_)) => {
                 Some("; an earlier attempt of this step has made it".to_owned())
             }
@@ -147,9 +149,8 @@ fn effects(stdout: &str) -> Vec<String> {
         return vec!["it printed objects".to_owned()];
     }
     let without = ["unchanged", "(no change)", "dry run)"];
-    let is_effect = |line: &&str| {
-        !line.is_empty() && !without.iter().any(|end| line.ends_with(end)) && !line.contains(" already ")
-    };
+    let is_effect =
+        |line: &&str| !line.is_empty() && !without.iter().any(|end| line.ends_with(end)) && !line.contains(" already ");
     let all: Vec<&str> = stdout.lines().map(str::trim).filter(is_effect).collect();
     let mut shown: Vec<String> = all.iter().take(MOST).map(|line| (*line).to_owned()).collect();
     if all.len() > MOST {

@@ -40,7 +40,7 @@ fn prepared(act: KubectlAct, timeout: Duration) -> Result<CommandAct, Refusal> {
 
 /// A bit less than the step's timeout: kubectl then says itself what it has waited for.
 fn own_bound(timeout: Duration) -> Duration {
-    let early = (timeout / 5).min(Duration::from_secs(2));
+    let early = (timeout / 4).min(Duration::from_secs(5));
     timeout.saturating_sub(early).max(Duration::from_millis(1))
 }
 

@@ -60,13 +60,19 @@ fn is_chatter(line: &str) -> bool {
 
 /// The first error in kubectl's own form. The points of `The X is invalid:` stand on lines of their own.
 fn told(stderr: &str) -> Option<String> {
-    const BEGINNINGS: [&str; 6] =
-        ["Error from server", "error:", "Error:", "Error in configuration", "The connection to the server", "Unable to"];
+    const BEGINNINGS: [&str; 6] = [
+        "Error from server",
+        "error:",
+        "Error:",
+        "Error in configuration",
+        "The connection to the server",
+        "Unable to",
+    ];
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !is_chatter(line)).collect();
     let is_invalid = |line: &str| line.starts_with("The ") && line.contains(" is invalid");
-    let first = lines.iter().position(|line| {
-        BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)) || is_invalid(line)
-    })?;
+    let first = lines
+        .iter()
+        .position(|line| BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)) || is_invalid(line))?;
     let points = lines[first + 1..].iter().take_while(|line| line.starts_with("* "));
     let mut text = lines[first].to_owned();
     for point in points {
@@ -99,7 +105,8 @@ fn class_of(text: &str) -> Option<ErrorClass> {
         || has(&["UntilWithSync timeout", "request canceled while waiting"])
     {
         ErrorClass::Timeout
-    } else if text.ends_with("EOF") || has(&["connection reset", "broken pipe", "GOAWAY", "connection lost"])
+    } else if text.ends_with("EOF")
+        || has(&["connection reset", "broken pipe", "GOAWAY", "connection lost"])
         || has(&["no route to host", "network is unreachable", "server closed"])
     {
         ErrorClass::Connection
@@ -107,8 +114,12 @@ fn class_of(text: &str) -> Option<ErrorClass> {
         ErrorClass::BadAnswer
     } else if is_about_the_call(text) {
         ErrorClass::BadValue
-    } else if has(&["have a resource type", "no matching resources", "no matches for kind", "could not find the requested"])
-        || text.ends_with("not found")
+    } else if has(&[
+        "have a resource type",
+        "no matching resources",
+        "no matches for kind",
+        "could not find the requested",
+    ]) || text.ends_with("not found")
     {
         ErrorClass::NotFound
     } else if has(&[" is invalid", "error validating", "error parsing", "error converting YAML"]) {
@@ -127,7 +138,9 @@ fn is_about_the_call(text: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let context = text.contains("context") && has(&["not found for specified context", "does not exist"]);
     let usage = has(&["unknown flag", "unknown shorthand", "unknown command", "invalid argument", "is required"]);
-    context || usage || has(&["Error in configuration", "error loading config file", "no configuration has been provided"])
+    context
+        || usage
+        || has(&["Error in configuration", "error loading config file", "no configuration has been provided"])
 }
 
 /// Reasons of the server that say more than its status.

@@ -213,7 +213,8 @@ fn page(store: &Store, request: &Request, path: &str, url: &str) -> Option<Resul
         _ => match path.strip_prefix("/openapi/v3") {
             Some(below) => openapi::v3(&store.kinds, below.trim_start_matches('/')),
             None => {
-                return discovery::page(&store.kinds, path, address).map(|page| page.map(|page| Reply::Json(200, page)));
+                return discovery::page(&store.kinds, path, address)
+                    .map(|page| page.map(|page| Reply::Json(200, page)));
             }
         },
     };
