@@ -9,6 +9,7 @@ mod check;
 mod disk;
 mod generated;
 mod hostile;
+mod kubectl;
 mod kubernetes_api;
 mod properties;
 mod run;
