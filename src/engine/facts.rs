@@ -30,16 +30,26 @@ impl Facts {
     }
 }
 
+/// How closely a gate's facts are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The target is proven now, and the preview is asked for.
+    Fresh,
+    /// Right before the act: the target is proven again; the preview was for the person at the gate.
+    Again,
+    /// The target was proven a moment ago for the same list; its first item has shown a preview.
+    Further,
+}
+
 impl Task {
-    /// Everything a gate is about, looked at now. The preview is for the person at the gate: right before the act
-    /// (`is_shown` is false) it is not made again.
+    /// Everything a gate is about, looked at now.
     pub(super) async fn facts(
         &self,
         step: &Arc<Step>,
         action: &Action,
         change: &Change,
         units: &[Unit],
-        is_shown: bool,
+        look: Look,
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
@@ -61,7 +71,7 @@ impl Task {
         let identity = match &target {
             None => None,
             Some(target) => self
-                .prove(target, true, scope)
+                .prove(target, look != Look::Further, scope)
                 .await
                 .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
         };
@@ -86,7 +96,7 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = if is_shown { self.preview(change, &acts, scope).await? } else { None };
+        let preview = if look == Look::Fresh { self.preview(change, &acts, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
@@ -194,7 +204,7 @@ impl Task {
     }
 }
 
-fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
+pub(super) fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
     template.render(scope, Place::Plain).map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
 }
 

@@ -179,6 +179,9 @@ fn http_view(http: &HttpAct, holes: &mut Holes) -> ActView {
         let list: Vec<_> = list.iter().map(ToString::to_string).collect();
         more.push(line("ok", format!("status {}", list.join(", "))));
     }
+    if let Some(pages) = &http.pages {
+        more.push(line("pages", pages.shown()));
+    }
     holes.text(&http.target.base);
     holes.text(&http.path);
     http.query.iter().for_each(|(_, value)| {

@@ -71,7 +71,7 @@ struct KubernetesArguments {
     #[arg(long)]
     uid: Option<String>,
     /// The release it says it is. Before 1.21 a CronJob is batch/v1beta1
-    #[arg(long, default_value = "1.31.4")]
+    #[arg(long, default_value = "1.32.4")]
     release: String,
     /// How long a pod takes to get ready
     #[arg(long, default_value = "200ms", value_parser = duration)]

@@ -6,7 +6,7 @@ use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
     Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, StepBody, TargetRef, Undo, is_error_class,
-    is_reserved_name, refused_variable,
+    is_reserved_name, refused_variable, sqlstate_names,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -136,8 +136,11 @@ impl Rules<'_> {
         for name in names.iter().filter(|name| !is_error_class(&name.value)) {
             let message = format!("`{}` is not a class of errors", name.value);
             let problem = self.error("unknown-error-class", name.span, message);
-            let near = problem.near(&name.value, ERROR_CLASSES.iter().copied());
-            let hint = format!("one of {}, or with a number: exit_3, status_404", ERROR_CLASSES.join(", "));
+            let near = problem.near(&name.value, ERROR_CLASSES.iter().copied().chain(sqlstate_names()));
+            let hint = format!(
+                "one of {}, or with a number: exit_3, status_404; for `sql` a name of PostgreSQL: undefined_table",
+                ERROR_CLASSES.join(", ")
+            );
             self.problems.push(if near.hint.is_some() { near } else { near.hint(hint) });
         }
     }
@@ -151,7 +154,10 @@ impl Rules<'_> {
 
     /// Ruling 10: a read must look like a read.
     fn reads(&mut self, action: &Action, span: crate::source::Span, kind: Kind) {
-        if !action.is_plain_change() {
+        // A call without a verb has its own problem.
+        let is_no_call = |problem: crate::runbook::KubectlProblem| problem.code == "kubectl-verb";
+        let is_told = matches!(action, Action::Kubectl(call) if call.call().problem(false).is_some_and(is_no_call));
+        if !action.is_plain_change() || is_told {
             return;
         }
         let (what, hint) = match action {

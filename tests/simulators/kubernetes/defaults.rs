@@ -13,13 +13,13 @@ pub fn fill(kind: &Kind, object: &mut Value) {
     match kind.plural.as_str() {
         "pods" => pod(&mut object["spec"]),
         "deployments" => {
-            let strategy = json!({
-                "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": "25%", "maxSurge": "25%" },
-            });
             default(object, &["spec", "replicas"], json!(1));
-            default(object, &["spec", "strategy"], strategy);
+            default(object, &["spec", "strategy", "type"], json!("RollingUpdate"));
             if text(object, "/spec/strategy/type") == "Recreate" {
                 remove(object, &["spec", "strategy", "rollingUpdate"]);
+            } else {
+                default(object, &["spec", "strategy", "rollingUpdate", "maxUnavailable"], json!("25%"));
+                default(object, &["spec", "strategy", "rollingUpdate", "maxSurge"], json!("25%"));
             }
             default(object, &["spec", "revisionHistoryLimit"], json!(10));
             default(object, &["spec", "progressDeadlineSeconds"], json!(600));
@@ -32,18 +32,20 @@ pub fn fill(kind: &Kind, object: &mut Value) {
         "statefulsets" => {
             default(object, &["spec", "replicas"], json!(1));
             default(object, &["spec", "podManagementPolicy"], json!("OrderedReady"));
-            default(
-                object,
-                &["spec", "updateStrategy"],
-                json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 0 } }),
-            );
+            default(object, &["spec", "updateStrategy", "type"], json!("RollingUpdate"));
+            if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
+                default(object, &["spec", "updateStrategy", "rollingUpdate", "partition"], json!(0));
+            }
             default(object, &["spec", "revisionHistoryLimit"], json!(10));
             default(object, &["spec", "serviceName"], json!(""));
             pod(&mut object["spec"]["template"]["spec"]);
         }
         "daemonsets" => {
-            let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": 1, "maxSurge": 0 } });
-            default(object, &["spec", "updateStrategy"], strategy);
+            default(object, &["spec", "updateStrategy", "type"], json!("RollingUpdate"));
+            if text(object, "/spec/updateStrategy/type") == "RollingUpdate" {
+                default(object, &["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"], json!(1));
+                default(object, &["spec", "updateStrategy", "rollingUpdate", "maxSurge"], json!(0));
+            }
             default(object, &["spec", "revisionHistoryLimit"], json!(10));
             pod(&mut object["spec"]["template"]["spec"]);
         }

@@ -33,6 +33,7 @@ pub mod store;
 pub mod table;
 pub mod verbs;
 pub mod watch;
+pub mod wire;
 pub mod workloads;
 
 #[cfg(test)]

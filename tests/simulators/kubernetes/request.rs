@@ -43,7 +43,7 @@ impl Request {
                 .map_err(|why| Failure::bad(format!("the body is not YAML: {why}")));
         }
         if self.header("content-type").contains("protobuf") {
-            return Err(Failure::new(415, "UnsupportedMediaType", "this server reads JSON and YAML only"));
+            return super::wire::decode(&self.body);
         }
         serde_json::from_slice(&self.body).map_err(|why| Failure::bad(format!("the body is not JSON: {why}")))
     }

@@ -1,7 +1,7 @@
 //! The objects of one cluster, their versions, and the changes that watches read.
 
 use super::kind::{Kind, Kinds};
-use super::object::{name, namespace, set, stamp, text, uid};
+use super::object::{set, stamp, uid};
 use super::seed::Scene;
 use jiff::Timestamp;
 use serde_json::{Value, json};

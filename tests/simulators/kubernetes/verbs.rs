@@ -7,7 +7,7 @@ use super::selector::Selector;
 use super::status::Failure;
 use super::store::{Key, Store};
 use super::watch::Plan;
-use super::{admission, defaults, fields, logs, patch, rbac, table};
+use super::{admission, defaults, fields, logs, patch, rbac, table, wire};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -141,6 +141,7 @@ impl Call<'_> {
         if self.kind.has("status") {
             remove(&mut object, &["status"]);
         }
+        wire::check(&self.kind, &object, options.strict)?;
         defaults::fill(&self.kind, &mut object);
         admission::create(self.store, &self.kind, &self.place.namespace, &object)?;
         let key = Key::new(&self.kind, &self.place.namespace, name(&object));
@@ -230,6 +231,7 @@ impl Call<'_> {
         }
         let subresource = self.place.subresource.clone();
         admission::restore(&self.kind, &old, &mut new, &subresource);
+        wire::check(&self.kind, &new, options.strict)?;
         defaults::fill(&self.kind, &mut new);
         admission::check(&self.kind, &new, Some(&old))?;
         if note {
