@@ -4,7 +4,7 @@ use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
 use super::store_value::store;
-use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
+use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
 use crate::runbook::{Action, Body, Change, Probe, Step, Undo};
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// How long a preview may take, of a file on another machine.
 const PREVIEW_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a preview may take.
+const PREVIEW: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a gate is about, at one moment.
 pub(super) struct Facts {
@@ -41,6 +44,8 @@ fn digest_of(text: &str) -> String {
 pub(super) enum Look {
     /// The target is proven now, and the preview is asked for.
     Fresh,
+    /// Right before the act: the target is proven again; the preview was for the person at the gate.
+    Again,
     /// The target was proven a moment ago for the same list; its first item has shown a preview.
     Further,
 }
@@ -75,7 +80,7 @@ impl Task {
         let identity = match &target {
             None => None,
             Some(target) => self
-                .prove(target, look == Look::Fresh, scope)
+                .prove(target, look != Look::Further, scope)
                 .await
                 .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
         };
@@ -164,7 +169,7 @@ impl Task {
         if let Some(diff) = diff {
             return Ok(Some(diff));
         }
-        let Some(probe) = &change.preview else { return Ok(None) };
+        let Some(probe) = &change.preview else { return Ok(self.own_preview(&acts[0]).await) };
         let shown = match self.probe_once(probe, scope, "preview", 1).await {
             Ok(end) => {
                 let text = ["stdout", "text"].iter().find_map(|name| end.values.get(*name));
@@ -174,6 +179,25 @@ impl Task {
             Err(Gone) => "the preview was stopped".to_owned(),
         };
         Ok(Some(shown))
+    }
+
+    /// The read that the mechanism itself has for it; on record like any other read.
+    async fn own_preview(&self, act: &Act) -> Option<String> {
+        let read = crate::plan::preview_of(act)?;
+        let path = format!("{}/preview", self.path());
+        let Ok(attempted) = self.attempt(&path, 1, read, false, PREVIEW, &[]).await else {
+            return Some("the preview was stopped".to_owned());
+        };
+        let performed = attempted.performed;
+        if performed.outcome != Outcome::Succeeded {
+            let reason = performed.message.unwrap_or_else(|| "no answer".to_owned());
+            return Some(format!("there is no preview: {reason}"));
+        }
+        let text = performed.fields.get("stdout").map(|text| match unknown_of(text) {
+            Some(unknown) => format!("the preview cannot be shown: {}", unknown.reason),
+            None => self.shared.evidence.mask(&text.to_string()),
+        });
+        Some(text.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "it would change nothing".to_owned()))
     }
 
     fn undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
@@ -275,6 +299,13 @@ fn expressions(action: &Action) -> Vec<&Expr> {
         Action::Write(write) => {
             templates.extend([&write.file, &write.text]);
             None
+        }
+        Action::Kubectl(kubectl) => {
+            templates.extend(&kubectl.args);
+            if let Some(manifest) = &kubectl.manifest {
+                manifest.templates(&mut templates);
+            }
+            Some(&kubectl.program)
         }
         _ => None,
     };

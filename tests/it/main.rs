@@ -10,6 +10,7 @@ mod disk;
 mod generated;
 mod hostile;
 mod http;
+mod kubectl;
 mod kubernetes_api;
 mod prometheus;
 mod kubernetes_life;
