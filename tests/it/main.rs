@@ -11,6 +11,7 @@ mod generated;
 mod hostile;
 mod kubernetes_api;
 mod kubernetes_life;
+mod kubernetes_streams;
 mod properties;
 mod run;
 mod scenes;
