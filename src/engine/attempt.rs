@@ -1,18 +1,17 @@
 //! One attempt at one act, and what its result says.
 
+use super::body::{At, Scene};
 use super::message::{Halt, Message, Permit};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store, store_field};
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
-use crate::expr::{Expr, Scope, Used, Value, Verdict, unknown_of};
-use crate::graph::{NodeId, StepGraph};
-use crate::plan::{Act, GatePolicy, Resolver, StepScope, Values, view};
-use crate::runbook::{CaptureRule, DurationSpec};
+use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
+use crate::plan::{Act, GatePolicy, StepScope, view};
+use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
 use crate::source::Sp;
 use indexmap::IndexMap;
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,9 +21,6 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 /// What every task of a run shares.
 pub(super) struct Shared {
     pub(super) run: String,
-    pub(super) graph: Arc<StepGraph>,
-    pub(super) values: Values,
-    pub(super) resolver: Resolver,
     pub(super) performer: Arc<dyn Performer>,
     pub(super) evidence: Arc<dyn Evidence>,
     pub(super) clock: Arc<dyn Clock>,
@@ -34,15 +30,14 @@ pub(super) struct Shared {
     pub(super) host: String,
     pub(super) grace: Duration,
     pub(super) live: Option<mpsc::Sender<Chunk>>,
-    /// Targets whose identity was proven in this run.
-    pub(super) proven: Mutex<HashSet<String>>,
     pub(super) answers: super::run::Answers,
 }
 
 /// One step's task.
 pub(super) struct Task {
     pub(super) shared: Arc<Shared>,
-    pub(super) node: NodeId,
+    pub(super) scene: Arc<Scene>,
+    pub(super) at: At,
     pub(super) bus: mpsc::UnboundedSender<Message>,
     pub(super) cancel: Cancel,
 }
@@ -58,11 +53,16 @@ pub(super) struct Attempted {
 
 impl Task {
     pub(super) fn id(&self) -> &str {
-        &self.shared.graph.node(self.node).id
+        &self.scene.graph.node(self.at.node).id
+    }
+
+    /// Where the step stands in the run: `drain`, `store[3]/drain`.
+    pub(super) fn path(&self) -> String {
+        self.scene.path(self.at.node)
     }
 
     pub(super) fn scope(&self) -> StepScope {
-        self.shared.values.scope(self.shared.clock.now())
+        self.scene.values.scope(self.shared.clock.now())
     }
 
     /// Puts an event on record without waiting for the disk.
@@ -73,7 +73,7 @@ impl Task {
     /// The same for what a person did.
     pub(super) fn note_as(&self, actor: Actor, path: &str, attempt: Option<u32>, event: Event) {
         let path = path.to_owned();
-        let message = Message::Record { node: self.node, path, attempt, actor, event, durable: None };
+        let message = Message::Record { at: self.at, path, attempt, actor, event, durable: None };
         // The dispatcher outlives its tasks; when it is gone the run is over and nobody is left to tell.
         self.bus.send(message).ok();
     }
@@ -82,14 +82,14 @@ impl Task {
     pub(super) async fn record(&self, path: &str, attempt: Option<u32>, event: Event) -> Result<(), Gone> {
         let (durable, on_disk) = oneshot::channel();
         let (path, actor) = (path.to_owned(), Actor::Runwright);
-        let message = Message::Record { node: self.node, path, attempt, actor, event, durable: Some(durable) };
+        let message = Message::Record { at: self.at, path, attempt, actor, event, durable: Some(durable) };
         self.bus.send(message).map_err(|_| Gone)?;
         on_disk.await.map_err(|_| Gone)
     }
 
     pub(super) async fn permit(&self, change: bool) -> Result<Permit, Halt> {
         let (reply, answer) = oneshot::channel();
-        self.bus.send(Message::Permit { node: self.node, change, reply }).map_err(|_| Halt::Ending)?;
+        self.bus.send(Message::Permit { at: self.at, change, reply }).map_err(|_| Halt::Ending)?;
         answer.await.unwrap_or(Err(Halt::Ending))
     }
 
@@ -183,54 +183,83 @@ impl Task {
         again: bool,
         scope: &StepScope,
     ) -> Result<Option<String>, ProofFailed> {
-        let runbook = self.shared.graph.runbook().clone();
+        let runbook = self.scene.graph.runbook().clone();
         let Some(identity) = runbook.targets.get(target).and_then(|target| target.identity.clone()) else {
             return Ok(None);
         };
-        let known = || self.shared.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(target);
-        if !again && known() {
-            return Ok(None);
+        let known = || self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned();
+        if !again && let Some(name) = known() {
+            return Ok(Some(name));
         }
         let refusal =
             |message: String| ProofFailed::Unproven(format!("the identity of `{target}` is not proven: {message}"));
-        let http = self.shared.resolver.identity(target, &identity, scope).map_err(|error| refusal(error.message))?;
-        let address = http.target.base.to_string();
-        let performed =
-            self.perform(&format!("identity:{target}"), 1, Act::Http(http), false, Duration::from_secs(15)).await;
+        let act = self.scene.resolver.identity(target, &identity, scope).map_err(|error| refusal(error.message))?;
+        let address = act.address().unwrap_or_else(|| self.shared.host.clone());
+        let performed = self.perform(&format!("identity:{target}"), 1, act, false, Duration::from_secs(15)).await;
         if performed.outcome != Outcome::Succeeded {
             return Err(refusal(performed.message.unwrap_or_else(|| "no answer".to_owned())));
         }
-        let mut inner = scope.clone();
-        inner.extend(performed.fields);
-        let name = identity.read.eval(&inner).map_err(|error| refusal(error.message))?;
-        if let Some(unknown) = unknown_of(&name) {
-            return Err(refusal(unknown.reason.clone()));
-        }
-        let name = name.to_string();
-        let mut used = Vec::new();
-        match identity.expect.verdict(&inner, &mut used) {
-            Ok(Verdict::Holds) => {}
-            Ok(Verdict::DoesNotHold) => {
-                let expected = identity.expect.text().trim().to_owned();
-                let event = Event::TargetRefused { target: target.to_owned(), address, expected, found: name.clone() };
-                self.record(self.id(), None, event).await.ok();
+        let name = match identified(&identity, performed.fields, scope) {
+            Ok(Identified::Right(name)) => name,
+            Ok(Identified::Wrong { expected, found }) => {
+                let event = Event::TargetRefused { target: target.to_owned(), address, expected, found: found.clone() };
+                self.record(&self.path(), None, event).await.ok();
                 self.bus.send(Message::Refused { target: target.to_owned() }).ok();
                 return Err(ProofFailed::Refused(format!(
-                    "`{target}` is {name}, and that is not the target of this run"
+                    "`{target}` is {found}, and that is not the target of this run"
                 )));
             }
-            Ok(Verdict::CannotTell) => {
-                let reason =
-                    used.iter().find_map(|used| unknown_of(&used.value)).map_or("it cannot be told", |u| &u.reason);
-                return Err(refusal(reason.to_owned()));
-            }
-            Err(error) => return Err(refusal(error.message)),
-        }
-        if self.shared.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned()) {
+            Err(reason) => return Err(refusal(reason)),
+        };
+        let mut proven = self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        if proven.insert(target.to_owned(), name.clone()).is_none() {
             let event = Event::TargetProven { target: target.to_owned(), address, identity: Some(name.clone()) };
-            self.note(self.id(), None, event);
+            self.note(&self.path(), None, event);
         }
         Ok(Some(name))
+    }
+}
+
+/// What a target says it is.
+enum Identified {
+    /// What it should be: its name.
+    Right(String),
+    /// Another one.
+    Wrong { expected: String, found: String },
+}
+
+/// Judges the answer of an identity probe.
+fn identified(identity: &Identity, fields: IndexMap<String, Value>, scope: &StepScope) -> Result<Identified, String> {
+    let mut inner = scope.clone();
+    let named = || fields.get("first")?.get_attr("identity").ok().filter(|name| !name.is_undefined());
+    let built_in = fields.get("identity").cloned().or_else(named);
+    inner.extend(fields);
+    let name = match &identity.read {
+        Some(read) => read.eval(&inner).map_err(|error| error.message)?,
+        None => built_in.unwrap_or_else(|| unknown(UnknownSort::Unobtained, "the answer holds no identity")),
+    };
+    if let Some(unknown) = unknown_of(&name) {
+        return Err(unknown.reason.clone());
+    }
+    let found = name.to_string();
+    let expect = match &identity.expect {
+        IdentityExpect::Holds(expect) => expect,
+        IdentityExpect::Is(template) => {
+            let expected = template.render(scope, Place::Plain).map_err(|error| error.message)?;
+            let expected = expected.reveal().ok_or_else(|| format!("`{}` is not known", template.source_text()))?;
+            let right = found == expected;
+            return Ok(if right { Identified::Right(found) } else { Identified::Wrong { expected, found } });
+        }
+    };
+    let mut used = Vec::new();
+    match expect.verdict(&inner, &mut used).map_err(|error| error.message)? {
+        Verdict::Holds => Ok(Identified::Right(found)),
+        Verdict::DoesNotHold => Ok(Identified::Wrong { expected: expect.text().trim().to_owned(), found }),
+        Verdict::CannotTell => {
+            let reason =
+                used.iter().find_map(|used| unknown_of(&used.value)).map_or("it cannot be told", |u| &u.reason);
+            Err(reason.to_owned())
+        }
     }
 }
 

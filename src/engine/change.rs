@@ -1,7 +1,7 @@
 //! A change: card, gate, act, verify. And lists of reads and changes.
 
 use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks};
-use super::facts::Facts;
+use super::facts::{Facts, Look};
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::{ended, skipped};
@@ -18,6 +18,8 @@ use std::time::Duration;
 pub(super) struct Unit {
     pub(super) path: String,
     pub(super) item: Option<Value>,
+    /// The whole list.
+    pub(super) items: Value,
     pub(super) scope: StepScope,
 }
 
@@ -25,7 +27,7 @@ impl Task {
     pub(super) fn units(&self, step: &Step) -> Result<Vec<Unit>, StepEnd> {
         let scope = self.scope();
         let Some(each) = &step.each else {
-            return Ok(vec![Unit { path: self.id().to_owned(), item: None, scope }]);
+            return Ok(vec![Unit { path: self.path(), item: None, items: Value::default(), scope }]);
         };
         let bad = |reason: String| StepEnd::failed(ErrorClass::BadValue, reason);
         let list = each.list.eval(&scope).map_err(|error| bad(error.message))?;
@@ -43,11 +45,12 @@ impl Task {
         }
         let whole = Value::from(items.clone());
         self.tell_title(step, &scope.clone().with("items", whole.clone()));
-        self.note(self.id(), None, Event::ItemsListed { items: items.iter().map(store).collect() });
+        self.note(&self.path(), None, Event::ItemsListed { items: items.iter().map(store).collect() });
         let units = items.into_iter().enumerate().map(|(place, item)| Unit {
-            path: format!("{}[{place}]", self.id()),
+            path: format!("{}[{place}]", self.path()),
             scope: scope.clone().with(each.name.value.clone(), item.clone()).with("items", whole.clone()),
             item: Some(item),
+            items: whole.clone(),
         });
         Ok(units.collect())
     }
@@ -72,7 +75,7 @@ impl Task {
         // The write slot is held from the first look to the end of the verify: what the card shows stays true.
         let permit = match self.permit(true).await {
             Ok(permit) => permit,
-            Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
+            Err(Halt::Blocked(reason)) => return Ok(StepEnd::blocked(reason)),
             Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
         };
         let facts = match self.pass_gate(step, action, change, &units).await? {
@@ -100,7 +103,7 @@ impl Task {
     ) -> Result<Result<Facts, StepEnd>, Gone> {
         let mut moved: Vec<String> = Vec::new();
         for number in 1..=20 {
-            let mut facts = match self.facts(step, action, change, units).await {
+            let mut facts = match self.facts(step, action, change, units, Look::Fresh).await {
                 Ok(facts) => facts,
                 Err(end) => return Ok(Err(end)),
             };
@@ -114,8 +117,9 @@ impl Task {
                 requirement: facts.requirement.clone(),
                 risk: change.risk,
                 may_skip: !step.required,
+                in_list: number == 1 && self.scene.approved.take(&self.path(), &facts.digest(0)),
             };
-            let message = Message::Gate { node: self.node, request: Box::new(request), reply };
+            let message = Message::Gate { at: self.at, request: Box::new(request), reply };
             self.bus.send(message).map_err(|_| Gone)?;
             match answer.await.map_err(|_| Gone)? {
                 GateOutcome::Approved => {}
@@ -127,7 +131,7 @@ impl Task {
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
-            let again = match self.facts(step, action, change, units).await {
+            let again = match self.facts(step, action, change, units, Look::Fresh).await {
                 Ok(again) => again,
                 Err(end) => return Ok(Err(end)),
             };
@@ -161,7 +165,7 @@ impl Task {
             number += 1;
             let this = match act.take() {
                 Some(act) => act,
-                None => match self.shared.resolver.act(action, step.target.as_ref(), &unit.scope) {
+                None => match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
                     Ok(Some(act)) => act,
                     _ => return Ok(StepEnd::failed(ErrorClass::BadValue, "the act cannot be resolved again")),
                 },
@@ -239,7 +243,7 @@ impl Task {
     ) -> Result<StepEnd, Gone> {
         let timeout = self.duration(probe.timeout.as_ref(), scope, Duration::from_secs(30)).unwrap_or(DEFAULT_TIMEOUT);
         let mut inner = scope.clone();
-        let mut end = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), scope) {
+        let mut end = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
             Err(refusal) => StepEnd::failed(ErrorClass::BadValue, refusal.message),
             Ok(None) => StepEnd::new(Outcome::Succeeded),
             Ok(Some(act)) => {

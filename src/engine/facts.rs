@@ -3,7 +3,6 @@
 use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
-use super::step::target_of;
 use super::store_value::store;
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
@@ -28,6 +27,15 @@ impl Facts {
     }
 }
 
+/// How closely a gate's facts are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The target is proven now, and the preview is asked for.
+    Fresh,
+    /// The target was proven a moment ago for the same list; its first item has shown a preview.
+    Further,
+}
+
 impl Task {
     /// Everything a gate is about, looked at now.
     pub(super) async fn facts(
@@ -36,10 +44,11 @@ impl Task {
         action: &Action,
         change: &Change,
         units: &[Unit],
+        look: Look,
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
-            match self.shared.resolver.act(action, step.target.as_ref(), &unit.scope) {
+            match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
                 Ok(Some(act)) => acts.push(act),
                 Ok(None) => {
                     return Err(StepEnd::failed(ErrorClass::BadValue, format!("`{}` is not an act", action.name())));
@@ -53,18 +62,15 @@ impl Task {
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
         }
         let scope = &units[0].scope;
-        let target = target_of(&acts[0]);
+        let target = acts[0].target().map(str::to_owned);
         let identity = match &target {
             None => None,
             Some(target) => self
-                .prove(target, true, scope)
+                .prove(target, look == Look::Fresh, scope)
                 .await
                 .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
         };
-        let address = match &acts[0] {
-            Act::Http(http) => http.target.base.to_string(),
-            _ => self.shared.host.clone(),
-        };
+        let address = acts[0].address().unwrap_or_else(|| self.shared.host.clone());
         let name = identity.clone().or_else(|| target.clone()).unwrap_or_else(|| self.shared.host.clone());
         let requirement = self
             .shared
@@ -75,7 +81,7 @@ impl Task {
         let undo = self.undo_text(change, scope);
         let digest_base = serde_json::json!({
             "run": self.shared.run,
-            "step": self.id(),
+            "step": self.path(),
             "environment": self.shared.environment,
             "acts": views,
             "files": fingerprints,
@@ -85,7 +91,7 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = self.preview(change, &acts, scope).await?;
+        let preview = if look == Look::Fresh { self.preview(change, &acts, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
@@ -139,7 +145,7 @@ impl Task {
     }
 
     fn probe_text(&self, probe: &Probe, scope: &StepScope) -> String {
-        let act = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), scope) {
+        let act = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
             Ok(Some(act)) => view(&act).text,
             Ok(None) => probe.action.name().to_owned(),
             Err(refusal) => refusal.message,
@@ -156,7 +162,7 @@ impl Task {
         let mut found: Vec<UsedView> = Vec::new();
         for reference in expressions(action).iter().flat_map(|expr| expr.references()) {
             let Some(root) = reference.path.first() else { continue };
-            if self.shared.graph.find(root).is_none() {
+            if self.scene.graph.find(root).is_none() {
                 continue;
             }
             let name = reference.path.join(".");
@@ -174,7 +180,7 @@ impl Task {
     }
 }
 
-fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
+pub(super) fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
     template.render(scope, Place::Plain).map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
 }
 

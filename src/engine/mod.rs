@@ -8,12 +8,15 @@
 //! its step.
 
 mod attempt;
+mod body;
 mod change;
 mod decide;
 mod dispatch;
 mod facts;
 mod history;
+mod items;
 mod list;
+mod list_gate;
 mod message;
 mod port;
 mod result;

@@ -36,7 +36,7 @@ impl By {
 impl Task {
     /// Performs the step and tells the dispatcher how it ended.
     pub(super) async fn run(self) {
-        let step = self.shared.graph.node(self.node).step.clone();
+        let step = self.scene.graph.node(self.at.node).step.clone();
         if step.each.is_none() {
             self.tell_title(&step, &self.scope());
         }
@@ -48,7 +48,7 @@ impl Task {
             Ok(end) => end,
             Err(Gone) => StepEnd::because(Outcome::Cancelled, "the run went on without it"),
         };
-        self.bus.send(Message::Ended { node: self.node, end: Box::new(end) }).ok();
+        self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
     }
 
     /// Puts a title on record that reads otherwise than it was written.
@@ -56,7 +56,7 @@ impl Task {
         if step.title.literal().is_none()
             && let Ok(title) = step.title.render(scope, Place::Plain)
         {
-            self.note(self.id(), None, Event::StepStarted { title: title.to_string() });
+            self.note(&self.path(), None, Event::StepStarted { title: title.to_string() });
         }
     }
 
@@ -65,6 +65,7 @@ impl Task {
             return Ok(end);
         }
         match &step.body {
+            StepBody::Group(_) if step.each.is_some() => self.perform_items(step).await,
             StepBody::Group(_) | StepBody::Decide(_) => Ok(StepEnd::new(Outcome::Succeeded)),
             StepBody::Action(action) => self.perform_action(step, action).await,
         }
@@ -100,7 +101,7 @@ impl Task {
     /// Puts a question to a person and waits; notes are kept on the way.
     pub(super) async fn ask(&self, kind: PromptKind) -> Result<(Answer, By), Gone> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.bus.send(Message::Ask { node: self.node, kind, reply }).map_err(|_| Gone)?;
+        self.bus.send(Message::Ask { at: self.at, kind, reply }).map_err(|_| Gone)?;
         match answer.await {
             Ok(Settled::By(answer, who, door)) => {
                 Ok((answer, By { name: who.name.clone(), actor: Actor::Person(who), door }))
@@ -202,7 +203,7 @@ impl Task {
         if step.each.is_some() {
             return self.read_list(step, action).await;
         }
-        self.read_unit(step, action, self.scope(), self.id()).await
+        self.read_unit(step, action, self.scope(), &self.path()).await
     }
 
     pub(super) async fn read_unit(
@@ -266,7 +267,7 @@ impl Task {
             end.attempts = number;
             end
         };
-        let act = match self.shared.resolver.act(action, step.target.as_ref(), base) {
+        let act = match self.scene.resolver.act(action, step.target.as_ref(), false, base) {
             Ok(Some(act)) => act,
             Ok(None) => return Ok(StepEnd::new(Outcome::Succeeded)),
             Err(refusal) => {
@@ -278,7 +279,7 @@ impl Task {
             Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
             Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
         };
-        if let Some(target) = target_of(&act)
+        if let Some(target) = act.target().map(str::to_owned)
             && let Err(error) = self.prove(&target, false, base).await
         {
             return Ok(failed(ErrorClass::BadAnswer, error.reason()));
@@ -298,8 +299,8 @@ impl Task {
                 Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
             }
         }
-        self.note(self.id(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
-        let given = self.shared.answers.get(self.id()).and_then(|answer| prepared(answer, &views));
+        self.note(&self.path(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
+        let given = self.shared.answers.get(&self.path()).and_then(|answer| prepared(answer, &views));
         let (texts, by) = match given {
             Some(texts) => (texts, By::beforehand()),
             None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
@@ -321,7 +322,7 @@ impl Task {
             end.captures.insert(view.name.clone(), value);
         }
         let values = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
-        self.note_as(by.actor, self.id(), None, Event::Answered { values, door: by.door });
+        self.note_as(by.actor, &self.path(), None, Event::Answered { values, door: by.door });
         end.values.insert("by".into(), Value::from(by.name));
         end.values.insert("at".into(), Time(self.shared.clock.now()).into());
         Ok(self.conclude(step, end, scope))
@@ -331,7 +332,7 @@ impl Task {
         let scope = self.scope();
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
-        let given = self.shared.answers.get(self.id()).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str).map(str::to_owned);
         let (answer, by) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
             Some("failed") => (Answer::NotDone { reason: "said beforehand".to_owned() }, By::beforehand()),
@@ -353,12 +354,15 @@ impl Task {
         if let Some(evidence) = end.values.get("evidence") {
             values.insert("evidence".to_owned(), store(evidence));
         }
-        self.note_as(by.actor, self.id(), None, Event::Answered { values, door: by.door });
+        self.note_as(by.actor, &self.path(), None, Event::Answered { values, door: by.door });
         end.values.insert("by".into(), Value::from(by.name));
         end.values.insert("at".into(), Time(self.shared.clock.now()).into());
         Ok(self.conclude(step, end, scope))
     }
 }
+
+/// The longest pause that a back-off grows to, or that the other side may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The pauses and limits of a read's attempts.
 struct Times {
@@ -405,12 +409,16 @@ impl Times {
         if !self.classes.is_empty() && !self.classes.iter().any(|wanted| *wanted == class || wanted == family) {
             return None;
         }
-        if !self.backoff {
-            return Some(self.every);
-        }
-        let doubled = self.every.saturating_mul(1 << (number - 1).min(16));
-        Some(doubled.min(Duration::from_mins(1)))
+        let own = if self.backoff { self.every.saturating_mul(1 << (number - 1).min(16)) } else { self.every };
+        let pause = wished_pause(end).map_or(own, |wished| own.max(wished.min(LONGEST_PAUSE)));
+        Some(if self.backoff { pause.min(LONGEST_PAUSE) } else { pause })
     }
+}
+
+/// The pause that the other side asks for: the result field `retry_after`.
+fn wished_pause(end: &StepEnd) -> Option<Duration> {
+    let wished = end.values.get("retry_after").and_then(crate::expr::Duration::of)?;
+    Duration::try_from(wished.0).ok()
 }
 
 /// A read that was repeated until its time was over.
@@ -446,14 +454,6 @@ fn failed_verdict(kind: Kind, end: &StepEnd) -> Option<StepVerdict> {
             Some(StepVerdict::DoesNotHold)
         }
         (Kind::Validate, ..) => Some(StepVerdict::CannotTell),
-        _ => None,
-    }
-}
-
-/// The name of the target an act goes to.
-pub(super) fn target_of(act: &crate::plan::Act) -> Option<String> {
-    match act {
-        crate::plan::Act::Http(http) if !http.target.name.is_empty() => Some(http.target.name.clone()),
         _ => None,
     }
 }

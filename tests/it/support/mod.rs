@@ -3,14 +3,22 @@
 
 mod kubernetes;
 mod output;
+mod postgres;
+mod prometheus;
 mod sandbox;
+mod server;
 mod simulator;
+pub(crate) mod sshd;
 mod terminal;
 
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
+pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
 pub(crate) use sandbox::Sandbox;
+pub(crate) use server::{Connection, Server, say, say_json};
 pub(crate) use simulator::Simulator;
+pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
 
 use std::path::PathBuf;
