@@ -13,6 +13,7 @@ mod http;
 mod kubectl;
 mod kubernetes_api;
 mod kubernetes_life;
+mod kubernetes_streams;
 mod prometheus;
 mod properties;
 mod run;
