@@ -628,3 +628,28 @@ fn files_that_cannot_be_changed_safely_are_left_alone() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "a = 2\n");
     assert!(std::fs::symlink_metadata(sandbox.path("there/link.toml")).unwrap().is_symlink());
 }
+
+/// The example of the language reference, as it stands there.
+#[test]
+fn the_example_of_the_reference_runs() {
+    let page = std::fs::read_to_string(crate::support::repository("docs/language.md")).unwrap();
+    let start = page.find("runbook: example-ssh\n").unwrap();
+    let text = page[start..].split("\n```").next().unwrap();
+    let (sandbox, sshd) = (bench(), Sshd::start());
+    _ = sandbox.write("example-ssh.yaml", &format!("{text}\n"));
+    _ = sandbox.write("cache/a.old", "x");
+    _ = sandbox.write("cache/b.new", "x");
+    let inputs = [
+        format!("host={}@127.0.0.1", crate::support::sshd::user()),
+        format!("port={}", sshd.port),
+        format!("key={}", sshd.path("client_key").display()),
+        format!("hosts={}", sshd.path("known_hosts").display()),
+        format!("folder={}", sandbox.path("cache").display()),
+    ];
+    let mut words = vec!["run".to_owned(), "example-ssh".to_owned(), "--env".to_owned(), "free".to_owned()];
+    words.extend(inputs.into_iter().flat_map(|input| ["-i".to_owned(), input]));
+    _ = sandbox.call(&words).exits(0).says("RESOLVED");
+    assert!(!sandbox.path("cache/a.old").exists() && sandbox.path("cache/b.new").exists());
+    assert_eq!(std::fs::read_to_string(sandbox.path("cache/keep.conf")).unwrap(), "keep = 3\n");
+    assert_eq!(sshd.logins(), 1);
+}
