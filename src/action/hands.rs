@@ -5,7 +5,7 @@ use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
 use super::ssh::Links;
-use super::{file, http, process, prometheus, sql};
+use super::{file, http, kubectl, process, prometheus, sql};
 use crate::engine::{AttemptContext, NoPreview, Performed, Performer};
 use crate::plan::{Act, Machine};
 use futures_util::future::BoxFuture;
@@ -45,6 +45,7 @@ impl Performer for Hands {
                 Some(Machine::Ssh(_)) => Box::pin(file::perform_far(act, context, Arc::clone(&self.workshop))),
                 _ => Box::pin(file::perform(act, context)),
             },
+            Act::Kubectl(call) => Box::pin(kubectl::perform(*call, context, Arc::clone(&self.workshop))),
             Act::Sql(sql) => Box::pin(sql::perform(*sql, context)),
             other => Box::pin(async move {
                 let what = crate::plan::view(&other).action;

@@ -31,6 +31,7 @@ pub(super) struct Shared {
     pub(super) grace: Duration,
     pub(super) live: Option<mpsc::Sender<Chunk>>,
     pub(super) answers: super::run::Answers,
+    pub(super) called: std::collections::HashMap<String, crate::plan::Called>,
 }
 
 /// One step's task.

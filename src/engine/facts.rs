@@ -4,7 +4,7 @@ use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
 use super::store_value::store;
-use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
+use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
 use crate::runbook::{Action, Body, Change, Probe, Step, Undo};
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// How long a preview may take, of a file on another machine.
 const PREVIEW_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a preview may take.
+const PREVIEW: Duration = Duration::from_secs(30);
 
 /// What a gate is about, at one moment.
 pub(super) struct Facts {
@@ -41,8 +44,44 @@ fn digest_of(text: &str) -> String {
 pub(super) enum Look {
     /// The target is proven now, and the preview is asked for.
     Fresh,
+    /// Right before the act: the target is proven again; the preview was for the person at the gate.
+    Again,
     /// The target was proven a moment ago for the same list; its first item has shown a preview.
     Further,
+}
+
+/// A target of a change, as it proved itself.
+#[derive(serde::Serialize)]
+struct TargetFacts {
+    name: String,
+    address: String,
+    identity: Option<String>,
+}
+
+/// The targets of a change, each once.
+struct Places(Vec<TargetFacts>);
+
+impl Places {
+    /// What a typed gate wants: the name that the target proved, or its own; for several, all of them or their number.
+    fn name(&self) -> Option<String> {
+        let names: Vec<_> =
+            self.0.iter().map(|place| place.identity.clone().unwrap_or_else(|| place.name.clone())).collect();
+        match names.len() {
+            0 => None,
+            1..=3 => Some(names.join(", ")),
+            many => Some(format!("{many} targets")),
+        }
+    }
+
+    /// The targets as a card shows them; nothing when there is none.
+    fn shown(&self) -> Option<String> {
+        let lines = self.0.iter().map(|TargetFacts { name, address, identity }| match identity {
+            Some(identity) => format!("{name} = {identity} (proven just now) at {address}"),
+            None => format!("{name} at {address} (declares no identity)"),
+        });
+        let lines: Vec<_> = lines.collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
 }
 
 impl Task {
@@ -71,16 +110,8 @@ impl Task {
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
         }
         let scope = &units[0].scope;
-        let target = acts[0].target().map(str::to_owned);
-        let identity = match &target {
-            None => None,
-            Some(target) => self
-                .prove(target, look == Look::Fresh, scope)
-                .await
-                .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
-        };
-        let address = acts[0].address().unwrap_or_else(|| self.shared.host.clone());
-        let name = identity.clone().or_else(|| target.clone()).unwrap_or_else(|| self.shared.host.clone());
+        let places = self.places(&acts, look, scope).await?;
+        let name = places.name().unwrap_or_else(|| self.shared.host.clone());
         let requirement = self
             .shared
             .policy
@@ -95,23 +126,17 @@ impl Task {
             "environment": self.shared.environment,
             "acts": views,
             "files": fingerprints,
-            "target": target,
-            "address": address,
-            "identity": identity,
+            "targets": places.0,
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = if look == Look::Fresh { self.preview(change, diff, scope).await? } else { None };
+        let preview = if look == Look::Fresh { self.preview(change, &acts[0], diff, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
             act: views[0].clone(),
             items: items(units, &views),
-            target: Some(match (&target, &identity) {
-                (Some(target), Some(identity)) => format!("{target} = {identity} (proven just now) at {address}"),
-                (Some(target), None) => format!("{target} at {address} (declares no identity)"),
-                (None, _) => format!("this machine, {address}"),
-            }),
+            target: Some(places.shown().unwrap_or_else(|| format!("this machine, {}", self.shared.host))),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
             preview,
@@ -124,6 +149,24 @@ impl Task {
             requires: requirement.clone().unwrap_or(GateRequirement::Confirm),
         };
         Ok(Facts { acts, requirement, card, digest_base })
+    }
+
+    /// Every declared target that the acts go to, proven now.
+    async fn places(&self, acts: &[Act], look: Look, scope: &StepScope) -> Result<Places, StepEnd> {
+        let mut places: Vec<TargetFacts> = Vec::new();
+        for act in acts {
+            let Some(name) = act.target() else { continue };
+            if places.iter().any(|place| place.name == name) {
+                continue;
+            }
+            let identity = self
+                .prove(name, look != Look::Further, scope)
+                .await
+                .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?;
+            let address = act.address().unwrap_or_else(|| self.shared.host.clone());
+            places.push(TargetFacts { name: name.to_owned(), address, identity });
+        }
+        Ok(Places(places))
     }
 
     /// What the first act would change; and for every file on another machine, what an approval is bound to: the
@@ -158,13 +201,14 @@ impl Task {
     async fn preview(
         &self,
         change: &Change,
+        act: &Act,
         diff: Option<String>,
         scope: &StepScope,
     ) -> Result<Option<String>, StepEnd> {
         if let Some(diff) = diff {
             return Ok(Some(diff));
         }
-        let Some(probe) = &change.preview else { return Ok(None) };
+        let Some(probe) = &change.preview else { return Ok(self.own_preview(act).await) };
         let shown = match self.probe_once(probe, scope, "preview", 1).await {
             Ok(end) => {
                 let text = ["stdout", "text"].iter().find_map(|name| end.values.get(*name));
@@ -174,6 +218,25 @@ impl Task {
             Err(Gone) => "the preview was stopped".to_owned(),
         };
         Ok(Some(shown))
+    }
+
+    /// The read that the mechanism itself has for it; on record like any other read.
+    async fn own_preview(&self, act: &Act) -> Option<String> {
+        let read = crate::plan::preview_of(act)?;
+        let path = format!("{}/preview", self.path());
+        let Ok(attempted) = self.attempt(&path, 1, read, false, PREVIEW, &[]).await else {
+            return Some("the preview was stopped".to_owned());
+        };
+        let performed = attempted.performed;
+        if performed.outcome != Outcome::Succeeded {
+            let reason = performed.message.unwrap_or_else(|| "no answer".to_owned());
+            return Some(format!("there is no preview: {reason}"));
+        }
+        let text = performed.fields.get("stdout").map(|text| match unknown_of(text) {
+            Some(unknown) => format!("the preview cannot be shown: {}", unknown.reason),
+            None => self.shared.evidence.mask(&text.to_string()),
+        });
+        Some(text.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "it would change nothing".to_owned()))
     }
 
     fn undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
@@ -275,6 +338,13 @@ fn expressions(action: &Action) -> Vec<&Expr> {
         Action::Write(write) => {
             templates.extend([&write.file, &write.text]);
             None
+        }
+        Action::Kubectl(kubectl) => {
+            templates.extend(&kubectl.args);
+            if let Some(manifest) = &kubectl.manifest {
+                manifest.templates(&mut templates);
+            }
+            Some(&kubectl.program)
         }
         _ => None,
     };

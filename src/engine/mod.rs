@@ -9,6 +9,7 @@
 
 mod attempt;
 mod body;
+mod call;
 mod change;
 mod decide;
 mod dispatch;

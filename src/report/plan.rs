@@ -68,10 +68,10 @@ fn step(row: &PlanRow, widths: &Widths, style: &Style) -> Vec<String> {
     for line in style.lines(&row.text) {
         out.push(format!("{:INDENT$}{line}", ""));
     }
-    // Where a command runs is part of what it does.
-    let on = row.act.iter().flat_map(|act| &act.more).find(|line| line.label == "on").map(|line| line.text.clone());
+    for line in row.act.iter().flat_map(|act| &act.more) {
+        out.extend(labelled(style, INDENT, &format!("{:<8}", line.label), " ", &style.text(&line.text)));
+    }
     let facts = [
-        ("on", on.as_ref()),
         ("when", row.when.as_ref()),
         ("for each", row.for_each.as_ref()),
         ("gate", row.gate.as_ref()),
