@@ -12,6 +12,7 @@ mod hostile;
 mod http;
 mod kubectl;
 mod kubernetes_api;
+mod kubernetes_life;
 mod prometheus;
 mod properties;
 mod run;

@@ -11,7 +11,7 @@ mod simulator;
 pub(crate) mod sshd;
 mod terminal;
 
-pub(crate) use kubernetes::Kubernetes;
+pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
 pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
