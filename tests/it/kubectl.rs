@@ -76,8 +76,9 @@ impl Scene {
     #[track_caller]
     fn attempt(&self, path: &str) -> Value {
         let run = self.sandbox.runs().pop().expect("a run");
-        let ends = Sandbox::events(&run).into_iter().filter(|event| event["kind"] == "attempt_ended");
-        let mut own = ends.filter(|event| event["step"] == path);
+        let ends =
+            Sandbox::events(&run).into_iter().filter(|event| event["step"] == path).map(|event| event["event"].clone());
+        let mut own = ends.filter(|event| event["kind"] == "attempt_ended");
         own.next_back().unwrap_or_else(|| panic!("no attempt at {path}"))
     }
 }
@@ -173,7 +174,9 @@ fn a_plan_starts_nothing_and_shows_the_whole_call() {
     for line in [
         format!("kubectl apply -f - --context=prod --namespace=shop --kubeconfig={file}"),
         format!("kubectl exec shop --context=prod --namespace=shop --kubeconfig={file} -- ls -n"),
-        format!("kubectl create job --from=cronjob/backup ‹run.id› --context=prod --namespace=shop --kubeconfig={file}"),
+        format!(
+            "kubectl create job --from=cronjob/backup ‹run.id› --context=prod --namespace=shop --kubeconfig={file}"
+        ),
     ] {
         assert!(whole.contains(&line), "{line}\n{plan}");
     }
@@ -249,16 +252,18 @@ steps:
   - { id: tell, validate: Nobody can tell, assert: not unheard.allowed }
 "#,
     );
-    let output = scene.run().exits(1).says("its `no` proves nothing");
+    let output = scene.run().exits(1).says("`no` proves nothing");
     assert_eq!(scene.step("tell")["verdict"], "cannot_tell", "{output}");
     // An error ends with 1 as well, and is no "no".
     let fault = json!({ "fault": { "path": "/apis/authorization.k8s.io/*", "status": 500, "times": 100 } });
     scene.kubernetes.control(&fault);
-    let output = scene.steps("  - { id: may, validate: May I?, kubectl: [auth, can-i, list, pods], expect: not allowed }\n");
-    _ = output.exits(1).says("status_500");
+    let output =
+        scene.steps("  - { id: may, validate: May I?, kubectl: [auth, can-i, list, pods], expect: not allowed }\n");
+    _ = output.exits(1).says("bad_answer");
 }
 
-const CONFIG: &str = "{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: { colour: \"{{ colour }}\" } }";
+const CONFIG: &str =
+    "{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: { colour: \"{{ colour }}\" } }";
 
 /// A change of one document, applied.
 fn apply(colour: &str) -> String {
@@ -390,14 +395,16 @@ steps:
         let output = scene.sandbox.call(["run", "./case.yaml", "--env", "free", "-i", &given]);
         let attempted = |id: &str| {
             let run = scene.sandbox.runs().pop().expect("a run");
-            Sandbox::events(&run).iter().any(|event| event["kind"] == "attempt_started" && event["step"] == id)
+            Sandbox::events(&run).iter().any(|event| event["event"]["kind"] == "attempt_started" && event["step"] == id)
         };
         assert_eq!(attempted("look"), is_sent, "{value}: {output}");
         assert!(!scene.sandbox.path("pwned").exists());
     }
     // What is written as a flag cannot become another cluster either.
     let file = scene.kubernetes.kubeconfig().display().to_string();
-    for value in ["context=drill", "namespace=other", "server=http://127.0.0.1:1", "kube_config=/evil", "as=a --token=b"] {
+    for value in
+        ["context=drill", "namespace=other", "server=http://127.0.0.1:1", "kube_config=/evil", "as=a --token=b"]
+    {
         let body = format!(
             "targets: {{ shop: {{ kubernetes: {{ context: prod, namespace: shop, kubeconfig: {file} }} }} }}
 inputs: {{ flag: {{ type: string }} }}
@@ -524,7 +531,8 @@ fn what_was_done_before_an_error_is_named() {
     );
     _ = output.exits(7).says("was partly done (configmap/x created)").says("already exists");
     assert_eq!(scene.attempt("make")["outcome"], "unknown");
-    let output = scene.steps("  - { id: again, remediate: Make one, irreversible: No., kubectl: [create, namespace, other] }\n");
+    let output =
+        scene.steps("  - { id: again, remediate: Make one, irreversible: No., kubectl: [create, namespace, other] }\n");
     _ = output.exits(7);
     let attempt = scene.attempt("again");
     assert_eq!((&attempt["outcome"], &attempt["error"]), (&json!("failed"), &json!("already_exists")), "{attempt:#}");
@@ -552,7 +560,7 @@ fn a_verify_settles_what_was_not_seen() {
 fn a_server_that_misbehaves_gives_a_clear_end() {
     let rows = [
         (json!({ "hang": true, "times": 1000 }), "timeout"),
-        (json!({ "status": 500, "times": 1000 }), "status_500"),
+        (json!({ "status": 500, "times": 1000 }), "bad_answer"),
         (json!({ "garbage": true, "times": 1000 }), "bad_answer"),
         (json!({ "cut": true, "times": 1000 }), ""),
         (json!({ "status": 401, "times": 1000 }), "denied"),
