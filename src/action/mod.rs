@@ -10,6 +10,7 @@ mod fingerprint;
 mod fixture;
 mod hands;
 mod http;
+mod log;
 mod outcome;
 mod process;
 mod program;

@@ -12,6 +12,8 @@ mod watch;
 pub(super) use crew::Crew;
 pub use launcher::{Isolation, exec_mode};
 
+pub(super) use lines::Lines;
+
 use super::environment::BaseEnvironment;
 use super::outcome::{Refusal, cancelled_before_start};
 use crate::engine::{AttemptContext, Performed};
