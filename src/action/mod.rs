@@ -18,5 +18,5 @@ mod program;
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;
 pub use http::install_crypto;
-pub use process::{Isolation, exec_mode};
+pub use process::{Isolation, Lender, exec_mode};
 pub use program::{ProgramError, find_program};

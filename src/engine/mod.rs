@@ -27,7 +27,7 @@ mod tests;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
-    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
+    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision, Performed, Performer,
     Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
 };
 pub use result::{RunEnd, RunState};

@@ -3,6 +3,7 @@
 mod command;
 mod crew;
 mod family;
+mod interactive;
 mod launcher;
 mod lines;
 mod output;
@@ -10,6 +11,7 @@ mod verdict;
 mod watch;
 
 pub(super) use crew::Crew;
+pub use interactive::Lender;
 pub use launcher::{Isolation, exec_mode};
 
 pub(super) use lines::Lines;
