@@ -28,7 +28,9 @@ impl Fingerprints {
     pub(super) fn of(&self, act: &Act) -> Vec<(String, String)> {
         match act {
             Act::Command(command) => self.of_command(command),
-            Act::Http(_) => Vec::new(),
+            Act::Interactive(command) => self.of_command(command),
+            Act::Kubectl(kubectl) => self.of_command(&kubectl.command),
+            Act::Http(_) | Act::Sql(_) | Act::Prometheus(_) | Act::Log(_) | Act::Service(_) => Vec::new(),
             // What would be written, seen from what is there now.
             Act::Edit(_) | Act::Write(_) => {
                 let diff = file::preview(act).unwrap_or_else(Some).unwrap_or_default();

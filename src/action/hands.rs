@@ -40,13 +40,18 @@ impl Performer for Hands {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
             act @ (Act::Edit(_) | Act::Write(_)) => Box::pin(file::perform(act, context)),
+            other => Box::pin(async move {
+                let what = crate::plan::view(&other).action;
+                let message = format!("`{what}` is not supported yet");
+                super::outcome::Refusal::new(crate::event::ErrorClass::System, message).report(&*context.evidence)
+            }),
         }
     }
 
     fn preview(&self, act: &Act) -> Result<Option<String>, String> {
         match act {
-            Act::Command(_) | Act::Http(_) => Ok(None),
             Act::Edit(_) | Act::Write(_) => file::preview(act),
+            _ => Ok(None),
         }
     }
 

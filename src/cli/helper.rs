@@ -53,6 +53,7 @@ pub(super) fn perform_program(
         cwd: None,
         stdin: stdin.map(Rendered::text),
         ok: vec![0],
+        machine: crate::plan::Machine::Here,
     });
     let context = AttemptContext {
         step: StepPath("before the run".to_owned()),

@@ -283,6 +283,7 @@ impl Prepared {
             self.inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
         roots.insert("env".to_owned(), self.env.clone());
         roots.insert("run".to_owned(), run);
+        roots.insert("targets".to_owned(), target_names(self.graph.runbook()));
         Values::new(roots, self.graph.nodes().iter().map(|node| node.id.to_string()), absent)
     }
 
@@ -323,4 +324,18 @@ impl Prepared {
         };
         Plan::new(&self.graph, &context)
     }
+}
+
+/// `targets.NAME`: the names of a list of targets, or the name itself.
+fn target_names(runbook: &crate::runbook::Runbook) -> Value {
+    let names = runbook.targets.iter().map(|(name, target)| {
+        let value = match &target.place {
+            crate::runbook::TargetPlace::Each(names) => {
+                Value::from(names.iter().map(|name| Value::from(name.value.clone())).collect::<Vec<_>>())
+            }
+            _ => Value::from(name.value.clone()),
+        };
+        (name.value.clone(), value)
+    });
+    Value::from_pairs(names.collect::<Vec<_>>())
 }

@@ -51,7 +51,7 @@ fn inputs(graph: &StepGraph, records: &[Record]) -> Values {
     };
     let mut roots: IndexMap<String, Value> =
         recorded.iter().map(|input| (input.name.clone(), restore(&input.value))).collect();
-    for name in ["env", "run"] {
+    for name in ["env", "run", "targets"] {
         roots.insert(name.to_owned(), unknown(UnknownSort::Unobtained, "not kept"));
     }
     Values::new(roots, graph.nodes().iter().map(|node| node.id.to_string()), UnknownSort::NotYet)

@@ -5,10 +5,10 @@ use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Per
 use super::run::Acts;
 use super::store_value::{store, store_field};
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
-use crate::expr::{Expr, Scope, Used, Value, Verdict, unknown_of};
+use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::graph::{NodeId, StepGraph};
 use crate::plan::{Act, GatePolicy, Resolver, StepScope, Values, view};
-use crate::runbook::{CaptureRule, DurationSpec};
+use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
 use crate::source::Sp;
 use indexmap::IndexMap;
 use std::collections::HashSet;
@@ -193,44 +193,71 @@ impl Task {
         }
         let refusal =
             |message: String| ProofFailed::Unproven(format!("the identity of `{target}` is not proven: {message}"));
-        let http = self.shared.resolver.identity(target, &identity, scope).map_err(|error| refusal(error.message))?;
-        let address = http.target.base.to_string();
-        let performed =
-            self.perform(&format!("identity:{target}"), 1, Act::Http(http), false, Duration::from_secs(15)).await;
+        let act = self.shared.resolver.identity(target, &identity, scope).map_err(|error| refusal(error.message))?;
+        let address = act.address().unwrap_or_else(|| self.shared.host.clone());
+        let performed = self.perform(&format!("identity:{target}"), 1, act, false, Duration::from_secs(15)).await;
         if performed.outcome != Outcome::Succeeded {
             return Err(refusal(performed.message.unwrap_or_else(|| "no answer".to_owned())));
         }
-        let mut inner = scope.clone();
-        inner.extend(performed.fields);
-        let name = identity.read.eval(&inner).map_err(|error| refusal(error.message))?;
-        if let Some(unknown) = unknown_of(&name) {
-            return Err(refusal(unknown.reason.clone()));
-        }
-        let name = name.to_string();
-        let mut used = Vec::new();
-        match identity.expect.verdict(&inner, &mut used) {
-            Ok(Verdict::Holds) => {}
-            Ok(Verdict::DoesNotHold) => {
-                let expected = identity.expect.text().trim().to_owned();
-                let event = Event::TargetRefused { target: target.to_owned(), address, expected, found: name.clone() };
+        let name = match identified(&identity, performed.fields, scope) {
+            Ok(Identified::Right(name)) => name,
+            Ok(Identified::Wrong { expected, found }) => {
+                let event = Event::TargetRefused { target: target.to_owned(), address, expected, found: found.clone() };
                 self.record(self.id(), None, event).await.ok();
                 self.bus.send(Message::Refused { target: target.to_owned() }).ok();
                 return Err(ProofFailed::Refused(format!(
-                    "`{target}` is {name}, and that is not the target of this run"
+                    "`{target}` is {found}, and that is not the target of this run"
                 )));
             }
-            Ok(Verdict::CannotTell) => {
-                let reason =
-                    used.iter().find_map(|used| unknown_of(&used.value)).map_or("it cannot be told", |u| &u.reason);
-                return Err(refusal(reason.to_owned()));
-            }
-            Err(error) => return Err(refusal(error.message)),
-        }
+            Err(reason) => return Err(refusal(reason)),
+        };
         if self.shared.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned()) {
             let event = Event::TargetProven { target: target.to_owned(), address, identity: Some(name.clone()) };
             self.note(self.id(), None, event);
         }
         Ok(Some(name))
+    }
+}
+
+/// What a target says it is.
+enum Identified {
+    /// What it should be: its name.
+    Right(String),
+    /// Another one.
+    Wrong { expected: String, found: String },
+}
+
+/// Judges the answer of an identity probe.
+fn identified(identity: &Identity, fields: IndexMap<String, Value>, scope: &StepScope) -> Result<Identified, String> {
+    let mut inner = scope.clone();
+    let built_in = fields.get("identity").cloned();
+    inner.extend(fields);
+    let name = match &identity.read {
+        Some(read) => read.eval(&inner).map_err(|error| error.message)?,
+        None => built_in.unwrap_or_else(|| unknown(UnknownSort::Unobtained, "the answer holds no identity")),
+    };
+    if let Some(unknown) = unknown_of(&name) {
+        return Err(unknown.reason.clone());
+    }
+    let found = name.to_string();
+    let expect = match &identity.expect {
+        IdentityExpect::Holds(expect) => expect,
+        IdentityExpect::Is(template) => {
+            let expected = template.render(scope, Place::Plain).map_err(|error| error.message)?;
+            let expected = expected.reveal().ok_or_else(|| format!("`{}` is not known", template.source_text()))?;
+            let right = found == expected;
+            return Ok(if right { Identified::Right(found) } else { Identified::Wrong { expected, found } });
+        }
+    };
+    let mut used = Vec::new();
+    match expect.verdict(&inner, &mut used).map_err(|error| error.message)? {
+        Verdict::Holds => Ok(Identified::Right(found)),
+        Verdict::DoesNotHold => Ok(Identified::Wrong { expected: expect.text().trim().to_owned(), found }),
+        Verdict::CannotTell => {
+            let reason =
+                used.iter().find_map(|used| unknown_of(&used.value)).map_or("it cannot be told", |u| &u.reason);
+            Err(reason.to_owned())
+        }
     }
 }
 

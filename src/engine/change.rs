@@ -161,7 +161,7 @@ impl Task {
             number += 1;
             let this = match act.take() {
                 Some(act) => act,
-                None => match self.shared.resolver.act(action, step.target.as_ref(), &unit.scope) {
+                None => match self.shared.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
                     Ok(Some(act)) => act,
                     _ => return Ok(StepEnd::failed(ErrorClass::BadValue, "the act cannot be resolved again")),
                 },
@@ -239,7 +239,7 @@ impl Task {
     ) -> Result<StepEnd, Gone> {
         let timeout = self.duration(probe.timeout.as_ref(), scope, Duration::from_secs(30)).unwrap_or(DEFAULT_TIMEOUT);
         let mut inner = scope.clone();
-        let mut end = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), scope) {
+        let mut end = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
             Err(refusal) => StepEnd::failed(ErrorClass::BadValue, refusal.message),
             Ok(None) => StepEnd::new(Outcome::Succeeded),
             Ok(Some(act)) => {

@@ -3,7 +3,6 @@
 use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
-use super::step::target_of;
 use super::store_value::store;
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
@@ -39,7 +38,7 @@ impl Task {
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
-            match self.shared.resolver.act(action, step.target.as_ref(), &unit.scope) {
+            match self.shared.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
                 Ok(Some(act)) => acts.push(act),
                 Ok(None) => {
                     return Err(StepEnd::failed(ErrorClass::BadValue, format!("`{}` is not an act", action.name())));
@@ -53,7 +52,7 @@ impl Task {
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
         }
         let scope = &units[0].scope;
-        let target = target_of(&acts[0]);
+        let target = acts[0].target().map(str::to_owned);
         let identity = match &target {
             None => None,
             Some(target) => self
@@ -61,10 +60,7 @@ impl Task {
                 .await
                 .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
         };
-        let address = match &acts[0] {
-            Act::Http(http) => http.target.base.to_string(),
-            _ => self.shared.host.clone(),
-        };
+        let address = acts[0].address().unwrap_or_else(|| self.shared.host.clone());
         let name = identity.clone().or_else(|| target.clone()).unwrap_or_else(|| self.shared.host.clone());
         let requirement = self
             .shared
@@ -139,7 +135,7 @@ impl Task {
     }
 
     fn probe_text(&self, probe: &Probe, scope: &StepScope) -> String {
-        let act = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), scope) {
+        let act = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
             Ok(Some(act)) => view(&act).text,
             Ok(None) => probe.action.name().to_owned(),
             Err(refusal) => refusal.message,

@@ -266,7 +266,7 @@ impl Task {
             end.attempts = number;
             end
         };
-        let act = match self.shared.resolver.act(action, step.target.as_ref(), base) {
+        let act = match self.shared.resolver.act(action, step.target.as_ref(), false, base) {
             Ok(Some(act)) => act,
             Ok(None) => return Ok(StepEnd::new(Outcome::Succeeded)),
             Err(refusal) => {
@@ -278,7 +278,7 @@ impl Task {
             Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
             Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
         };
-        if let Some(target) = target_of(&act)
+        if let Some(target) = act.target().map(str::to_owned)
             && let Err(error) = self.prove(&target, false, base).await
         {
             return Ok(failed(ErrorClass::BadAnswer, error.reason()));
@@ -446,14 +446,6 @@ fn failed_verdict(kind: Kind, end: &StepEnd) -> Option<StepVerdict> {
             Some(StepVerdict::DoesNotHold)
         }
         (Kind::Validate, ..) => Some(StepVerdict::CannotTell),
-        _ => None,
-    }
-}
-
-/// The name of the target an act goes to.
-pub(super) fn target_of(act: &crate::plan::Act) -> Option<String> {
-    match act {
-        crate::plan::Act::Http(http) if !http.target.name.is_empty() => Some(http.target.name.clone()),
         _ => None,
     }
 }

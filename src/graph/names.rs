@@ -40,14 +40,7 @@ pub fn step_shape(action: &Action) -> Fields {
             ("json", Shape::Any),
             ("elapsed", Shape::Number),
         ]),
-        Action::Http(_) => fields(&[
-            ("status", Shape::Number),
-            ("headers", Shape::Map),
-            ("body", Shape::Any),
-            ("text", Shape::Text),
-            ("elapsed", Shape::Number),
-            ("address", Shape::Text),
-        ]),
+        Action::Http(http) => http_shape(http.pages.is_some()),
         Action::Edit(_) | Action::Write(_) => fields(&[
             ("changed", Shape::Boolean),
             ("created", Shape::Boolean),
@@ -60,7 +53,79 @@ pub fn step_shape(action: &Action) -> Fields {
         Action::Manual(_) => fields(&[("evidence", Shape::Text), ("by", Shape::Text), ("at", Shape::Time)]),
         Action::Set(values) => values.keys().map(|name| (name.value.clone(), Shape::Any)).collect(),
         Action::Assert(_) | Action::Wait(_) | Action::Escalate(_) => Fields::new(),
+        other => mechanism_shape(other),
     }
+}
+
+/// The result fields of actions on databases, clusters, services and logs.
+fn mechanism_shape(action: &Action) -> Fields {
+    let texts = || Shape::List(Box::new(Shape::Text));
+    let maps = || Shape::List(Box::new(Shape::Map));
+    match action {
+        Action::Sql(_) => fields(&[
+            ("rows", maps()),
+            ("count", Shape::Number),
+            ("first", Shape::Map),
+            ("columns", texts()),
+            ("affected", Shape::Number),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Prometheus(_) | Action::Alert(_) => fields(&[
+            ("value", Shape::Any),
+            ("series", maps()),
+            ("count", Shape::Number),
+            ("empty", Shape::Boolean),
+            ("nan", Shape::Boolean),
+            ("warnings", texts()),
+            ("infos", texts()),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Kubectl(_) => fields(&[
+            ("exit", Shape::Number),
+            ("stdout", Shape::Text),
+            ("stderr", Shape::Text),
+            ("lines", texts()),
+            ("json", Shape::Any),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Log(_) => fields(&[
+            ("lines", texts()),
+            ("count", Shape::Number),
+            ("first", Shape::Text),
+            ("last", Shape::Text),
+            ("scanned", Shape::Number),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Service(_) => fields(&[
+            ("state", Shape::Text),
+            ("sub", Shape::Text),
+            ("since", Shape::Any),
+            ("running", Shape::Boolean),
+            ("before", Shape::Text),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Interactive(_) => {
+            fields(&[("exit", Shape::Number), ("account", Shape::Text), ("by", Shape::Text), ("at", Shape::Time)])
+        }
+        Action::Runbook(_) => fields(&[("result", Shape::Text)]),
+        _ => Fields::new(),
+    }
+}
+
+fn http_shape(has_pages: bool) -> Fields {
+    let mut found = fields(&[
+        ("status", Shape::Number),
+        ("headers", Shape::Map),
+        ("body", Shape::Any),
+        ("text", Shape::Text),
+        ("elapsed", Shape::Number),
+        ("address", Shape::Text),
+    ]);
+    if has_pages {
+        let items = Shape::List(Box::new(Shape::Any));
+        found.extend(fields(&[("items", items), ("count", Shape::Number), ("pages", Shape::Number)]));
+    }
+    found
 }
 
 fn ask_shape(ask: &Ask) -> Fields {
@@ -141,6 +206,7 @@ pub(super) fn roots(inputs: &IndexMap<crate::source::Sp<String>, Input>) -> Fiel
     ]);
     found.insert("run".into(), Shape::Record(run));
     found.insert("now".into(), Shape::Time);
+    found.insert("targets".into(), Shape::Map);
     found
 }
 

@@ -1,7 +1,9 @@
 //! Acts: actions with their values in. Still with holes when a value is unknown; then they cannot be performed.
 
-use crate::expr::{Rendered, Value};
-use crate::runbook::{EditFormat, Method};
+use super::place::{KubernetesTarget, Machine, PostgresTarget, TargetAct};
+use super::values::StepScope;
+use crate::expr::{Expr, Rendered, Value};
+use crate::runbook::{EditFormat, Method, ServiceVerb};
 use indexmap::IndexMap;
 
 /// One resolved action that is performed on the world. Actions that only compute or ask people are not acts.
@@ -15,6 +17,196 @@ pub enum Act {
     Edit(EditAct),
     /// `write`.
     Write(WriteAct),
+    /// `sql`.
+    Sql(Box<SqlAct>),
+    /// `prometheus` and `alert`.
+    Prometheus(Box<PrometheusAct>),
+    /// `kubectl`.
+    Kubectl(Box<KubectlAct>),
+    /// `log`.
+    Log(Box<LogAct>),
+    /// `service`.
+    Service(Box<ServiceAct>),
+    /// `interactive`: performed by the person at the terminal, never by the hands alone.
+    Interactive(Box<CommandAct>),
+}
+
+impl Act {
+    /// The name of the target it goes to, when it goes to a declared one.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        let name = match self {
+            Self::Http(http) => &http.target.name,
+            Self::Sql(sql) => &sql.target.name,
+            Self::Prometheus(prometheus) => &prometheus.target.name,
+            Self::Kubectl(kubectl) => &kubectl.target.name,
+            Self::Log(log) => match &log.source {
+                LogSourceAct::Kubectl(kubectl) => &kubectl.target.name,
+                _ => return log.machine.target(),
+            },
+            Self::Service(service) => match &service.driver {
+                ServiceDriverAct::Kubectl(target) => &target.name,
+                _ => return service.machine.target(),
+            },
+            Self::Command(command) => return command.machine.target(),
+            Self::Interactive(command) => return command.machine.target(),
+            Self::Edit(edit) => return edit.machine.target(),
+            Self::Write(write) => return write.machine.target(),
+        };
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// The address it goes to, as a card shows it; nothing on this machine.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        match self {
+            Self::Http(http) => Some(http.target.base.to_string()),
+            Self::Sql(sql) => Some(sql.target.address()),
+            Self::Prometheus(prometheus) => Some(prometheus.target.base.to_string()),
+            Self::Kubectl(kubectl) => Some(kubectl.target.address()),
+            Self::Log(log) => match &log.source {
+                LogSourceAct::Kubectl(kubectl) => Some(kubectl.target.address()),
+                _ => log.machine.address(),
+            },
+            Self::Service(service) => match &service.driver {
+                ServiceDriverAct::Kubectl(target) => Some(target.address()),
+                _ => service.machine.address(),
+            },
+            Self::Command(command) => command.machine.address(),
+            Self::Interactive(command) => command.machine.address(),
+            Self::Edit(edit) => edit.machine.address(),
+            Self::Write(write) => write.machine.address(),
+        }
+    }
+}
+/// A value for `$n`.
+#[derive(Clone, Debug)]
+pub struct SqlBind {
+    /// The expression as written.
+    pub expression: String,
+    /// Its value; an unknown value is a hole, a secret stays one.
+    pub value: Value,
+}
+
+/// One statement with its values.
+#[derive(Clone, Debug)]
+pub struct SqlStatement {
+    /// The text that is sent, with `$1`, `$2`, ...
+    pub text: String,
+    /// The values, in order.
+    pub binds: Vec<SqlBind>,
+    /// Where its pieces stand in the runbook: byte offset in `text`, place in the file.
+    pub places: Vec<(usize, crate::source::Span)>,
+}
+
+/// Statements to PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct SqlAct {
+    /// Where.
+    pub target: PostgresTarget,
+    /// The statements, in order.
+    pub statements: Vec<SqlStatement>,
+    /// Whether they run in a READ ONLY transaction.
+    pub read_only: bool,
+    /// Whether all stand or fall together.
+    pub transaction: bool,
+    /// The most rows that may come back.
+    pub rows: usize,
+}
+
+/// A question to Prometheus.
+#[derive(Clone, Debug)]
+pub struct PrometheusAct {
+    /// Where.
+    pub target: TargetAct,
+    /// The query.
+    pub query: Rendered,
+    /// For a range query: its length and resolution.
+    pub range: Option<(std::time::Duration, std::time::Duration)>,
+    /// The moment; none means now.
+    pub time: Option<jiff::Timestamp>,
+    /// The alert whose expression this is.
+    pub alert: Option<String>,
+}
+/// A call of kubectl.
+#[derive(Clone, Debug)]
+pub struct KubectlAct {
+    /// Where.
+    pub target: KubernetesTarget,
+    /// The verb: `get`, `apply`, `rollout status`.
+    pub verb: String,
+    /// The whole command: argv with context and namespace, the manifest on its standard input.
+    pub command: CommandAct,
+    /// The documents on standard input.
+    pub manifest: Vec<Value>,
+}
+
+/// Where log lines come from.
+#[derive(Clone, Debug)]
+pub enum LogSourceAct {
+    /// A unit of the systemd journal.
+    Journal {
+        /// The unit.
+        unit: Rendered,
+        /// A folder of journal files.
+        directory: Option<Rendered>,
+    },
+    /// A file.
+    File(Rendered),
+    /// Containers: the command that prints their lines.
+    Kubectl(Box<KubectlAct>),
+}
+
+/// Since when lines are wanted.
+#[derive(Clone, Debug)]
+pub enum Since {
+    /// So long ago.
+    Ago(std::time::Duration),
+    /// Since this moment.
+    Time(jiff::Timestamp),
+}
+
+/// Lines of a log.
+#[derive(Clone, Debug)]
+pub struct LogAct {
+    /// On which machine (journal and file).
+    pub machine: Machine,
+    /// Where they come from.
+    pub source: LogSourceAct,
+    /// Only lines since then.
+    pub since: Option<Since>,
+    /// Only the last so many lines.
+    pub tail: Option<usize>,
+    /// Regular expressions of which one must match.
+    pub include: Vec<Rendered>,
+    /// Regular expressions of which none may match.
+    pub exclude: Vec<Rendered>,
+    /// What is not known yet: the expression and why.
+    pub holes: Vec<(String, String)>,
+}
+
+/// What drives a service.
+#[derive(Clone, Debug)]
+pub enum ServiceDriverAct {
+    /// systemctl.
+    Systemctl,
+    /// kubectl rollout.
+    Kubectl(Box<KubernetesTarget>),
+    /// Commands of the target, by verb.
+    Commands(IndexMap<ServiceVerb, CommandAct>),
+}
+
+/// Something done to a service.
+#[derive(Clone, Debug)]
+pub struct ServiceAct {
+    /// On which machine.
+    pub machine: Machine,
+    /// What drives it.
+    pub driver: ServiceDriverAct,
+    /// What is done.
+    pub verb: ServiceVerb,
+    /// Its name.
+    pub name: Rendered,
 }
 
 /// A program without a shell, or a script.
@@ -36,6 +228,8 @@ pub struct CommandAct {
     pub stdin: Option<Rendered>,
     /// Exit codes that count as success.
     pub ok: Vec<i32>,
+    /// On which machine.
+    pub machine: Machine,
 }
 
 /// Which statuses count as success.
@@ -71,26 +265,6 @@ pub enum RequestBody {
     Text(Rendered),
 }
 
-/// A target, resolved: where an HTTP act goes and what it may reach.
-#[derive(Clone, Debug)]
-pub struct TargetAct {
-    /// The target's name in the runbook; empty for an absolute URL.
-    pub name: String,
-    /// Base URL: scheme, host, port and perhaps a path; the act's path is added to it.
-    pub base: Rendered,
-    /// Headers sent with every request.
-    pub headers: IndexMap<String, Rendered>,
-    /// User and password for basic authentication.
-    pub basic: Option<(Rendered, Rendered)>,
-    /// Bearer token.
-    pub bearer: Option<Rendered>,
-    /// Address classes (`loopback`, `private`, `public`, `link_local`) and host names or CIDR blocks it may connect to;
-    /// empty means any. Checked on the connected address.
-    pub allow: Vec<String>,
-    /// File with more root certificates (PEM).
-    pub ca: Option<Rendered>,
-}
-
 /// One HTTP request.
 #[derive(Clone, Debug)]
 pub struct HttpAct {
@@ -108,6 +282,30 @@ pub struct HttpAct {
     pub body: RequestBody,
     /// What counts as success.
     pub status: StatusRule,
+    /// How the answer goes on in further pages.
+    pub pages: Option<PagesAct>,
+}
+
+/// How an answer goes on in further pages. The expressions are evaluated for each page, over its result fields.
+#[derive(Clone)]
+pub struct PagesAct {
+    /// The items of one page.
+    pub items: Expr,
+    /// Where it goes on.
+    pub next: Expr,
+    /// The query key that takes the token.
+    pub param: Option<String>,
+    /// The most items.
+    pub limit: usize,
+    /// What the expressions see beside the page.
+    pub scope: StepScope,
+}
+
+impl std::fmt::Debug for PagesAct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (items, next) = (self.items.text(), self.next.text());
+        f.debug_struct("PagesAct").field("items", &items).field("next", &next).finish_non_exhaustive()
+    }
 }
 
 /// One setting: a path of keys and the new value.
@@ -130,6 +328,8 @@ pub struct EditAct {
     pub settings: Vec<Setting>,
     /// Whether a symlink may be followed.
     pub follow: bool,
+    /// On which machine.
+    pub machine: Machine,
 }
 
 /// A whole file written.
@@ -145,4 +345,6 @@ pub struct WriteAct {
     pub owner: Option<String>,
     /// Whether a symlink may be followed.
     pub follow: bool,
+    /// On which machine.
+    pub machine: Machine,
 }

@@ -4,18 +4,29 @@
 
 mod act;
 mod input;
+mod kubectl;
+mod log;
+mod place;
 mod policy;
 mod preview;
+mod prometheus;
 mod quote;
 mod resolve;
+mod service;
+mod sql;
+mod ssh;
 mod values;
 mod view;
 
-pub use crate::runbook::{EditFormat, Method};
-pub use act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct};
+pub use crate::runbook::{EditFormat, Method, ServiceVerb};
+pub use act::{
+    Act, CommandAct, EditAct, HttpAct, KubectlAct, LogAct, LogSourceAct, PagesAct, PrometheusAct, RequestBody,
+    ServiceAct, ServiceDriverAct, Setting, Since, SqlAct, SqlBind, SqlStatement, StatusRule, WriteAct,
+};
 pub use input::{
     Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, parse_as, resolve_inputs,
 };
+pub use place::{KubernetesTarget, Machine, PostgresTarget, SshTarget, TargetAct, TlsAct};
 pub use policy::{GateLevel, GatePolicy};
 pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow, PlanSummary};
 pub use quote::{quote_argument, quote_command};

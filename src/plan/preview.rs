@@ -275,7 +275,9 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
         scope.extend([(each.name.value.clone(), not_yet("an item")), ("items".to_owned(), not_yet("the items"))]);
     }
     match &step.body {
-        StepBody::Action(action) => fill_action(&mut row, action, step.target.as_ref(), &scope, context),
+        StepBody::Action(action) => {
+            fill_action(&mut row, action, step.target.as_ref(), step.change.is_some(), &scope, context)
+        }
         StepBody::Decide(decide) => fill_decide(&mut row, decide, &scope),
         StepBody::Group(steps) => row.text = format!("{} steps", steps.len()),
     }
@@ -337,11 +339,12 @@ fn list(expr: &crate::expr::Expr, scope: &StepScope, holes: &mut Vec<Line>) -> S
 fn fill_action(
     row: &mut PlanRow,
     action: &Action,
-    target: Option<&crate::source::Sp<String>>,
+    target: Option<&crate::runbook::TargetRef>,
+    change: bool,
     scope: &StepScope,
     context: &PlanContext<'_>,
 ) {
-    match context.resolver.act(action, target, scope) {
+    match context.resolver.act(action, target, change, scope) {
         Ok(Some(act)) => {
             let view = view(&act);
             row.text.clone_from(&view.text);
@@ -440,7 +443,7 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
 }
 
 fn part(probe: &Probe, scope: &StepScope, context: &PlanContext<'_>) -> String {
-    let act = match context.resolver.act(&probe.action, probe.target.as_ref(), scope) {
+    let act = match context.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
         Ok(Some(act)) => view(&act).text,
         Ok(None) => describe(&probe.action, scope),
         Err(refusal) => refusal.message,

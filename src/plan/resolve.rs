@@ -1,12 +1,14 @@
 //! From an action as written to an act with its values in.
 
-use super::act::{Act, CommandAct, EditAct, HttpAct, RequestBody, Setting, StatusRule, TargetAct, WriteAct};
+use super::act::{Act, CommandAct, EditAct, HttpAct, PagesAct, RequestBody, Setting, StatusRule, WriteAct};
+use super::place::{Machine, TargetAct, TlsAct};
+use super::values::StepScope;
 use crate::expr::{EvalError, Place, Rendered, Scope, Template, Value, unknown_of};
 use crate::runbook::{
-    Action, Body, Data, DurationSpec, EditAction, HttpAction, Identity, Program, Runbook, Shell, Target, TargetPlace,
-    WriteAction, parse_duration,
+    Action, Body, Data, DurationSpec, EditAction, HttpAction, Identity, IdentityProbe, Program, Runbook, Shell, Target,
+    TargetKind, TargetPlace, TargetRef, WriteAction, parse_duration,
 };
-use crate::source::{Sp, Span};
+use crate::source::Span;
 use indexmap::IndexMap;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -47,16 +49,29 @@ impl Resolver {
         Self { runbook, programs: Arc::new(programs), find }
     }
 
-    /// The act of an action, or nothing for actions that are no acts (`ask`, `set`, `wait`, ...).
+    /// The act of an action, or nothing for actions that are no acts (`ask`, `set`, `wait`, ...). `change` says whether
+    /// the step may change something: statements of a read run in a transaction that cannot.
     ///
     /// # Errors
     /// A value that its place refuses.
-    pub fn act(&self, action: &Action, target: Option<&Sp<String>>, scope: &dyn Scope) -> Result<Option<Act>, Refusal> {
+    pub fn act(
+        &self,
+        action: &Action,
+        target: Option<&TargetRef>,
+        change: bool,
+        scope: &StepScope,
+    ) -> Result<Option<Act>, Refusal> {
         let act = match action {
-            Action::Run(run) => {
-                let argv = arguments(&run.argv, scope)?;
-                Act::Command(self.command(argv, None, &run.program, scope)?)
+            Action::Run(run) => Act::Command(self.run(&run.argv, &run.program, target, run.span, scope)?),
+            Action::Interactive(run) => {
+                Act::Interactive(Box::new(self.run(&run.argv, &run.program, target, run.span, scope)?))
             }
+            Action::Sql(sql) => Act::Sql(Box::new(super::sql::act(self, sql, target, change, scope)?)),
+            Action::Prometheus(query) => Act::Prometheus(Box::new(super::prometheus::act(self, query, target, scope)?)),
+            Action::Alert(name) => Act::Prometheus(Box::new(super::prometheus::alert(self, name, target, scope)?)),
+            Action::Kubectl(kubectl) => Act::Kubectl(Box::new(super::kubectl::act(self, kubectl, target, scope)?)),
+            Action::Log(log) => Act::Log(Box::new(super::log::act(self, log, target, scope)?)),
+            Action::Service(service) => Act::Service(Box::new(super::service::act(self, service, target, scope)?)),
             Action::Shell(shell) => {
                 let words: &[&str] = match shell.shell {
                     Shell::Bash => &["bash", "-p", "-euo", "pipefail", "-c"],
@@ -64,25 +79,115 @@ impl Resolver {
                 };
                 let mut argv: Vec<Rendered> = words.iter().map(|word| Rendered::text(*word)).collect();
                 argv.push(Rendered::text(shell.script.value.clone()));
-                Act::Command(self.command(argv, Some(shell.script.value.clone()), &shell.program, scope)?)
+                let script = Some(shell.script.value.clone());
+                let machine = self.machine(target, shell.script.span, scope)?;
+                Act::Command(self.command(argv, script, &shell.program, machine, scope)?)
             }
             Action::Http(http) => Act::Http(self.http(http, target, scope)?),
-            Action::Edit(edit) => Act::Edit(edit_act(edit, scope)?),
-            Action::Write(write) => Act::Write(write_act(write, scope)?),
+            Action::Edit(edit) => Act::Edit(edit_act(edit, self.machine(target, edit.span, scope)?, scope)?),
+            Action::Write(write) => Act::Write(write_act(write, self.machine(target, write.span, scope)?, scope)?),
             _ => return Ok(None),
         };
         Ok(Some(act))
     }
 
-    fn command(
+    /// The runbook whose acts these are.
+    pub(super) fn runbook(&self) -> &Arc<Runbook> {
+        &self.runbook
+    }
+
+    /// The path of a program on this machine: as recorded for `requires`, else as it is found now.
+    pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
+        self.programs.get(name).cloned().or_else(|| (self.find)(name))
+    }
+
+    /// The target a step names, or the only one of these kinds. `Ok(None)` when it names none and none fits.
+    ///
+    /// # Errors
+    /// A computed name that is no target, or a target of another kind.
+    pub(super) fn declared(
+        &self,
+        target: Option<&TargetRef>,
+        kinds: &[TargetKind],
+        scope: &dyn Scope,
+    ) -> Result<Option<(&str, &Target)>, Refusal> {
+        let targets = &self.runbook.targets;
+        let fits = |target: &Target| kinds.contains(&target.place.kind());
+        let name = match target {
+            None => {
+                let found = targets.iter().find(|(_, target)| fits(target));
+                return Ok(found.map(|(name, target)| (name.value.as_str(), target)));
+            }
+            Some(TargetRef::Name(name)) => name.value.clone(),
+            Some(TargetRef::Computed(template)) => {
+                let name = template.render(scope, Place::Path)?;
+                let Some(known) = name.reveal() else {
+                    let message = format!("the target `{name}` is not known yet");
+                    return Err(Refusal { message, span: template.span() });
+                };
+                known
+            }
+            Some(TargetRef::Each(names)) => {
+                let message = "several targets cannot stand here".to_owned();
+                return Err(Refusal { message, span: names.first().map(|name| name.span).unwrap_or_default() });
+            }
+        };
+        let span = target.map(TargetRef::span).unwrap_or_default();
+        let Some((known, found)) = targets.get_key_value(name.as_str()) else {
+            return Err(Refusal { message: format!("`{name}` is not a target of this runbook"), span });
+        };
+        if !fits(found) {
+            let wanted: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+            let kind = found.place.kind().as_str();
+            let message = format!("`{name}` is a target of kind `{kind}`, and {} is wanted here", wanted.join(" or "));
+            return Err(Refusal { message, span });
+        }
+        Ok(Some((known.value.as_str(), found)))
+    }
+
+    /// The machine that a program, a file or a log is on: the one the step names, else this one.
+    pub(super) fn machine(
+        &self,
+        target: Option<&TargetRef>,
+        span: Span,
+        scope: &dyn Scope,
+    ) -> Result<Machine, Refusal> {
+        // Without a word of the author, a program runs here: an ssh target that is declared for one step must not
+        // catch every other one.
+        let Some(target) = target else { return Ok(Machine::Here) };
+        match self.declared(Some(target), &[TargetKind::Local, TargetKind::Ssh], scope)? {
+            Some((name, target)) => match &target.place {
+                TargetPlace::Ssh(ssh) => super::ssh::machine(self, name, target, ssh, scope),
+                _ => Ok(Machine::Local(name.to_owned())),
+            },
+            None => Err(Refusal { message: "there is no such machine".to_owned(), span }),
+        }
+    }
+
+    fn run(
+        &self,
+        argv: &[Template],
+        program: &Program,
+        target: Option<&TargetRef>,
+        span: Span,
+        scope: &dyn Scope,
+    ) -> Result<CommandAct, Refusal> {
+        let machine = self.machine(target, span, scope)?;
+        self.command(arguments(argv, scope)?, None, program, machine, scope)
+    }
+
+    pub(super) fn command(
         &self,
         argv: Vec<Rendered>,
         script: Option<String>,
         program: &Program,
+        machine: Machine,
         scope: &dyn Scope,
     ) -> Result<CommandAct, Refusal> {
-        let name = argv.first().and_then(Rendered::reveal);
-        let path = name.and_then(|name| self.programs.get(&name).cloned().or_else(|| (self.find)(&name)));
+        // The path of a program on another machine is that machine's business.
+        let local = !matches!(machine, Machine::Ssh(_));
+        let name = argv.first().and_then(Rendered::reveal).filter(|_| local);
+        let path = name.and_then(|name| self.program(&name));
         let mut env = IndexMap::new();
         for (name, value) in &program.env {
             env.insert(name.value.clone(), value.render(scope, Place::Plain)?);
@@ -97,26 +202,17 @@ impl Resolver {
             cwd: optional(program.cwd.as_ref(), scope, Place::Path)?,
             stdin: optional(program.stdin.as_ref(), scope, Place::Plain)?,
             ok: if ok.is_empty() { vec![0] } else { ok },
+            machine,
         })
     }
 
-    /// The target an HTTP action goes to: the one named, or the only one.
-    fn http_target(&self, name: Option<&Sp<String>>) -> Option<(&str, &Target)> {
-        let targets = &self.runbook.targets;
-        match name {
-            Some(name) => targets.get_key_value(name.value.as_str()),
-            None => targets.iter().find(|(_, target)| matches!(target.place, TargetPlace::Http(_))),
-        }
-        .map(|(name, target)| (name.value.as_str(), target))
-    }
-
-    /// A declared HTTP target with its values in.
+    /// A declared target that speaks HTTP (`http`, `prometheus`) with its values in.
     ///
     /// # Errors
     /// A value that its place refuses.
     pub fn target(&self, name: &str, scope: &dyn Scope) -> Result<Option<TargetAct>, Refusal> {
         let Some(target) = self.runbook.targets.get(name) else { return Ok(None) };
-        let TargetPlace::Http(url) = &target.place else { return Ok(None) };
+        let (TargetPlace::Http(url) | TargetPlace::Prometheus(url)) = &target.place else { return Ok(None) };
         let mut headers = IndexMap::new();
         for (name, value) in &target.headers {
             headers.insert(name.value.clone(), value.render(scope, Place::Header)?);
@@ -133,30 +229,44 @@ impl Resolver {
             basic: user.map(|user| (user, password.unwrap_or_default())),
             bearer,
             allow: target.allow.iter().map(|entry| entry.value.clone()).collect(),
-            ca: optional(target.ca.as_ref(), scope, Place::Path)?,
+            tls: tls(target, scope)?,
         }))
     }
 
-    /// The request that proves a target's identity.
+    /// The act that asks a target what it is.
     ///
     /// # Errors
-    /// A value that its place refuses, or a target that is not `http`.
-    pub fn identity(&self, name: &str, identity: &Identity, scope: &dyn Scope) -> Result<HttpAct, Refusal> {
+    /// A value that its place refuses, or an identity that does not fit its target.
+    pub fn identity(&self, name: &str, identity: &Identity, scope: &StepScope) -> Result<Act, Refusal> {
         let span = identity.span;
-        let target = self.target(name, scope)?;
-        let target = target.ok_or_else(|| Refusal { message: format!("`{name}` is not an `http` target"), span })?;
-        Ok(HttpAct {
-            target,
-            method: crate::runbook::Method::Get,
-            path: identity.get.render(scope, Place::UrlPath)?,
-            query: Vec::new(),
-            headers: IndexMap::new(),
-            body: RequestBody::Empty,
-            status: StatusRule::Success,
+        Ok(match &identity.probe {
+            IdentityProbe::Get(path) => {
+                let target = self.target(name, scope)?;
+                let message = || format!("`{name}` is not a target that speaks HTTP");
+                let target = target.ok_or_else(|| Refusal { message: message(), span })?;
+                Act::Http(HttpAct {
+                    target,
+                    method: crate::runbook::Method::Get,
+                    path: path.render(scope, Place::UrlPath)?,
+                    query: Vec::new(),
+                    headers: IndexMap::new(),
+                    body: RequestBody::Empty,
+                    status: StatusRule::Success,
+                    pages: None,
+                })
+            }
+            IdentityProbe::Run(argv) => {
+                let named = TargetRef::Name(crate::source::Sp::new(name.to_owned(), span));
+                Act::Command(self.run(argv, &Program::default(), Some(&named), span, scope)?)
+            }
+            IdentityProbe::Query(_) | IdentityProbe::SystemIdentifier => {
+                Act::Sql(Box::new(super::sql::identity(self, name, identity, scope)?))
+            }
+            IdentityProbe::ClusterUid => Act::Kubectl(Box::new(super::kubectl::identity(self, name, identity, scope)?)),
         })
     }
 
-    fn http(&self, http: &HttpAction, target: Option<&Sp<String>>, scope: &dyn Scope) -> Result<HttpAct, Refusal> {
+    fn http(&self, http: &HttpAction, target: Option<&TargetRef>, scope: &StepScope) -> Result<HttpAct, Refusal> {
         let literal = http.path.literal().unwrap_or_default();
         let absolute = literal.starts_with("http://") || literal.starts_with("https://");
         let (target, path) = if absolute {
@@ -165,7 +275,7 @@ impl Resolver {
             let path = if end == literal.len() { "/" } else { &literal[end..] };
             (plain_target(&literal[..end]), Rendered::text(path))
         } else {
-            let Some((name, _)) = self.http_target(target) else {
+            let Some((name, _)) = self.declared(target, &[TargetKind::Http], scope)? else {
                 let message = "this request has no target".to_owned();
                 return Err(Refusal { message, span: http.span });
             };
@@ -192,8 +302,26 @@ impl Resolver {
             headers,
             body: body(&http.body, scope)?,
             status: if status.is_empty() { StatusRule::Success } else { StatusRule::Among(status) },
+            pages: http.pages.as_ref().map(|pages| PagesAct {
+                items: pages.items.clone(),
+                next: pages.next.clone(),
+                param: pages.param.as_ref().map(|param| param.value.clone()),
+                limit: pages.limit.as_ref().and_then(|limit| usize::try_from(limit.value).ok()).unwrap_or(10_000),
+                scope: scope.clone(),
+            }),
         })
     }
+}
+
+/// The TLS settings of a target with their values in.
+pub(super) fn tls(target: &Target, scope: &dyn Scope) -> Result<TlsAct, Refusal> {
+    let Some(tls) = &target.tls else { return Ok(TlsAct::default()) };
+    Ok(TlsAct {
+        ca: optional(tls.ca.as_ref(), scope, Place::Path)?,
+        cert: optional(tls.cert.as_ref(), scope, Place::Path)?,
+        key: optional(tls.key.as_ref(), scope, Place::Path)?,
+        server_name: optional(tls.server_name.as_ref(), scope, Place::Path)?,
+    })
 }
 
 fn plain_target(base: &str) -> TargetAct {
@@ -204,13 +332,13 @@ fn plain_target(base: &str) -> TargetAct {
         basic: None,
         bearer: None,
         allow: Vec::new(),
-        ca: None,
+        tls: TlsAct::default(),
     }
 }
 
 /// Renders argv element by element. A value may begin an element with `-` only where the author shows that options are
 /// over (`--` before it) or that it is one (the element itself starts with `-`).
-fn arguments(argv: &[Template], scope: &dyn Scope) -> Result<Vec<Rendered>, Refusal> {
+pub(super) fn arguments(argv: &[Template], scope: &dyn Scope) -> Result<Vec<Rendered>, Refusal> {
     let mut options_over = false;
     let mut rendered = Vec::with_capacity(argv.len());
     for element in argv {
@@ -222,7 +350,11 @@ fn arguments(argv: &[Template], scope: &dyn Scope) -> Result<Vec<Rendered>, Refu
     Ok(rendered)
 }
 
-fn optional(template: Option<&Template>, scope: &dyn Scope, place: Place) -> Result<Option<Rendered>, Refusal> {
+pub(super) fn optional(
+    template: Option<&Template>,
+    scope: &dyn Scope,
+    place: Place,
+) -> Result<Option<Rendered>, Refusal> {
     Ok(template.map(|template| template.render(scope, place)).transpose()?)
 }
 
@@ -241,7 +373,7 @@ fn body(body: &Body, scope: &dyn Scope) -> Result<RequestBody, Refusal> {
     })
 }
 
-fn edit_act(edit: &EditAction, scope: &dyn Scope) -> Result<EditAct, Refusal> {
+fn edit_act(edit: &EditAction, machine: Machine, scope: &dyn Scope) -> Result<EditAct, Refusal> {
     let mut settings = Vec::new();
     if let Some(set) = &edit.set {
         flatten(set, &mut Vec::new(), scope, &mut settings)?;
@@ -254,6 +386,7 @@ fn edit_act(edit: &EditAction, scope: &dyn Scope) -> Result<EditAct, Refusal> {
         format: edit.format,
         settings,
         follow: edit.follow.as_ref().is_some_and(|follow| follow.value),
+        machine,
     })
 }
 
@@ -276,7 +409,7 @@ fn flatten(data: &Data, path: &mut Vec<String>, scope: &dyn Scope, settings: &mu
     Ok(())
 }
 
-fn write_act(write: &WriteAction, scope: &dyn Scope) -> Result<WriteAct, Refusal> {
+fn write_act(write: &WriteAction, machine: Machine, scope: &dyn Scope) -> Result<WriteAct, Refusal> {
     let mode = match &write.mode {
         None => None,
         Some(mode) => match u32::from_str_radix(mode.value.trim_start_matches("0o"), 8) {
@@ -293,6 +426,7 @@ fn write_act(write: &WriteAction, scope: &dyn Scope) -> Result<WriteAct, Refusal
         mode,
         owner: write.owner.as_ref().map(|owner| owner.value.clone()),
         follow: write.follow.as_ref().is_some_and(|follow| follow.value),
+        machine,
     })
 }
 

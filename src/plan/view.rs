@@ -17,7 +17,7 @@ pub enum Grade {
     Unknown,
 }
 
-fn line(label: &str, text: impl Into<String>) -> Line {
+pub(super) fn line(label: &str, text: impl Into<String>) -> Line {
     Line { label: label.to_owned(), text: text.into() }
 }
 
@@ -30,7 +30,14 @@ pub fn view(act: &Act) -> ActView {
         Act::Http(http) => http_view(http, &mut holes),
         Act::Edit(edit) => edit_view(edit, &mut holes),
         Act::Write(write) => write_view(write, &mut holes),
+        Act::Interactive(command) => ActView { action: "interactive".to_owned(), ..command_view(command, &mut holes) },
+        Act::Sql(sql) => return super::sql::view(sql),
+        Act::Prometheus(query) => return super::prometheus::view(query),
+        Act::Kubectl(kubectl) => return super::kubectl::view(kubectl),
+        Act::Log(log) => return super::log::view(log),
+        Act::Service(service) => return super::service::view(service),
     };
+    view.target = act.target().map(str::to_owned);
     view.holes = holes.0;
     view
 }
@@ -41,25 +48,26 @@ pub fn grade(view: &ActView) -> Grade {
     if view.holes.is_empty() { Grade::Exact } else { Grade::Partial }
 }
 
+/// The holes of an act, each once.
 #[derive(Default)]
-struct Holes(Vec<Line>);
+pub(super) struct Holes(pub(super) Vec<Line>);
 
 impl Holes {
-    fn text(&mut self, rendered: &Rendered) -> String {
+    pub(super) fn text(&mut self, rendered: &Rendered) -> String {
         for (expression, reason) in rendered.holes() {
             self.add(expression, reason);
         }
         rendered.to_string()
     }
 
-    fn add(&mut self, expression: &str, reason: &str) {
+    pub(super) fn add(&mut self, expression: &str, reason: &str) {
         if !self.0.iter().any(|hole| hole.label == expression) {
             self.0.push(line(expression, reason));
         }
     }
 
     /// A value as JSON, with unknown values shown as `‹..›`.
-    fn value(&mut self, name: &str, value: &Value) -> String {
+    pub(super) fn value(&mut self, name: &str, value: &Value) -> String {
         self.find(name, value);
         match value.as_str() {
             Some(text) => serde_json::Value::from(text).to_string(),

@@ -1,9 +1,15 @@
 //! Actions: the mechanisms inside steps.
 
 use super::amount::DurationSpec;
+use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
 use super::input::InputType;
+use super::kubernetes::KubectlAction;
+use super::log::LogAction;
+use super::prometheus::PrometheusAction;
+use super::service::{ServiceAction, ServiceVerb};
+use super::sql::SqlAction;
 use crate::expr::{EvalError, Expr, Scope, Template, Value};
 use crate::source::{Data as NodeData, Node, Scalar, Sp, Span};
 use indexmap::IndexMap;
@@ -33,12 +39,48 @@ pub enum Action {
     Wait(DurationSpec),
     /// The end of the run, handed to people.
     Escalate(Escalation),
+    /// Statements to PostgreSQL.
+    Sql(Box<SqlAction>),
+    /// A question to Prometheus.
+    Prometheus(Box<PrometheusAction>),
+    /// The expression of an alert of this runbook.
+    Alert(Sp<String>),
+    /// The Kubernetes client.
+    Kubectl(Box<KubectlAction>),
+    /// Lines out of a journal, a file or a pod.
+    Log(Box<LogAction>),
+    /// Something that a service manager keeps running.
+    Service(Box<ServiceAction>),
+    /// A program that gets the terminal.
+    Interactive(RunAction),
+    /// Another runbook.
+    Runbook(Box<Call>),
 }
 
 /// The keys that name an action, in the order of the reference.
 #[must_use]
 pub fn action_names() -> &'static [&'static str] {
-    &["run", "shell", "http", "edit", "write", "ask", "manual", "set", "assert", "wait", "escalate"]
+    &[
+        "run",
+        "shell",
+        "http",
+        "sql",
+        "prometheus",
+        "alert",
+        "kubectl",
+        "edit",
+        "write",
+        "log",
+        "service",
+        "ask",
+        "manual",
+        "interactive",
+        "runbook",
+        "set",
+        "assert",
+        "wait",
+        "escalate",
+    ]
 }
 
 impl Action {
@@ -57,13 +99,30 @@ impl Action {
             Self::Assert(_) => "assert",
             Self::Wait(_) => "wait",
             Self::Escalate(_) => "escalate",
+            Self::Sql(_) => "sql",
+            Self::Prometheus(_) => "prometheus",
+            Self::Alert(_) => "alert",
+            Self::Kubectl(_) => "kubectl",
+            Self::Log(_) => "log",
+            Self::Service(_) => "service",
+            Self::Interactive(_) => "interactive",
+            Self::Runbook(_) => "runbook",
         }
     }
 
     /// Whether it needs a person or is a pause: then it keeps the written order (ruling 26).
     #[must_use]
     pub fn is_ordered(&self) -> bool {
-        matches!(self, Self::Ask(_) | Self::Manual(_) | Self::Set(_) | Self::Wait(_) | Self::Escalate(_))
+        matches!(
+            self,
+            Self::Ask(_)
+                | Self::Manual(_)
+                | Self::Interactive(_)
+                | Self::Set(_)
+                | Self::Wait(_)
+                | Self::Escalate(_)
+                | Self::Runbook(_)
+        )
     }
 
     /// Whether it may change something, judged by its form alone (ruling 10).
@@ -72,6 +131,7 @@ impl Action {
         match self {
             Self::Edit(_) | Self::Write(_) => true,
             Self::Http(http) => !matches!(http.method, Method::Get | Method::Head) && !http.reads,
+            Self::Service(service) => service.verb != ServiceVerb::Status,
             _ => false,
         }
     }
@@ -161,6 +221,38 @@ pub fn refused_variable(name: &str) -> Option<&'static str> {
     None
 }
 
+/// An argument list.
+#[derive(Clone, Debug)]
+pub(super) struct Argv {
+    pub(super) span: Span,
+    pub(super) list: Vec<Template>,
+}
+
+impl Decode for Argv {
+    fn grammar() -> Grammar {
+        Grammar::List(Box::new(Grammar::Template))
+    }
+
+    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+        if let NodeData::Scalar(scalar) = &node.data {
+            let words = shlex::split(&scalar.text).unwrap_or_default();
+            decoder.error_hint(
+                "run-list",
+                node.span,
+                "a program is written as a list: each argument is an element of its own",
+                format!("write: [{}]", words.join(", ")),
+            );
+            return None;
+        }
+        let list = Vec::decode(node, decoder)?;
+        if list.is_empty() {
+            decoder.error("run-list", node.span, "this list is empty: it needs at least one element");
+            return None;
+        }
+        Some(Self { span: node.span, list })
+    }
+}
+
 /// `run:`
 #[derive(Clone, Debug)]
 pub struct RunAction {
@@ -225,6 +317,22 @@ pub struct HttpAction {
     pub status: Vec<Sp<i64>>,
     /// The author's word that a POST only reads.
     pub reads: bool,
+    /// How the answer goes on in further pages.
+    pub pages: Option<Pages>,
+}
+
+record! {
+    /// How an answer goes on in further pages.
+    pub struct Pages = "pages" {
+        /// The items of one page: an expression over its result.
+        must items = "items": Expr,
+        /// Where it goes on: a token, a path or a URL of the same host; none or an empty text on the last page.
+        must next = "next": Expr,
+        /// The query key that takes the token; without it, `next` is a path or a URL.
+        may param = "param": Sp<String>,
+        /// The most items (default 10000); more fail the step.
+        may limit = "limit": Sp<i64>,
+    }
 }
 
 record! {
@@ -256,8 +364,9 @@ record! {
         with status = "status": Many<Sp<i64>>,
         /// Says that this POST only reads (a query sent as a body).
         may reads = "reads": Sp<bool>,
+        /// How the answer goes on in further pages.
+        may pages = "pages": Pages,
     }
-    later: ["pages"]
 }
 
 impl Decode for HttpAction {
@@ -311,6 +420,7 @@ impl Decode for HttpAction {
             body,
             status: record.status.0,
             reads: record.reads.is_some_and(|reads| reads.value),
+            pages: record.pages,
         })
     }
 }

@@ -128,6 +128,38 @@ impl Decode for Requirement {
 }
 
 record! {
+    /// How much one run may change.
+    pub struct Limits = "limits" {
+        /// The most acts that change something.
+        may changes = "changes": Sp<i64>,
+        /// The pause between two changes.
+        may pause = "pause": DurationSpec,
+        /// Each list of changes may be at most this share of all there is.
+        may of = "of": Share,
+    }
+}
+
+record! {
+    /// A share of a whole.
+    pub struct Share = "share" {
+        /// The most, in percent.
+        must percent = "percent": Sp<f64>,
+        /// The whole: an expression that gives a number or a list.
+        must whole = "whole": Expr,
+    }
+}
+
+record! {
+    /// How often a checklist is due.
+    pub struct Cadence = "cadence" {
+        /// So often.
+        may every = "every": DurationSpec,
+        /// After these events, such as a release.
+        with after = "after": Many<Sp<String>>,
+    }
+}
+
+record! {
     /// A runbook.
     pub struct RunbookRecord = "runbook" {
         /// The id: lower-case letters, digits and dashes; equal to the file's stem.
@@ -168,12 +200,18 @@ record! {
         with targets = "targets": IndexMap<Sp<String>, Target>,
         /// Values it gives to a caller.
         with outputs = "outputs": IndexMap<Sp<String>, Expr>,
+        /// How much it may change in one run.
+        may limits = "limits": Limits,
         /// The body.
-        must steps = "steps": Vec<Arc<Step>>,
+        with steps = "steps": Vec<Arc<Step>>,
+        /// Instead of `steps`: this must not be done, and why. It can be found and read, never started.
+        may refuse = "refuse": Sp<String>,
+        /// How often a checklist is due.
+        may cadence = "cadence": Cadence,
         /// Steps that run whatever happened.
         may finally = "finally": Vec<Arc<Step>>,
     }
-    later: ["limits", "refuse", "cadence", "drill"]
+    later: ["drill"]
 }
 
 /// A runbook as written. Reading it well does not mean that it makes sense: that is what `graph` proves.
@@ -197,13 +235,23 @@ impl Runbook {
     }
 
     /// The same runbook with other targets in the place of its own of the same name; names it does not have are left
-    /// out. The spans of those targets belong to the text they came from.
+    /// out, but for the members of a list. The spans of those targets belong to the text they came from.
     #[must_use]
     pub fn with_targets(&self, targets: &IndexMap<String, Target>) -> Self {
         let mut runbook = self.clone();
+        let mut members = Vec::new();
         for (name, target) in &mut runbook.record.targets {
             if let Some(other) = targets.get(&name.value) {
                 *target = other.clone();
+                if let super::target::TargetPlace::Each(names) = &target.place {
+                    members.extend(names.clone());
+                }
+            }
+        }
+        // A list that the environment gives brings its members along.
+        for name in members {
+            if let Some(other) = targets.get(&name.value).filter(|_| !runbook.record.targets.contains_key(&name)) {
+                runbook.record.targets.insert(name, other.clone());
             }
         }
         runbook
@@ -254,8 +302,12 @@ fn check_names(record: &RunbookRecord, decoder: &mut Decoder<'_>) {
             "lower-case letters, digits and dashes only",
         );
     }
-    if record.steps.is_empty() {
-        decoder.error("no-steps", record.span, "this runbook has no steps");
+    match (&record.refuse, record.steps.is_empty()) {
+        (None, true) => decoder.error("no-steps", record.span, "this runbook has no steps"),
+        (Some(refuse), false) => {
+            decoder.error("stray-key", refuse.span, "`refuse` stands instead of `steps`: a runbook has one of them");
+        }
+        _ => {}
     }
     for name in record.inputs.keys().chain(record.targets.keys()).chain(record.outputs.keys()) {
         let fits = name.value.starts_with(|first: char| first.is_ascii_lowercase())

@@ -1,14 +1,23 @@
 //! From the keys of a step as written to a typed step: exactly one kind, exactly one action, siblings that fit.
 
-use super::action::{Action, Ask, EditAction, Escalation, HttpAction, Program, Shell, WriteAction, action_names};
+use super::action::{
+    Action, Argv, Ask, Data as ActionData, EditAction, Escalation, HttpAction, Program, Shell, WriteAction,
+    action_names,
+};
 use super::amount::DurationSpec;
+use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
+use super::log::LogAction;
+use super::prometheus::PrometheusAction;
+use super::service::ServiceAction;
+use super::sql::SqlAction;
 use super::step::{
-    CaptureRule, Change, Choice, Decide, DecideBy, Each, Gate, ItemFailure, Kind, OnFailure, Probe, Retry, Risk, Step,
-    StepBody, Undo, Until,
+    Background, CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind,
+    OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
 };
-use super::with_action::{Argv, Given, one_action};
+use super::target::TargetRef;
+use super::with_action::{Given, one_action};
 use crate::expr::{Expr, Template};
 use crate::source::{Diagnostic, Node, Sp};
 use indexmap::IndexMap;
@@ -47,12 +56,24 @@ record_with_action! {
         may retry = "retry": Retry,
         /// Repeats a read until it holds.
         may until = "until": Until,
-        /// Performs the act for each item of this list.
+        /// Samples a read for a stretch of time; the first breach ends it.
+        may hold = "hold": Hold,
+        /// Keeps the process running for the steps after it; it is ended with the run or the group.
+        may background = "background": Sp<bool>,
+        /// For a background step: a read that says when it may be relied on.
+        may ready = "ready": Probe,
+        /// For a group: whether its steps start together.
+        may parallel = "parallel": Sp<bool>,
+        /// For a parallel group: what the first failure does to the others, `wait` (default) or `cancel`.
+        may first_failure = "first_failure": FirstFailure,
+        /// Performs the act, or the steps of a group, for each item of this list.
         may for_each = "for_each": Expr,
         /// The name of the item (default: `item`).
         may as_name = "as": Sp<String>,
         /// How many items at once (default 1).
         may at_once = "at_once": Sp<i64>,
+        /// The pause between the starts of two items.
+        may pause = "pause": DurationSpec,
         /// What a failed item does: `stop` (default), `continue` or `{at_most: n}`.
         may on_item_failure = "on_item_failure": ItemFailure,
         /// Whether an empty list is fine.
@@ -75,6 +96,8 @@ record_with_action! {
         may undo = "undo": Undo,
         /// Why it cannot be taken back.
         may irreversible = "irreversible": Template,
+        /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, which is checked.
+        may temporary = "temporary": Temporary,
         /// The options of a decide by name.
         may options = "options": IndexMap<Sp<String>, Choice>,
         /// What a decide does when nothing is chosen and nobody is there.
@@ -86,7 +109,7 @@ record_with_action! {
         /// The first option whose `when` holds is taken.
         may first = "first": Sp<bool>,
     }
-    later: ["hold", "background", "ready", "temporary", "idempotent", "parallel", "first_failure", "pause"]
+    later: ["idempotent"]
 }
 
 impl Decode for Step {
@@ -109,8 +132,14 @@ impl Decode for Step {
             verify: record.verify.clone().map(Box::new),
             undo: record.undo.clone(),
             irreversible: record.irreversible.clone(),
+            temporary: record.temporary.clone(),
         });
         let span = record.span;
+        let background = record.background.as_ref().filter(|background| background.value);
+        let background = background.map(|_| Background { ready: record.ready.clone().map(Box::new) });
+        let parallel = record.parallel.as_ref().filter(|parallel| parallel.value);
+        let parallel = parallel.map(|_| Parallel { first_failure: record.first_failure.unwrap_or(FirstFailure::Wait) });
+        let target = fan_out(&record);
         let body = match kind {
             Kind::Decide => StepBody::Decide(Decide {
                 options: record.options.clone().unwrap_or_default(),
@@ -133,7 +162,7 @@ impl Decode for Step {
             kind,
             title,
             body,
-            target: record.target,
+            target,
             when: record.when,
             needs: record.needs,
             why: record.why,
@@ -143,6 +172,9 @@ impl Decode for Step {
             timeout: record.timeout,
             retry: record.retry,
             until: record.until,
+            hold: record.hold,
+            background,
+            parallel,
             each,
             capture: record.capture,
             expect: record.expect.0,
@@ -206,7 +238,16 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         || record.set.is_some()
         || record.assert.is_some()
         || record.wait.is_some()
-        || record.escalate.is_some();
+        || record.escalate.is_some()
+        || record.sql.is_some()
+        || record.prometheus.is_some()
+        || record.alert.is_some()
+        || record.kubectl.is_some()
+        || record.log.is_some()
+        || record.service.is_some()
+        || record.interactive.is_some()
+        || record.call.is_some();
+    let group = kind == Kind::Group;
     let rules = [
         ("risk", record.risk.is_some(), change),
         ("gate", record.gate.is_some(), change),
@@ -221,8 +262,18 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         ("first", record.first.is_some(), decide),
         ("steps", record.steps.is_some(), kind == Kind::Group),
         ("until", record.until.is_some(), kind.is_read()),
+        ("hold", record.hold.is_some(), kind.is_read()),
+        ("temporary", record.temporary.is_some(), change),
+        ("parallel", record.parallel.is_some(), group),
+        ("first_failure", record.first_failure.is_some(), group && record.parallel.is_some()),
+        (
+            "background",
+            record.background.is_some(),
+            record.run.is_some() || record.shell.is_some() || record.kubectl.is_some(),
+        ),
+        ("ready", record.ready.is_some(), record.background.is_some()),
         ("retry", record.retry.is_some(), acts),
-        ("for_each", record.for_each.is_some(), acts),
+        ("for_each", record.for_each.is_some(), acts || group),
         ("capture", !record.capture.is_empty(), acts),
         ("expect", !record.expect.0.is_empty(), acts),
         ("timeout", record.timeout.is_some(), acts),
@@ -251,19 +302,25 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
 }
 
 fn each_of(record: &StepRecord, decoder: &mut Decoder<'_>) -> Option<Each> {
-    let Some(list) = record.for_each.clone() else {
+    let targets = target_list(record, decoder);
+    let over_targets = targets.is_some();
+    let Some(list) = record.for_each.clone().or(targets) else {
         let companions = [
             ("as", record.as_name.is_some()),
             ("at_once", record.at_once.is_some()),
             ("on_item_failure", record.on_item_failure.is_some()),
             ("allow_empty", record.allow_empty.is_some()),
+            ("pause", record.pause.is_some()),
         ];
         for (key, _) in companions.into_iter().filter(|(_, is_given)| *is_given) {
             decoder.error("stray-key", record.span, format!("`{key}` belongs to `for_each`, and there is none"));
         }
         return None;
     };
-    let name = record.as_name.clone().unwrap_or_else(|| Sp::new("item".to_owned(), list.span()));
+    let name = record.as_name.clone().unwrap_or_else(|| {
+        let name = if over_targets { TARGET_ITEM } else { "item" };
+        Sp::new(name.to_owned(), list.span())
+    });
     let at_once = record.at_once.as_ref().map_or(1, |at_once| at_once.value);
     let at_once = usize::try_from(at_once).ok().filter(|&at_once| (1..=64).contains(&at_once)).unwrap_or_else(|| {
         decoder.error("wrong-type", record.span, "`at_once` is between 1 and 64");
@@ -274,9 +331,38 @@ fn each_of(record: &StepRecord, decoder: &mut Decoder<'_>) -> Option<Each> {
         name,
         at_once,
         on_item_failure: record.on_item_failure.unwrap_or(ItemFailure::Stop),
+        pause: record.pause.clone(),
         allow_empty: record.allow_empty.as_ref().is_some_and(|allow| allow.value),
     })
 }
+
+/// The list of a step that names several targets, as `for_each` would give it.
+fn target_list(record: &StepRecord, decoder: &mut Decoder<'_>) -> Option<Expr> {
+    let Some(TargetRef::Each(names)) = &record.target else { return None };
+    if record.for_each.is_some() {
+        decoder.error("stray-key", record.span, "a step has one list: `for_each`, or the targets it names");
+        return None;
+    }
+    let quoted: Vec<_> =
+        names.iter().map(|name| format!("'{}'", name.value.replace('\\', "\\\\").replace('\'', "\\'"))).collect();
+    let span = names.first().map(|name| name.span).unwrap_or_default();
+    Expr::parse(&format!("[{}]", quoted.join(", ")), &|_| span).ok()
+}
+
+/// The target of a step; where it names several, it is the item.
+fn fan_out(record: &StepRecord) -> Option<TargetRef> {
+    match &record.target {
+        Some(TargetRef::Each(names)) => {
+            let span = names.first().map(|name| name.span).unwrap_or_default();
+            let item = record.as_name.as_ref().map_or(TARGET_ITEM, |name| name.value.as_str());
+            Template::parse(&format!("{{{{ {item} }}}}"), &|_| span).ok().map(TargetRef::Computed)
+        }
+        other => other.clone(),
+    }
+}
+
+/// The name of the item of a step that names several targets.
+const TARGET_ITEM: &str = "target";
 
 fn step_id(record: &StepRecord, title: &Template, decoder: &mut Decoder<'_>) -> Option<Sp<String>> {
     let Some(id) = &record.id else { return Some(Sp::new(id_from_title(title.source_text()), title.span())) };

@@ -14,28 +14,44 @@ mod with_action;
 
 mod action;
 mod amount;
+mod call;
 mod document;
 mod grammar;
 mod input;
+mod kubernetes;
+mod log;
 mod lower;
 mod part;
+mod prometheus;
 mod schema;
+mod service;
+mod sql;
 mod step;
 mod target;
 
 pub use action::{
-    Action, Ask, Body, Choices, Data, EditAction, EditFormat, Escalation, HttpAction, Method, Program, Question,
+    Action, Ask, Body, Choices, Data, EditAction, EditFormat, Escalation, HttpAction, Method, Pages, Program, Question,
     RunAction, Shell, ShellAction, WriteAction, action_names, refused_variable,
 };
 pub use amount::{DurationSpec, parse_duration};
+pub use call::Call;
 pub use decode::{Decode, Decoder, Placed};
 pub(crate) use decode::{record, words};
-pub use document::{Alert, Contact, Link, Requirement, Reviewed, Runbook, parse_runbook};
+pub use document::{Alert, Cadence, Contact, Limits, Link, Requirement, Reviewed, Runbook, Share, parse_runbook};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};
+pub use kubernetes::KubectlAction;
+pub use log::{LogAction, LogSource, PodLog};
+pub use prometheus::PrometheusAction;
 pub use schema::{json_schema, key_tables, runbook_schema};
+pub use service::{ServiceAction, ServiceVerb};
+pub use sql::SqlAction;
 pub use step::{
-    CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, Gate, GateFloor, ItemFailure, Kind,
-    OnFailure, Probe, Retry, Risk, Step, StepBody, Then, Undo, Until, is_error_class,
+    Background, CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Gate, GateFloor,
+    Hold, ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Undo, Until,
+    is_error_class,
 };
-pub use target::{Identity, Target, TargetAuth, TargetPlace};
+pub use target::{
+    Identity, IdentityExpect, IdentityProbe, KubernetesPlace, SshPlace, Target, TargetAuth, TargetKind, TargetPlace,
+    TargetRef, Tls,
+};

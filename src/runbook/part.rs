@@ -1,11 +1,20 @@
 //! The parts of a step: probes, captures, failures, options.
 
-use super::action::{Action, Ask, EditAction, Escalation, HttpAction, Program, Shell, WriteAction, action_names};
+use super::action::{
+    Action, Argv, Ask, Data as ActionData, EditAction, Escalation, HttpAction, Program, Shell, WriteAction,
+    action_names,
+};
 use super::amount::DurationSpec;
+use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
+use super::log::LogAction;
+use super::prometheus::PrometheusAction;
+use super::service::ServiceAction;
+use super::sql::SqlAction;
 use super::step::{CaptureRule, Choice, End, ItemFailure, OnFailure, Probe, Step, Then, Undo};
-use super::with_action::{Argv, Given, one_action};
+use super::target::TargetRef;
+use super::with_action::{Given, one_action};
 use crate::expr::{Expr, Template};
 use crate::source::{Data, Node, Sp};
 use indexmap::IndexMap;

@@ -2,6 +2,8 @@
 
 use super::action::{Action, Escalation};
 use super::amount::DurationSpec;
+use super::decode::Decode;
+use super::target::TargetRef;
 use crate::expr::{Expr, Template};
 use crate::source::{Sp, Span};
 use indexmap::IndexMap;
@@ -70,7 +72,7 @@ pub struct Step {
     /// What it holds or does.
     pub body: StepBody,
     /// The target it acts on.
-    pub target: Option<Sp<String>>,
+    pub target: Option<TargetRef>,
     /// Whether it is performed.
     pub when: Option<Expr>,
     /// Replaces the implied order.
@@ -89,6 +91,12 @@ pub struct Step {
     pub retry: Option<Retry>,
     /// Repeats a read until it holds.
     pub until: Option<Until>,
+    /// Samples a read for a stretch of time.
+    pub hold: Option<Hold>,
+    /// Keeps its process running for the steps after it.
+    pub background: Option<Background>,
+    /// How the steps of a group run, when not one after the other.
+    pub parallel: Option<Parallel>,
     /// Performs it for each item of a list.
     pub each: Option<Each>,
     /// Names to keep.
@@ -167,6 +175,81 @@ record! {
     }
 }
 
+record! {
+    /// Samples a read for a stretch of time.
+    pub struct Hold = "hold" {
+        /// For how long.
+        must length = "for": DurationSpec,
+        /// The pause between two samples (default 10s).
+        may every = "every": DurationSpec,
+        /// What every sample must say; the first breach ends it.
+        must hold_while = "while": super::decode::Many<Expr>,
+    }
+}
+
+/// A process that is kept running for the steps after it.
+#[derive(Clone, Debug)]
+pub struct Background {
+    /// When it may be relied on; without it, as soon as it runs.
+    pub ready: Option<Box<Probe>>,
+}
+
+/// How the steps of a group run side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct Parallel {
+    /// What the first failure does to the others.
+    pub first_failure: FirstFailure,
+}
+
+words! {
+    /// What the first failure of a parallel group does to the others.
+    pub enum FirstFailure = "a rule for the first failure" {
+        /// They go on to their end: the default.
+        Wait = "wait",
+        /// Running reads are stopped, and nothing more is started.
+        Cancel = "cancel",
+    }
+}
+
+/// When a temporary change must be over.
+#[derive(Clone, Debug)]
+pub enum Temporary {
+    /// It must not outlive the run: its undo runs when the run ends.
+    Run,
+    /// It ends by itself after this time, which is checked.
+    Ends(DurationSpec),
+}
+
+record! {
+    /// A change that ends by itself.
+    pub(super) struct EndsRecord = "temporary" {
+        /// After how long.
+        must ends = "ends": DurationSpec,
+    }
+}
+
+impl Decode for Temporary {
+    fn grammar() -> super::grammar::Grammar {
+        super::grammar::Grammar::AnyOf(vec![super::grammar::Grammar::Boolean, EndsRecord::grammar()])
+    }
+
+    fn decode(node: &crate::source::Node, decoder: &mut super::decode::Decoder<'_>) -> Option<Self> {
+        if node.as_scalar().is_some() {
+            let word = Sp::<bool>::decode(node, decoder)?;
+            if !word.value {
+                decoder.error(
+                    "wrong-type",
+                    node.span,
+                    "`temporary: false` is what a change is without it: leave it out",
+                );
+                return None;
+            }
+            return Some(Self::Run);
+        }
+        Some(Self::Ends(EndsRecord::decode(node, decoder)?.ends))
+    }
+}
+
 /// `for_each` and its companions.
 #[derive(Clone, Debug)]
 pub struct Each {
@@ -178,6 +261,8 @@ pub struct Each {
     pub at_once: usize,
     /// What a failed item does.
     pub on_item_failure: ItemFailure,
+    /// The pause between the starts of two items.
+    pub pause: Option<DurationSpec>,
     /// Whether an empty list is fine.
     pub allow_empty: bool,
 }
@@ -244,6 +329,8 @@ pub struct Change {
     pub undo: Option<Undo>,
     /// Why it cannot be taken back.
     pub irreversible: Option<Template>,
+    /// When it must be over.
+    pub temporary: Option<Temporary>,
 }
 
 record! {
@@ -286,7 +373,7 @@ pub struct Probe {
     /// What it does.
     pub action: Action,
     /// Its target.
-    pub target: Option<Sp<String>>,
+    pub target: Option<TargetRef>,
     /// Names to keep for its own `expect`.
     pub capture: IndexMap<Sp<String>, CaptureRule>,
     /// What must hold.

@@ -1,13 +1,18 @@
 //! Records that hold an action: its keys, and taking the one action out of them.
 
 use super::action::{
-    Action, Ask, EditAction, Escalation, HttpAction, Program, RunAction, Shell, ShellAction, WriteAction,
+    Action, Argv, Ask, Data, EditAction, Escalation, HttpAction, Program, RunAction, Shell, ShellAction, WriteAction,
 };
 use super::amount::DurationSpec;
-use super::decode::{Decode, Decoder, Many};
-use super::grammar::Grammar;
+use super::call::Call;
+use super::decode::{Decoder, Many};
+use super::kubernetes::KubectlAction;
+use super::log::LogAction;
+use super::prometheus::PrometheusAction;
+use super::service::ServiceAction;
+use super::sql::SqlAction;
 use crate::expr::{Expr, Template};
-use crate::source::{Data, Node, Sp, Span};
+use crate::source::Sp;
 use indexmap::IndexMap;
 
 /// Adds the keys of actions and their siblings to a record: a step, and an action inside a step.
@@ -43,6 +48,24 @@ macro_rules! record_with_action {
                 may wait = "wait": DurationSpec,
                 /// Ends the run as escalated.
                 may escalate = "escalate": Escalation,
+                /// Statements to PostgreSQL.
+                may sql = "sql": SqlAction,
+                /// A question to Prometheus.
+                may prometheus = "prometheus": PrometheusAction,
+                /// An alert of this runbook: its own expression is evaluated.
+                may alert = "alert": Sp<String>,
+                /// Arguments for kubectl, which always gets the target's context and namespace.
+                may kubectl = "kubectl": Argv,
+                /// Lines out of a journal, a file or a pod.
+                may log = "log": LogAction,
+                /// Something that a service manager keeps running.
+                may service = "service": ServiceAction,
+                /// A program that gets the terminal: a list.
+                may interactive = "interactive": Argv,
+                /// Another runbook as one step.
+                may call = "runbook": Call,
+                /// Documents for kubectl on standard input: one, or a list of them.
+                may manifest = "manifest": ActionData,
                 /// `bash` (default) or `sh`, for `shell`.
                 may with_shell = "with": Shell,
                 /// Exit codes that count as success (default: 0).
@@ -56,7 +79,7 @@ macro_rules! record_with_action {
                 /// Standard input of the program.
                 may stdin = "stdin": Template,
                 /// The target, by name; may be left out when exactly one fits.
-                may target = "target": Sp<String>,
+                may target = "target": TargetRef,
                 /// For one attempt (default 5m).
                 may timeout = "timeout": DurationSpec,
                 /// Names to keep, each an expression over the result.
@@ -66,44 +89,9 @@ macro_rules! record_with_action {
                 /// Error classes that are findings here, not failures.
                 with tolerate = "tolerate": Many<Sp<String>>,
             }
-            later: [
-                "sql", "prometheus", "alert", "kubectl", "log", "service", "interactive", "runbook", "manifest"
-                $(, $later)*
-            ]
+            later: [$($later),*]
         }
     };
-}
-
-/// The argument list of `run`.
-#[derive(Clone, Debug)]
-pub(super) struct Argv {
-    span: Span,
-    list: Vec<Template>,
-}
-
-impl Decode for Argv {
-    fn grammar() -> Grammar {
-        Grammar::List(Box::new(Grammar::Template))
-    }
-
-    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
-        if let Data::Scalar(scalar) = &node.data {
-            let words = shlex::split(&scalar.text).unwrap_or_default();
-            decoder.error_hint(
-                "run-list",
-                node.span,
-                "`run` takes a list: the program and its arguments, each an element of its own",
-                format!("write: run: [{}]", words.join(", ")),
-            );
-            return None;
-        }
-        let list = Vec::decode(node, decoder)?;
-        if list.is_empty() {
-            decoder.error("run-list", node.span, "`run` needs at least a program");
-            return None;
-        }
-        Some(Self { span: node.span, list })
-    }
 }
 
 /// Takes the one action out of a record that has the keys of `record_with_action!`.
@@ -121,11 +109,22 @@ macro_rules! take_action {
             $record.assert.is_some().then_some("assert"),
             $record.wait.is_some().then_some("wait"),
             $record.escalate.is_some().then_some("escalate"),
+            $record.sql.is_some().then_some("sql"),
+            $record.prometheus.is_some().then_some("prometheus"),
+            $record.alert.is_some().then_some("alert"),
+            $record.kubectl.is_some().then_some("kubectl"),
+            $record.log.is_some().then_some("log"),
+            $record.service.is_some().then_some("service"),
+            $record.interactive.is_some().then_some("interactive"),
+            $record.call.is_some().then_some("runbook"),
         ]
         .into_iter()
         .flatten()
         .collect();
-        let is_program = $record.run.is_some() || $record.shell.is_some();
+        let is_program = $record.run.is_some()
+            || $record.shell.is_some()
+            || $record.interactive.is_some()
+            || $record.kubectl.is_some();
         let siblings = [
             ("ok", $record.ok.is_some()),
             ("cwd", $record.cwd.is_some()),
@@ -138,12 +137,22 @@ macro_rules! take_action {
                 $decoder.error(
                     "stray-key",
                     $record.span,
-                    format!("`{key}` belongs to `run` or `shell`, and there is neither"),
+                    format!("`{key}` belongs to `run`, `shell`, `kubectl` or `interactive`, and there is none"),
                 );
             }
         }
         if $record.with_shell.is_some() && $record.shell.is_none() {
             $decoder.error("stray-key", $record.span, "`with` belongs to `shell`, and there is none");
+        }
+        if $record.manifest.is_some() && $record.kubectl.is_none() {
+            $decoder.error("stray-key", $record.span, "`manifest` belongs to `kubectl`, and there is none");
+        }
+        if $record.manifest.is_some() && $record.stdin.is_some() {
+            $decoder.error(
+                "stray-key",
+                $record.span,
+                "`manifest` is the standard input: there is no `stdin` beside it",
+            );
         }
         let program = Program {
             ok: $record.ok.unwrap_or_default().0,
@@ -178,6 +187,15 @@ macro_rules! take_action {
                     assert: $record.assert,
                     wait: $record.wait,
                     escalate: $record.escalate,
+                    sql: $record.sql,
+                    prometheus: $record.prometheus,
+                    alert: $record.alert,
+                    kubectl: $record.kubectl,
+                    log: $record.log,
+                    service: $record.service,
+                    interactive: $record.interactive,
+                    call: $record.call,
+                    manifest: $record.manifest,
                     with_shell: $record.with_shell,
                     program,
                 },
@@ -206,6 +224,15 @@ pub(super) struct Given {
     pub(super) assert: Option<Many<Expr>>,
     pub(super) wait: Option<DurationSpec>,
     pub(super) escalate: Option<Escalation>,
+    pub(super) sql: Option<SqlAction>,
+    pub(super) prometheus: Option<PrometheusAction>,
+    pub(super) alert: Option<Sp<String>>,
+    pub(super) kubectl: Option<Argv>,
+    pub(super) log: Option<LogAction>,
+    pub(super) service: Option<ServiceAction>,
+    pub(super) interactive: Option<Argv>,
+    pub(super) call: Option<Call>,
+    pub(super) manifest: Option<Data>,
     pub(super) with_shell: Option<Shell>,
     pub(super) program: Program,
 }
@@ -217,6 +244,14 @@ pub(super) fn one_action(decoder: &mut Decoder<'_>, given: Given) -> Option<Acti
     if let Some(argv) = given.run {
         return Some(Action::Run(RunAction { span: argv.span, argv: argv.list, program: given.program }));
     }
+    if let Some(argv) = given.interactive {
+        return Some(Action::Interactive(RunAction { span: argv.span, argv: argv.list, program: given.program }));
+    }
+    if let Some(args) = given.kubectl {
+        let kubectl =
+            KubectlAction { span: args.span, args: args.list, manifest: given.manifest, program: given.program };
+        return Some(Action::Kubectl(Box::new(kubectl)));
+    }
     let action = given
         .http
         .map(|http| Action::Http(Box::new(http)))
@@ -227,7 +262,13 @@ pub(super) fn one_action(decoder: &mut Decoder<'_>, given: Given) -> Option<Acti
         .or(given.set.map(Action::Set))
         .or(given.assert.map(|list| Action::Assert(list.0)))
         .or(given.wait.map(Action::Wait))
-        .or(given.escalate.map(Action::Escalate));
+        .or(given.escalate.map(Action::Escalate))
+        .or(given.sql.map(|sql| Action::Sql(Box::new(sql))))
+        .or(given.prometheus.map(|prometheus| Action::Prometheus(Box::new(prometheus))))
+        .or(given.alert.map(Action::Alert))
+        .or(given.log.map(|log| Action::Log(Box::new(log))))
+        .or(given.service.map(|service| Action::Service(Box::new(service))))
+        .or(given.call.map(|call| Action::Runbook(Box::new(call))));
     if let Some(Action::Edit(edit)) = &action
         && edit.set.is_none()
         && edit.unset.0.is_empty()

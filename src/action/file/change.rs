@@ -33,7 +33,7 @@ impl FileChange {
         match act {
             Act::Edit(act) => Self::of_edit(act),
             Act::Write(act) => Self::of_write(act),
-            Act::Command(_) | Act::Http(_) => Err(Problem::bad_value("this act does not change a file")),
+            _ => Err(Problem::bad_value("this act does not change a file")),
         }
     }
 

@@ -61,7 +61,7 @@ impl Connector {
 }
 
 fn ca(act: &HttpAct) -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(ca) = &act.target.ca else { return Ok(None) };
+    let Some(ca) = &act.target.tls.ca else { return Ok(None) };
     let file = known(ca, "`ca`")?;
     std::fs::read(&file).map(Some).map_err(|error| {
         let class = match error.kind() {

@@ -31,7 +31,7 @@ fn act(base: &str, method: Method, path: &str) -> HttpAct {
             basic: None,
             bearer: None,
             allow: Vec::new(),
-            ca: None,
+            tls: crate::plan::TlsAct::default(),
         },
         method,
         path: Rendered::text(path),
@@ -39,6 +39,7 @@ fn act(base: &str, method: Method, path: &str) -> HttpAct {
         headers: indexmap::IndexMap::new(),
         body: RequestBody::Empty,
         status: StatusRule::Success,
+        pages: None,
     }
 }
 
@@ -275,7 +276,7 @@ async fn a_server_without_tls_is_a_tls_error_and_nothing_was_sent() {
     let mut act = act(&base, Method::Post, "/");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
-    act.target.ca = Some(Rendered::text(file.to_str().unwrap()));
+    act.target.tls.ca = Some(Rendered::text(file.to_str().unwrap()));
     let performed = run(Trial::new().change(), act.clone()).await;
     assert_eq!(ended(&performed), (Outcome::Failed, Some(ErrorClass::NotFound)), "{performed:?}");
     std::fs::write(&file, "nothing").unwrap();

@@ -24,6 +24,7 @@ fn command(argv: &[&str]) -> CommandAct {
         cwd: None,
         stdin: None,
         ok: vec![0],
+        machine: crate::plan::Machine::Here,
     }
 }
 

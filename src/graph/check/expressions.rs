@@ -1,13 +1,13 @@
 //! Every expression of a runbook: names, shapes, places where a secret or an alert's label may not go, references.
 
 use super::super::build::Flat;
-use super::super::names::{Fields, Layers, outside_shape, own_fields, probe_fields, roots};
+use super::super::names::{Fields, Layers, outside_shape, own_fields, probe_fields, roots, step_shape};
 use super::super::node::NodeId;
 use super::super::order::is_inside;
 use super::CheckContext;
 use crate::expr::{Expr, Shape, Template};
 use crate::runbook::{
-    Action, Body, CaptureRule, Choices, Decide, DurationSpec, Escalation, Probe, Runbook, Step, StepBody, TargetPlace,
+    Action, Body, CaptureRule, Choices, Decide, DurationSpec, Escalation, Probe, Runbook, Step, StepBody, Temporary,
     Undo,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp, Span, nearest};
@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 /// Where a value goes, as far as it matters before a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Goes {
+pub(super) enum Goes {
     /// Anywhere that takes any value.
     Free,
     /// Decides something: must be true or false.
@@ -29,13 +29,15 @@ enum Goes {
     SteersSecret(&'static str),
 }
 
-struct Checker<'a> {
-    runbook: &'a Runbook,
-    context: &'a CheckContext,
+pub(super) struct Checker<'a> {
+    pub(super) runbook: &'a Runbook,
+    pub(super) context: &'a CheckContext,
     roots: Fields,
     steps: IndexMap<String, Shape>,
     tainted: HashSet<String>,
-    problems: &'a mut Diagnostics,
+    /// The names that each target's declaration reads.
+    pub(super) target_uses: IndexMap<String, Vec<(String, Span)>>,
+    pub(super) problems: &'a mut Diagnostics,
 }
 
 /// Checks all expressions and fills in whose values each step uses.
@@ -47,7 +49,9 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         .filter(|(_, input)| input.from.as_ref().is_some_and(|from| from.label.is_some()))
         .map(|(name, _)| name.value.clone())
         .collect();
-    let mut checker = Checker { runbook, context, roots: roots(&runbook.inputs), steps, tainted, problems };
+    let target_uses = IndexMap::new();
+    let mut checker =
+        Checker { runbook, context, roots: roots(&runbook.inputs), steps, tainted, target_uses, problems };
     checker.inputs();
     checker.targets();
     for place in 0..flat.nodes.len() {
@@ -63,12 +67,12 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
 
 /// Root names that were read, with the place of the first reading.
 #[derive(Default)]
-struct Used {
-    names: Vec<(String, Span)>,
+pub(super) struct Used {
+    pub(super) names: Vec<(String, Span)>,
 }
 
 impl Checker<'_> {
-    fn problem(&mut self, code: &'static str, span: Span, message: String) -> Diagnostic {
+    pub(super) fn problem(&mut self, code: &'static str, span: Span, message: String) -> Diagnostic {
         Diagnostic::error(self.runbook.source(), code, span, message)
     }
 
@@ -93,29 +97,10 @@ impl Checker<'_> {
         let runbook = self.runbook;
         let mut used = Used::default();
         let none = Fields::new();
-        for target in runbook.targets.values() {
-            if let TargetPlace::Http(url) = &target.place {
-                self.template(url, &none, None, Goes::Steers("the address of a target"), &mut used);
-            }
-            for value in target.headers.values() {
-                self.template(value, &none, None, Goes::Free, &mut used);
-            }
-            if let Some(auth) = &target.auth {
-                let parts = [&auth.bearer, &auth.user, &auth.password];
-                for part in parts.into_iter().flatten() {
-                    self.template(part, &none, None, Goes::SteersSecret("the credentials of a target"), &mut used);
-                }
-            }
-            if let Some(ca) = &target.ca {
-                self.template(ca, &none, None, Goes::Steers("a file"), &mut used);
-            }
-            if let Some(identity) = &target.identity {
-                self.template(&identity.get, &none, None, Goes::Steers("the identity of a target"), &mut used);
-                let http = ["status", "headers", "body", "text"].map(|name| (name.to_owned(), Shape::Any));
-                let own: Fields = http.into_iter().collect();
-                self.expression(&identity.read, &own, None, Goes::Free, &mut used);
-                self.expression(&identity.expect, &own, None, Goes::Condition, &mut used);
-            }
+        for (name, target) in &runbook.targets {
+            self.target(name, target, &none, &mut used);
+            // A target may be made of what steps found: who acts on it waits for them (ruling 37).
+            self.target_uses.insert(name.value.clone(), std::mem::take(&mut used.names));
         }
     }
 
@@ -174,7 +159,7 @@ impl Checker<'_> {
         match &step.body {
             StepBody::Action(action) => {
                 self.action(action, &before, hidden, used);
-                self.target_name(step.target.as_ref(), action);
+                self.target_name(step.target.as_ref(), action, &before, used);
                 self.results(&step, &node.id, &before, used);
             }
             StepBody::Decide(decide) => self.decide(&step, decide, hidden, used),
@@ -218,6 +203,12 @@ impl Checker<'_> {
         for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
             self.expression(expr, &own, hidden, Goes::Condition, used);
         }
+        for expr in step.hold.iter().flat_map(|hold| &hold.hold_while.0) {
+            self.expression(expr, &own, hidden, Goes::Condition, used);
+        }
+        if let Some(probe) = step.background.as_ref().and_then(|background| background.ready.as_ref()) {
+            self.probe(probe, before, used);
+        }
         if let Some(give_up) = until.and_then(|until| until.give_up.as_ref()) {
             self.expression(give_up, &own, hidden, Goes::Condition, used);
         }
@@ -230,6 +221,9 @@ impl Checker<'_> {
             retry.and_then(|retry| retry.backoff.as_ref()),
             until.and_then(|until| until.every.as_ref()),
             until.map(|until| &until.within),
+            step.hold.as_ref().map(|hold| &hold.length),
+            step.hold.as_ref().and_then(|hold| hold.every.as_ref()),
+            step.each.as_ref().and_then(|each| each.pause.as_ref()),
         ];
         for duration in durations.into_iter().flatten() {
             self.duration(duration, before, hidden, used);
@@ -243,6 +237,9 @@ impl Checker<'_> {
         if let Some(gate) = change.gate.as_ref().and_then(|gate| gate.text.as_ref()) {
             self.template(gate, before, None, Goes::Open("a text to type"), used);
         }
+        if let Some(Temporary::Ends(ends)) = &change.temporary {
+            self.duration(ends, before, None, used);
+        }
         for probe in [&change.preview, &change.verify].into_iter().flatten() {
             self.probe(probe, before, used);
         }
@@ -251,9 +248,9 @@ impl Checker<'_> {
         }
     }
 
-    fn probe(&mut self, probe: &Probe, before: &Fields, used: &mut Used) {
+    pub(super) fn probe(&mut self, probe: &Probe, before: &Fields, used: &mut Used) {
         self.action(&probe.action, before, None, used);
-        self.target_name(probe.target.as_ref(), &probe.action);
+        self.target_name(probe.target.as_ref(), &probe.action, before, used);
         let mut own = before.clone();
         own.extend(probe_fields(probe));
         own.insert("error".into(), Shape::Any);
@@ -343,6 +340,12 @@ impl Checker<'_> {
                 for template in free {
                     self.template(template, own, hidden, Goes::Free, used);
                 }
+                if let Some(pages) = &http.pages {
+                    let mut page = own.clone();
+                    page.extend(step_shape(action));
+                    self.expression(&pages.items, &page, hidden, Goes::Free, used);
+                    self.expression(&pages.next, &page, hidden, Goes::Free, used);
+                }
             }
             Action::Edit(edit) => {
                 self.template(&edit.file, own, hidden, Goes::Steers("a file"), used);
@@ -395,10 +398,17 @@ impl Checker<'_> {
             }
             Action::Wait(duration) => self.duration(duration, own, hidden, used),
             Action::Escalate(escalation) => self.escalation(escalation, own, hidden, used),
+            other => self.mechanism(other, own, hidden, used),
         }
     }
 
-    fn program(&mut self, program: &crate::runbook::Program, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+    pub(super) fn program(
+        &mut self,
+        program: &crate::runbook::Program,
+        own: &Fields,
+        hidden: Option<&str>,
+        used: &mut Used,
+    ) {
         if let Some(cwd) = &program.cwd {
             self.template(cwd, own, hidden, Goes::Steers("a working folder"), used);
         }
@@ -418,54 +428,7 @@ impl Checker<'_> {
         }
     }
 
-    fn target_name(&mut self, target: Option<&Sp<String>>, action: &Action) {
-        let targets = &self.runbook.targets;
-        if let Some(target) = target {
-            if !targets.contains_key(target.value.as_str()) {
-                let names: Vec<_> = targets.keys().map(|name| name.value.clone()).collect();
-                let message = format!("there is no target `{}`", target.value);
-                let problem = self.problem("unknown-target", target.span, message);
-                self.problems.push(problem.near(&target.value, names.iter().map(String::as_str)));
-                return;
-            }
-            let is_http =
-                matches!(targets.get(target.value.as_str()).map(|target| &target.place), Some(TargetPlace::Http(_)));
-            let wanted = match action {
-                Action::Http(_) => Some(true),
-                Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) => Some(false),
-                _ => None,
-            };
-            let message = match wanted {
-                Some(true) if !is_http => format!("`{}` is not an `http` target", target.value),
-                Some(false) if is_http => {
-                    format!("`{}` is an `http` target; `{}` acts on `local`", target.value, action.name())
-                }
-                None => format!("`{}` acts on no target", action.name()),
-                _ => return,
-            };
-            let problem = self.problem("wrong-target", target.span, message);
-            self.problems.push(problem);
-            return;
-        }
-        if let Action::Http(http) = action {
-            let fitting = targets.values().filter(|target| matches!(target.place, TargetPlace::Http(_))).count();
-            let absolute =
-                http.path.literal().is_some_and(|path| path.starts_with("http://") || path.starts_with("https://"));
-            if fitting != 1 && !absolute {
-                let names: Vec<_> = targets.keys().map(|name| format!("`{}`", name.value)).collect();
-                let message = "this request does not say which target it goes to".to_owned();
-                let hint = if names.is_empty() {
-                    "declare one under `targets:`, or give a whole URL".to_owned()
-                } else {
-                    format!("add `target:` with one of {}", names.join(", "))
-                };
-                let problem = self.problem("which-target", http.span, message).hint(hint);
-                self.problems.push(problem);
-            }
-        }
-    }
-
-    fn duration(&mut self, duration: &DurationSpec, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+    pub(super) fn duration(&mut self, duration: &DurationSpec, own: &Fields, hidden: Option<&str>, used: &mut Used) {
         let Some(expr) = duration.expression() else { return };
         let shape = self.expression(expr, own, hidden, Goes::Free, used);
         if !matches!(shape, Shape::Any | Shape::Duration) {
@@ -475,13 +438,27 @@ impl Checker<'_> {
         }
     }
 
-    fn template(&mut self, template: &Template, own: &Fields, hidden: Option<&str>, goes: Goes, used: &mut Used) {
+    pub(super) fn template(
+        &mut self,
+        template: &Template,
+        own: &Fields,
+        hidden: Option<&str>,
+        goes: Goes,
+        used: &mut Used,
+    ) {
         for expr in template.expressions() {
             self.expression(expr, own, hidden, goes, used);
         }
     }
 
-    fn expression(&mut self, expr: &Expr, own: &Fields, hidden: Option<&str>, goes: Goes, used: &mut Used) -> Shape {
+    pub(super) fn expression(
+        &mut self,
+        expr: &Expr,
+        own: &Fields,
+        hidden: Option<&str>,
+        goes: Goes,
+        used: &mut Used,
+    ) -> Shape {
         let names = Layers { own: own.clone(), steps: &self.steps, roots: &self.roots, hidden };
         let (shape, found) = expr.check(&names);
         for problem in found {

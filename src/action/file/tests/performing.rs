@@ -84,7 +84,7 @@ async fn done(act: Act) -> (Performed, Vec<(String, Vec<u8>)>) {
 fn edit(file: &Path, settings: Vec<(&str, Option<Value>)>) -> Act {
     let settings = settings.into_iter().map(|(key, value)| Setting { path: super::path(key), value }).collect();
     let file = Rendered::text(file.to_str().unwrap());
-    Act::Edit(EditAct { file, format: EditFormat::Toml, settings, follow: false })
+    Act::Edit(EditAct { file, format: EditFormat::Toml, settings, follow: false, machine: crate::plan::Machine::Here })
 }
 
 fn write(file: &Path, text: Rendered) -> Act {
@@ -94,6 +94,7 @@ fn write(file: &Path, text: Rendered) -> Act {
         mode: Some(0o600),
         owner: None,
         follow: false,
+        machine: crate::plan::Machine::Here,
     })
 }
 
@@ -202,7 +203,13 @@ async fn an_old_secret_over_several_lines_is_not_shown() {
         value: Some(secret(SecretText::new("key", "new-first-line\nnew-second-line\n".to_owned()))),
     };
     let file = Rendered::text(file.to_str().unwrap());
-    let act = Act::Edit(EditAct { file, format: EditFormat::Yaml, settings: vec![setting], follow: false });
+    let act = Act::Edit(EditAct {
+        file,
+        format: EditFormat::Yaml,
+        settings: vec![setting],
+        follow: false,
+        machine: crate::plan::Machine::Here,
+    });
     let diff = preview(&act).unwrap().unwrap();
     assert!(!diff.contains("line"), "{diff}");
     assert!(diff.contains("+  key: \"‹secret key›\""), "{diff}");
