@@ -4,7 +4,7 @@ use super::environment::BaseEnvironment;
 use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
-use super::{file, http, process};
+use super::{file, http, log, process, service};
 use crate::engine::{AttemptContext, Performed, Performer};
 use crate::plan::Act;
 use futures_util::future::BoxFuture;
@@ -40,6 +40,8 @@ impl Performer for Hands {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
             act @ (Act::Edit(_) | Act::Write(_)) => Box::pin(file::perform(act, context)),
+            Act::Log(log) => Box::pin(log::perform(*log, context, Arc::clone(&self.workshop))),
+            Act::Service(service) => Box::pin(service::perform(*service, context, Arc::clone(&self.workshop))),
             other => Box::pin(async move {
                 let what = crate::plan::view(&other).action;
                 let message = format!("`{what}` is not supported yet");

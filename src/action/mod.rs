@@ -14,6 +14,7 @@ mod log;
 mod outcome;
 mod process;
 mod program;
+mod service;
 
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;

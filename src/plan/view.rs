@@ -96,7 +96,7 @@ impl Holes {
     }
 }
 
-fn command_view(command: &CommandAct, holes: &mut Holes) -> ActView {
+pub(super) fn command_view(command: &CommandAct, holes: &mut Holes) -> ActView {
     let argv: Vec<String> = command.argv.iter().map(|element| holes.text(element)).collect();
     let mut more = Vec::new();
     let (action, text) = match &command.script {

@@ -152,7 +152,7 @@ mod tests {
     fn intake(include: &[String]) -> Intake {
         let gather = Gather::new(Filter::new(include, &[]).unwrap(), &Trial::new().context).unwrap();
         let stamps = Stamps::new("2026-11-26T12:00:00Z".parse().unwrap(), TimeZone::UTC);
-        Intake::new(Form::Lines(Window::new(None, None, stamps)), gather)
+        Intake::new(Form::Lines(Window::new(None, stamps)), gather)
     }
 
     fn lines(path: &Path, tail: Option<u64>) -> Vec<String> {

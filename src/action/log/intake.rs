@@ -13,6 +13,11 @@ pub(super) enum Form {
     Lines(Window),
     /// What `journalctl -o json` writes; it has chosen the entries.
     Journal,
+    /// What `kubectl logs` writes; it has chosen the lines.
+    Pods {
+        /// Whether each line begins with `[pod/POD/CONTAINER] `: shown, and not looked at by the patterns.
+        has_prefix: bool,
+    },
 }
 
 /// Takes the bytes of a log.
@@ -54,7 +59,7 @@ impl Intake {
                 let message = format!("{} lines of {what} are no entries of a journal", self.sorter.strange);
                 Err(Refusal::new(ErrorClass::BadAnswer, message))
             }
-            Form::Journal => Ok(()),
+            Form::Journal | Form::Pods { .. } => Ok(()),
         };
         (self.sorter.gather.finish(), usable)
     }
@@ -67,6 +72,11 @@ impl Sorter {
                 if window.lets(line) {
                     self.gather.line(line);
                 }
+            }
+            Form::Pods { has_prefix } => {
+                let end = line.find("] ").filter(|_| *has_prefix && line.starts_with("[pod/")).map_or(0, |end| end + 2);
+                let (prefix, text) = line.split_at(end);
+                self.gather.stamped(prefix, text);
             }
             Form::Journal => match Entry::read(line) {
                 Some(entry) => {

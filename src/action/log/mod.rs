@@ -9,6 +9,12 @@ mod filter;
 mod gather;
 mod intake;
 mod journal;
+mod perform;
 mod split;
 mod stamp;
+mod tap;
+#[cfg(test)]
+mod tests;
 mod window;
+
+pub(super) use perform::perform;

@@ -156,6 +156,9 @@ impl Rules<'_> {
                 format!("a {} request changes something", http.method.as_str()),
                 "use `remediate`; a query that is sent by POST says `reads: true` inside `http`",
             ),
+            Action::Service(service) => {
+                (format!("`service: {}` changes what runs", service.verb.as_str()), "use `remediate`, or `status`")
+            }
             other => (format!("`{}` changes a file", other.name()), "use `remediate`"),
         };
         let message = format!("{what}, and a {} step only reads", kind.as_str());
