@@ -1,18 +1,17 @@
 //! One attempt at one act, and what its result says.
 
+use super::body::{At, Scene};
 use super::message::{Halt, Message, Permit};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store, store_field};
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
-use crate::graph::{NodeId, StepGraph};
-use crate::plan::{Act, GatePolicy, Resolver, StepScope, Values, view};
+use crate::plan::{Act, GatePolicy, StepScope, view};
 use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
 use crate::source::Sp;
 use indexmap::IndexMap;
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,9 +21,6 @@ pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 /// What every task of a run shares.
 pub(super) struct Shared {
     pub(super) run: String,
-    pub(super) graph: Arc<StepGraph>,
-    pub(super) values: Values,
-    pub(super) resolver: Resolver,
     pub(super) performer: Arc<dyn Performer>,
     pub(super) evidence: Arc<dyn Evidence>,
     pub(super) clock: Arc<dyn Clock>,
@@ -34,15 +30,14 @@ pub(super) struct Shared {
     pub(super) host: String,
     pub(super) grace: Duration,
     pub(super) live: Option<mpsc::Sender<Chunk>>,
-    /// Targets whose identity was proven in this run.
-    pub(super) proven: Mutex<HashSet<String>>,
     pub(super) answers: super::run::Answers,
 }
 
 /// One step's task.
 pub(super) struct Task {
     pub(super) shared: Arc<Shared>,
-    pub(super) node: NodeId,
+    pub(super) scene: Arc<Scene>,
+    pub(super) at: At,
     pub(super) bus: mpsc::UnboundedSender<Message>,
     pub(super) cancel: Cancel,
 }
@@ -58,11 +53,16 @@ pub(super) struct Attempted {
 
 impl Task {
     pub(super) fn id(&self) -> &str {
-        &self.shared.graph.node(self.node).id
+        &self.scene.graph.node(self.at.node).id
+    }
+
+    /// Where the step stands in the run: `drain`, `store[3]/drain`.
+    pub(super) fn path(&self) -> String {
+        self.scene.path(self.at.node)
     }
 
     pub(super) fn scope(&self) -> StepScope {
-        self.shared.values.scope(self.shared.clock.now())
+        self.scene.values.scope(self.shared.clock.now())
     }
 
     /// Puts an event on record without waiting for the disk.
@@ -73,7 +73,7 @@ impl Task {
     /// The same for what a person did.
     pub(super) fn note_as(&self, actor: Actor, path: &str, attempt: Option<u32>, event: Event) {
         let path = path.to_owned();
-        let message = Message::Record { node: self.node, path, attempt, actor, event, durable: None };
+        let message = Message::Record { at: self.at, path, attempt, actor, event, durable: None };
         // The dispatcher outlives its tasks; when it is gone the run is over and nobody is left to tell.
         self.bus.send(message).ok();
     }
@@ -82,14 +82,14 @@ impl Task {
     pub(super) async fn record(&self, path: &str, attempt: Option<u32>, event: Event) -> Result<(), Gone> {
         let (durable, on_disk) = oneshot::channel();
         let (path, actor) = (path.to_owned(), Actor::Runwright);
-        let message = Message::Record { node: self.node, path, attempt, actor, event, durable: Some(durable) };
+        let message = Message::Record { at: self.at, path, attempt, actor, event, durable: Some(durable) };
         self.bus.send(message).map_err(|_| Gone)?;
         on_disk.await.map_err(|_| Gone)
     }
 
     pub(super) async fn permit(&self, change: bool) -> Result<Permit, Halt> {
         let (reply, answer) = oneshot::channel();
-        self.bus.send(Message::Permit { node: self.node, change, reply }).map_err(|_| Halt::Ending)?;
+        self.bus.send(Message::Permit { at: self.at, change, reply }).map_err(|_| Halt::Ending)?;
         answer.await.unwrap_or(Err(Halt::Ending))
     }
 
@@ -183,17 +183,17 @@ impl Task {
         again: bool,
         scope: &StepScope,
     ) -> Result<Option<String>, ProofFailed> {
-        let runbook = self.shared.graph.runbook().clone();
+        let runbook = self.scene.graph.runbook().clone();
         let Some(identity) = runbook.targets.get(target).and_then(|target| target.identity.clone()) else {
             return Ok(None);
         };
-        let known = || self.shared.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(target);
+        let known = || self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(target);
         if !again && known() {
             return Ok(None);
         }
         let refusal =
             |message: String| ProofFailed::Unproven(format!("the identity of `{target}` is not proven: {message}"));
-        let act = self.shared.resolver.identity(target, &identity, scope).map_err(|error| refusal(error.message))?;
+        let act = self.scene.resolver.identity(target, &identity, scope).map_err(|error| refusal(error.message))?;
         let address = act.address().unwrap_or_else(|| self.shared.host.clone());
         let performed = self.perform(&format!("identity:{target}"), 1, act, false, Duration::from_secs(15)).await;
         if performed.outcome != Outcome::Succeeded {
@@ -203,7 +203,7 @@ impl Task {
             Ok(Identified::Right(name)) => name,
             Ok(Identified::Wrong { expected, found }) => {
                 let event = Event::TargetRefused { target: target.to_owned(), address, expected, found: found.clone() };
-                self.record(self.id(), None, event).await.ok();
+                self.record(&self.path(), None, event).await.ok();
                 self.bus.send(Message::Refused { target: target.to_owned() }).ok();
                 return Err(ProofFailed::Refused(format!(
                     "`{target}` is {found}, and that is not the target of this run"
@@ -211,9 +211,9 @@ impl Task {
             }
             Err(reason) => return Err(refusal(reason)),
         };
-        if self.shared.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned()) {
+        if self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned()) {
             let event = Event::TargetProven { target: target.to_owned(), address, identity: Some(name.clone()) };
-            self.note(self.id(), None, event);
+            self.note(&self.path(), None, event);
         }
         Ok(Some(name))
     }

@@ -25,7 +25,7 @@ impl Task {
     pub(super) fn units(&self, step: &Step) -> Result<Vec<Unit>, StepEnd> {
         let scope = self.scope();
         let Some(each) = &step.each else {
-            return Ok(vec![Unit { path: self.id().to_owned(), item: None, scope }]);
+            return Ok(vec![Unit { path: self.path(), item: None, scope }]);
         };
         let bad = |reason: String| StepEnd::failed(ErrorClass::BadValue, reason);
         let list = each.list.eval(&scope).map_err(|error| bad(error.message))?;
@@ -43,9 +43,9 @@ impl Task {
         }
         let whole = Value::from(items.clone());
         self.tell_title(step, &scope.clone().with("items", whole.clone()));
-        self.note(self.id(), None, Event::ItemsListed { items: items.iter().map(store).collect() });
+        self.note(&self.path(), None, Event::ItemsListed { items: items.iter().map(store).collect() });
         let units = items.into_iter().enumerate().map(|(place, item)| Unit {
-            path: format!("{}[{place}]", self.id()),
+            path: format!("{}[{place}]", self.path()),
             scope: scope.clone().with(each.name.value.clone(), item.clone()).with("items", whole.clone()),
             item: Some(item),
         });
@@ -115,7 +115,7 @@ impl Task {
                 risk: change.risk,
                 may_skip: !step.required,
             };
-            let message = Message::Gate { node: self.node, request: Box::new(request), reply };
+            let message = Message::Gate { at: self.at, request: Box::new(request), reply };
             self.bus.send(message).map_err(|_| Gone)?;
             match answer.await.map_err(|_| Gone)? {
                 GateOutcome::Approved => {}
@@ -161,7 +161,7 @@ impl Task {
             number += 1;
             let this = match act.take() {
                 Some(act) => act,
-                None => match self.shared.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
+                None => match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
                     Ok(Some(act)) => act,
                     _ => return Ok(StepEnd::failed(ErrorClass::BadValue, "the act cannot be resolved again")),
                 },
@@ -239,7 +239,7 @@ impl Task {
     ) -> Result<StepEnd, Gone> {
         let timeout = self.duration(probe.timeout.as_ref(), scope, Duration::from_secs(30)).unwrap_or(DEFAULT_TIMEOUT);
         let mut inner = scope.clone();
-        let mut end = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
+        let mut end = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
             Err(refusal) => StepEnd::failed(ErrorClass::BadValue, refusal.message),
             Ok(None) => StepEnd::new(Outcome::Succeeded),
             Ok(Some(act)) => {

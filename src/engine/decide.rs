@@ -23,19 +23,19 @@ impl Task {
         match self.when(step).await {
             Err(Gone) => return self.gone(),
             Ok(When::No(end)) => {
-                self.bus.send(Message::Ended { node: self.node, end: Box::new(end) }).ok();
+                self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
                 return;
             }
             Ok(When::Yes) => {}
         }
         let StepBody::Decide(decide) = &step.body else { return self.gone() };
         let Ok(choice) = self.choose(step, decide).await else { return self.gone() };
-        self.bus.send(Message::Chosen { node: self.node, choice }).ok();
+        self.bus.send(Message::Chosen { at: self.at, choice }).ok();
     }
 
     fn gone(&self) {
         let end = StepEnd::because(Outcome::Cancelled, "the run went on without it");
-        self.bus.send(Message::Ended { node: self.node, end: Box::new(end) }).ok();
+        self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
     }
 
     async fn choose(&self, step: &Step, decide: &Decide) -> Result<Choice, Gone> {
@@ -88,7 +88,7 @@ impl Task {
 
     /// An answer given beforehand that names an option.
     fn given(&self, decide: &Decide) -> Option<usize> {
-        place_of(decide, self.shared.answers.get(self.id())?.as_str()?)
+        place_of(decide, self.shared.answers.get(&self.path())?.as_str()?)
     }
 
     async fn choose_by_person(
@@ -108,7 +108,7 @@ impl Task {
         options.extend(decide.otherwise.as_ref().map(none_of_these));
         let kind = PromptKind::Decide { options, shown: table.clone(), reason: reason.clone() };
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.bus.send(Message::Ask { node: self.node, kind, reply }).map_err(|_| Gone)?;
+        self.bus.send(Message::Ask { at: self.at, kind, reply }).map_err(|_| Gone)?;
         match answer.await.map_err(|_| Gone)? {
             Settled::Ended => Err(Gone),
             Settled::Nobody => {
@@ -140,7 +140,7 @@ impl Task {
         };
         let chosen = places.iter().map(name).collect();
         let event = Event::Decided { chosen, by: by.to_owned(), options, shown, reason, values: IndexMap::new() };
-        self.note(self.id(), None, event);
+        self.note(&self.path(), None, event);
         Choice::Options(places)
     }
 }

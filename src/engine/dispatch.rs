@@ -1,24 +1,26 @@
 //! The dispatcher: owns all state of a run and is the only one to meet the outside.
 
 mod ending;
+mod joins;
 mod prompts;
 mod steps;
 
 use super::attempt::{Shared, Task};
+use super::body::{At, Bodies, Body, BodyId, Early, Scene};
 use super::message::{Halt, Message, Permit};
 use super::port::{Cancel, Inbox, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::schedule::Schedule;
 use super::settle::Pending;
-use crate::event::{Actor, Event, Operator, Outcome, Record, RunId, StepPath, StepVerdict};
-use crate::graph::{NodeId, StepGraph};
+use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
+use crate::graph::Section;
 use crate::runbook::Risk;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,78 +29,28 @@ const INBOX_EVERY: Duration = Duration::from_millis(300);
 /// How long what reads tell may wait for the disk.
 const SYNC_AFTER: Duration = Duration::from_millis(10);
 
-/// What is known of a step that is over.
-#[derive(Clone, Debug)]
-pub(super) struct Over {
-    pub(super) outcome: Outcome,
-    pub(super) verdict: Option<StepVerdict>,
-    pub(super) failed: bool,
-    pub(super) handled: bool,
-    /// Whether the runbook itself left it out: a branch not taken, a `when` that does not hold.
-    pub(super) not_meant: bool,
-    pub(super) turn: u64,
-}
-
-/// Why changes are blocked.
-#[derive(Clone, Debug)]
-pub(super) struct Blocker {
-    pub(super) by: NodeId,
-    /// Whether only later changes are blocked, or all.
-    pub(super) later_only: bool,
-    pub(super) reason: String,
-}
-
-/// How the run is being ended early.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Early {
-    /// An option said so.
-    Option(crate::runbook::End),
-    /// Handed to people.
-    Escalated,
-    /// By the operator.
-    Aborted(String),
-    /// A target is another one.
-    TargetRefused(String),
-}
-
 /// A task that waits for its turn.
 struct Queued {
-    node: NodeId,
+    at: At,
     change: bool,
     reply: oneshot::Sender<Result<Permit, Halt>>,
 }
 
-/// Facts about the run as a whole.
+/// How long a run has waited for people.
 #[derive(Default)]
-pub(super) struct Tally {
-    pub(super) changes: u32,
-    pub(super) last_change: u64,
-    pub(super) declined: Option<String>,
-    pub(super) undecided: Option<String>,
-    pub(super) escalation: Option<(Option<String>, String)>,
-    /// Changes that stand and that their `undo` would take back, in the order they were made.
-    pub(super) standing: Vec<String>,
-    pub(super) waited: Duration,
-    pub(super) waiting_since: Option<Duration>,
+pub(super) struct Waited {
+    pub(super) before: Duration,
+    pub(super) since: Option<Duration>,
 }
 
 /// Owns a run.
 pub(super) struct Dispatcher {
     run: RunId,
     shared: Arc<Shared>,
-    schedule: Schedule,
-    over: BTreeMap<NodeId, Over>,
-    blockers: Vec<Blocker>,
-    repeats: HashMap<NodeId, usize>,
-    chosen: HashMap<NodeId, Vec<usize>>,
-    early: Option<Early>,
+    bodies: Bodies,
     leave: Option<RunState>,
-    in_finally: bool,
-    tally: Tally,
-    /// How each change that was gated is taken back, in words.
-    undo: HashMap<NodeId, String>,
+    waited: Waited,
     turn: u64,
-    live: usize,
     jobs: usize,
     reading: usize,
     write_slot: bool,
@@ -126,18 +78,21 @@ pub(super) struct Dispatcher {
     park_after: Duration,
     operator: Operator,
     yes: Option<Risk>,
-    cancel: Cancel,
     started: Option<Event>,
 }
 
 impl Dispatcher {
     pub(super) fn new(setup: Setup, ports: Ports) -> Self {
         let (bus, messages) = mpsc::unbounded_channel();
-        let shared = Shared {
-            run: setup.run.to_string(),
+        let scene = Scene {
             graph: setup.graph.clone(),
             values: setup.values,
             resolver: setup.resolver,
+            prefix: String::new(),
+            proven: Arc::default(),
+        };
+        let shared = Shared {
+            run: setup.run.to_string(),
             performer: ports.performer,
             evidence: ports.store.evidence(),
             clock: ports.clock.clone(),
@@ -147,24 +102,15 @@ impl Dispatcher {
             host: setup.host,
             grace: setup.grace,
             live: ports.live,
-            proven: Mutex::default(),
             answers: setup.answers,
         };
         Self {
             run: setup.run,
             shared: Arc::new(shared),
-            schedule: Schedule::new(setup.graph),
-            over: BTreeMap::new(),
-            blockers: Vec::new(),
-            repeats: HashMap::new(),
-            chosen: HashMap::new(),
-            early: None,
+            bodies: Bodies::new(Body::new(scene, Schedule::new(setup.graph, None), BodyId::ROOT, Cancel::new())),
             leave: None,
-            in_finally: false,
-            tally: Tally::default(),
-            undo: HashMap::new(),
+            waited: Waited::default(),
             turn: 0,
-            live: 0,
             jobs: setup.jobs.max(1),
             reading: 0,
             write_slot: false,
@@ -192,7 +138,6 @@ impl Dispatcher {
             park_after: setup.park_after,
             operator: setup.operator,
             yes: setup.yes,
-            cancel: Cancel::new(),
             started: Some(setup.started),
         }
     }
@@ -202,7 +147,7 @@ impl Dispatcher {
         let end = self.life().await;
         if end.is_err() {
             // The record is broken: what runs is stopped, and nothing more is told of it.
-            self.cancel.cancel();
+            self.bodies.cancel_all();
             self.settle_down().await;
         }
         end
@@ -231,10 +176,10 @@ impl Dispatcher {
     /// Waits, with a bound, for what was stopped to end: no child outlives the run that started it.
     async fn settle_down(&mut self) {
         let deadline = tokio::time::Instant::now() + self.shared.grace + Duration::from_secs(2);
-        while self.live > self.pending.len() + self.queue.len() {
+        while self.busy() > 0 {
             let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.recv()).await else { return };
             match message {
-                Message::Ended { .. } | Message::Chosen { .. } => self.live = self.live.saturating_sub(1),
+                Message::Ended { at, .. } | Message::Chosen { at, .. } => self.task_over(at),
                 Message::Record { path, attempt, actor, event, .. } => {
                     self.push(Some(StepPath(path)), attempt, actor, event);
                 }
@@ -246,35 +191,55 @@ impl Dispatcher {
 
     /// Nothing is left to do, in the body or in `finally`.
     fn is_over(&self) -> bool {
-        self.live == 0 && self.in_finally && self.schedule.is_all_done()
+        let root = &self.bodies[BodyId::ROOT];
+        root.live == 0 && root.in_finally && root.schedule.is_all_done()
     }
 
-    /// Starts every step that may start; when the body is done, `finally`.
+    /// Tasks that do something: neither wait for people nor for their turn.
+    fn busy(&self) -> usize {
+        self.bodies.live().saturating_sub(self.pending.len() + self.queue.len())
+    }
+
+    pub(super) fn task_over(&mut self, at: At) {
+        let live = &mut self.bodies[at.body].live;
+        *live = live.saturating_sub(1);
+    }
+
+    /// Starts every step that may start, in all bodies.
     fn advance(&mut self) {
-        loop {
-            while let Some(node) = self.schedule.take_ready() {
-                self.spawn(node);
-            }
-            if self.early.is_some() && !self.in_finally {
-                self.close_body();
-            }
-            let body_done = self.schedule.is_body_done() && self.live == 0;
-            if body_done && !self.in_finally {
-                self.in_finally = true;
-                self.cancel = Cancel::new();
-                self.schedule.open_finally();
-                continue;
-            }
-            return;
+        for id in self.bodies.ids() {
+            self.advance_body(id);
         }
     }
 
-    fn spawn(&mut self, node: NodeId) {
-        if self.early.is_some() && !self.in_finally {
-            return self.left_out(node, "the run is ending");
+    /// Starts what may start; when the steps of a runbook are done, its `finally`.
+    fn advance_body(&mut self, id: BodyId) {
+        loop {
+            while let Some(node) = self.bodies[id].schedule.take_ready() {
+                self.spawn(At { body: id, node });
+            }
+            if self.is_ending(id) {
+                self.close_body(id);
+            }
+            let body = &mut self.bodies[id];
+            let is_done = body.schedule.is_body_done() && body.live == 0;
+            if !is_done || body.in_finally || body.owner != id {
+                return;
+            }
+            body.in_finally = true;
+            body.cancel = Cancel::new();
+            body.schedule.open_finally();
         }
-        self.live += 1;
-        let task = Task { shared: self.shared.clone(), node, bus: self.bus.clone(), cancel: self.cancel.child_token() };
+    }
+
+    fn spawn(&mut self, at: At) {
+        if self.is_ending(at.body) {
+            return self.left_out(at, "the run is ending");
+        }
+        let body = &mut self.bodies[at.body];
+        body.live += 1;
+        let (scene, cancel) = (body.scene.clone(), body.cancel.child_token());
+        let task = Task { shared: self.shared.clone(), scene, at, bus: self.bus.clone(), cancel };
         tokio::spawn(task.run());
     }
 
@@ -341,16 +306,15 @@ impl Dispatcher {
 
     /// Until the next look at the inbox; at once when nobody is there and nothing else is to be waited for.
     fn next_look(&self) -> Duration {
-        let all_wait = self.live == self.pending.len() + self.queue.len();
-        if all_wait && !self.somebody_may_answer() { Duration::ZERO } else { INBOX_EVERY }
+        if self.busy() == 0 && !self.somebody_may_answer() { Duration::ZERO } else { INBOX_EVERY }
     }
 
     fn handle(&mut self, message: Message) {
         match message {
-            Message::Record { node, path, attempt, actor, event, durable } => {
+            Message::Record { at, path, attempt, actor, event, durable } => {
                 self.push(Some(StepPath(path)), attempt, actor, event);
                 if let Some(durable) = durable {
-                    let guards_change = self.is_change(node);
+                    let guards_change = self.is_change(at);
                     if guards_change && self.store.room().is_err() {
                         // Dropping the sender stops the act: no change starts without room for its record.
                         self.abort("the disk has no room left for the record".to_owned(), None);
@@ -359,15 +323,12 @@ impl Dispatcher {
                     }
                 }
             }
-            Message::Permit { node, change, reply } => self.queue.push_back(Queued { node, change, reply }),
-            Message::Gate { node, request, reply } => self.open_gate(node, request, reply),
-            Message::Ask { node, kind, reply } => self.open_question(node, kind, reply),
-            Message::Ended { node, end } => self.step_ended(node, *end),
-            Message::Chosen { node, choice } => self.option_chosen(node, choice),
-            Message::Refused { target } => {
-                self.early.get_or_insert(Early::TargetRefused(target));
-                self.cancel.cancel();
-            }
+            Message::Permit { at, change, reply } => self.queue.push_back(Queued { at, change, reply }),
+            Message::Gate { at, request, reply } => self.open_gate(at, request, reply),
+            Message::Ask { at, kind, reply } => self.open_question(at, kind, reply),
+            Message::Ended { at, end } => self.step_ended(at, *end),
+            Message::Chosen { at, choice } => self.option_chosen(at, choice),
+            Message::Refused { target } => self.end_early(&Early::TargetRefused(target), true),
         }
     }
 
@@ -375,12 +336,12 @@ impl Dispatcher {
     fn grant(&mut self) {
         let mut kept = VecDeque::new();
         while let Some(queued) = self.queue.pop_front() {
-            if self.is_ending() && !self.in_finally {
+            if self.is_ending(queued.at.body) {
                 queued.reply.send(Err(Halt::Ending)).ok();
                 continue;
             }
             if queued.change
-                && let Some(reason) = self.blocked(queued.node)
+                && let Some(reason) = self.blocked(queued.at)
             {
                 queued.reply.send(Err(Halt::Blocked(reason))).ok();
                 continue;
@@ -408,22 +369,23 @@ impl Dispatcher {
         self.queue = kept;
     }
 
-    /// Why a change may not start (rulings 7 and 8).
-    fn blocked(&self, node: NodeId) -> Option<String> {
-        if self.graph().node(node).section == crate::graph::Section::Finally {
-            return None;
+    /// Why a change may not start: something in its own body, or in one around it, seen from the step that holds it.
+    fn blocked(&self, at: At) -> Option<String> {
+        let chain = std::iter::successors(Some(at), |at| self.bodies[at.body].holder);
+        for at in chain {
+            if self.bodies.node(at).section == Section::Finally {
+                return None;
+            }
+            if let Some(reason) = self.bodies[at.body].blocks(at.node) {
+                return Some(reason.to_owned());
+            }
         }
-        let inside = |holder: NodeId| self.graph().holders(node).any(|other| other == holder);
-        self.blockers
-            .iter()
-            .find(|blocker| !inside(blocker.by) && (!blocker.later_only || blocker.by < node))
-            .map(|blocker| blocker.reason.clone())
+        None
     }
 
     fn on_signal(&mut self, signal: Signal) {
         let Signal::Stop(number) = signal;
         if self.signal.is_some() {
-            self.cancel.cancel();
             return self.suspend(format!("a second signal ({number}) left the run at once"));
         }
         self.signal = Some(number);
@@ -435,20 +397,32 @@ impl Dispatcher {
     }
 
     pub(super) fn abort(&mut self, reason: String, signal: Option<i32>) {
-        if self.in_finally {
+        if self.bodies[BodyId::ROOT].in_finally {
             return self.suspend(format!("{reason}, while `finally` ran"));
         }
         if signal.is_none() {
             let actor = Actor::Person(self.operator.clone());
             self.push(None, None, actor, Event::Noted { text: format!("aborted: {reason}") });
         }
-        self.early = Some(Early::Aborted(reason));
-        self.cancel.cancel();
+        self.bodies[BodyId::ROOT].early = None;
+        self.end_early(&Early::Aborted(reason), false);
         self.void_prompts("the run is ending");
     }
 
+    /// Ends every runbook early: what runs is stopped, nothing more is started. A `finally` that runs is left to its
+    /// end, unless it may touch nothing more either.
+    fn end_early(&mut self, early: &Early, even_finally: bool) {
+        for id in self.bodies.ids() {
+            let body = &mut self.bodies[id];
+            if body.owner == id && (even_finally || !body.in_finally) {
+                body.early.get_or_insert_with(|| early.clone());
+                body.cancel.cancel();
+            }
+        }
+    }
+
     pub(super) fn suspend(&mut self, reason: String) {
-        self.cancel.cancel();
+        self.bodies.cancel_all();
         self.leave = Some(RunState::Suspended(reason));
     }
 
@@ -471,12 +445,12 @@ impl Dispatcher {
         self.push(None, None, Actor::Runwright, event);
     }
 
-    pub(super) fn log_step(&mut self, node: NodeId, event: Event) {
-        self.log_as(node, event, Actor::Runwright);
+    pub(super) fn log_step(&mut self, at: At, event: Event) {
+        self.log_as(at, event, Actor::Runwright);
     }
 
-    pub(super) fn log_as(&mut self, node: NodeId, event: Event, actor: Actor) {
-        let path = self.path(node);
+    pub(super) fn log_as(&mut self, at: At, event: Event, actor: Actor) {
+        let path = self.bodies.path(at);
         self.push(Some(path), None, actor, event);
     }
 
@@ -502,24 +476,18 @@ impl Dispatcher {
         Ok(())
     }
 
-    pub(super) fn graph(&self) -> &Arc<StepGraph> {
-        &self.shared.graph
-    }
-
-    pub(super) fn path(&self, node: NodeId) -> StepPath {
-        StepPath(self.graph().node(node).id.to_string())
-    }
-
     pub(super) fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
 
-    pub(super) fn is_ending(&self) -> bool {
-        self.early.is_some() && !self.in_finally
+    /// Whether the runbook that a body belongs to is being ended, before its `finally`.
+    pub(super) fn is_ending(&self, body: BodyId) -> bool {
+        let owner = self.bodies.owner(body);
+        owner.early.is_some() && !owner.in_finally
     }
 
-    fn is_change(&self, node: NodeId) -> bool {
-        self.graph().node(node).step.change.is_some()
+    fn is_change(&self, at: At) -> bool {
+        self.bodies.node(at).step.change.is_some()
     }
 
     pub(super) fn operator(&self) -> Operator {

@@ -38,7 +38,7 @@ impl Task {
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
-            match self.shared.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
+            match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
                 Ok(Some(act)) => acts.push(act),
                 Ok(None) => {
                     return Err(StepEnd::failed(ErrorClass::BadValue, format!("`{}` is not an act", action.name())));
@@ -71,7 +71,7 @@ impl Task {
         let undo = self.undo_text(change, scope);
         let digest_base = serde_json::json!({
             "run": self.shared.run,
-            "step": self.id(),
+            "step": self.path(),
             "environment": self.shared.environment,
             "acts": views,
             "files": fingerprints,
@@ -135,7 +135,7 @@ impl Task {
     }
 
     fn probe_text(&self, probe: &Probe, scope: &StepScope) -> String {
-        let act = match self.shared.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
+        let act = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
             Ok(Some(act)) => view(&act).text,
             Ok(None) => probe.action.name().to_owned(),
             Err(refusal) => refusal.message,
@@ -152,7 +152,7 @@ impl Task {
         let mut found: Vec<UsedView> = Vec::new();
         for reference in expressions(action).iter().flat_map(|expr| expr.references()) {
             let Some(root) = reference.path.first() else { continue };
-            if self.shared.graph.find(root).is_none() {
+            if self.scene.graph.find(root).is_none() {
                 continue;
             }
             let name = reference.path.join(".");

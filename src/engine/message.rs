@@ -1,11 +1,11 @@
 //! What tasks say to the dispatcher.
 
+use super::body::At;
 use super::port::{Answer, PromptKind};
 use crate::event::{
     Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, StepVerdict, UsedView,
 };
 use crate::expr::Value;
-use crate::graph::NodeId;
 use crate::runbook::Risk;
 use indexmap::IndexMap;
 use tokio::sync::oneshot;
@@ -29,7 +29,7 @@ pub(super) struct Permit {
 pub(super) enum Message {
     /// Something for the record. With `durable`, the answer comes after it is on disk.
     Record {
-        node: NodeId,
+        at: At,
         path: String,
         attempt: Option<u32>,
         actor: Actor,
@@ -37,15 +37,15 @@ pub(super) enum Message {
         durable: Option<oneshot::Sender<()>>,
     },
     /// May I perform? Changes wait for the one write slot.
-    Permit { node: NodeId, change: bool, reply: oneshot::Sender<Result<Permit, Halt>> },
+    Permit { at: At, change: bool, reply: oneshot::Sender<Result<Permit, Halt>> },
     /// A gate.
-    Gate { node: NodeId, request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome> },
+    Gate { at: At, request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome> },
     /// A question to a person.
-    Ask { node: NodeId, kind: PromptKind, reply: oneshot::Sender<Settled> },
+    Ask { at: At, kind: PromptKind, reply: oneshot::Sender<Settled> },
     /// The step is over.
-    Ended { node: NodeId, end: Box<StepEnd> },
+    Ended { at: At, end: Box<StepEnd> },
     /// A decision was made.
-    Chosen { node: NodeId, choice: Choice },
+    Chosen { at: At, choice: Choice },
     /// A target is not what it should be: the whole run stops.
     Refused { target: String },
 }

@@ -8,6 +8,7 @@
 //! its step.
 
 mod attempt;
+mod body;
 mod change;
 mod decide;
 mod dispatch;

@@ -1,10 +1,10 @@
 //! Prompts and gates: the one place where a gate is settled, whatever the door.
 
+use super::body::At;
 use super::dispatch::Dispatcher;
 use super::message::{GateOutcome, GateRequest, Settled};
 use super::port::{Answer, InboxDecision, Prompt, PromptId, PromptKind, StoreError};
 use crate::event::{Actor, AnswerKind, Door, Event, GateAnswer, GateRequirement, Operator, StepPath, Waiting};
-use crate::graph::NodeId;
 use crate::runbook::{Risk, StepBody};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
@@ -18,7 +18,7 @@ const INBOX_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// An open prompt.
 pub(super) struct Pending {
     pub(super) id: PromptId,
-    pub(super) node: NodeId,
+    pub(super) at: At,
     pub(super) title: String,
     pub(super) what: Wanted,
 }
@@ -53,20 +53,15 @@ impl Pending {
 
 impl Dispatcher {
     /// Opens a gate. What the environment passes and what `--yes` answers is settled at once; the rest waits.
-    pub(super) fn open_gate(
-        &mut self,
-        node: NodeId,
-        mut request: Box<GateRequest>,
-        reply: oneshot::Sender<GateOutcome>,
-    ) {
-        if self.is_ending() {
+    pub(super) fn open_gate(&mut self, at: At, mut request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome>) {
+        if self.is_ending(at.body) {
             reply.send(GateOutcome::Ended).ok();
             return;
         }
         if let Some(undo) = &request.card.undo {
-            self.keep_undo(node, undo.clone());
+            self.keep_undo(at, undo.clone());
         }
-        let failed_reads = self.failed_reads_before(node);
+        let failed_reads = self.failed_reads_before(at);
         request.card.missing.extend(failed_reads);
         let now = self.now();
         let expires = now.checked_add(GOOD_FOR).unwrap_or(now);
@@ -76,7 +71,7 @@ impl Dispatcher {
             expires,
             card: Box::new(request.card.clone()),
         };
-        self.log_step(node, opened);
+        self.log_step(at, opened);
         let door = match &request.requirement {
             None => Some(Door::Policy),
             Some(GateRequirement::Confirm) if self.flag_answers(&request) => Some(Door::Flag),
@@ -84,7 +79,7 @@ impl Dispatcher {
         };
         let title = request.card.title.clone();
         let id = self.new_prompt();
-        let pending = Pending { id, node, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) } };
+        let pending = Pending { id, at, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) } };
         if let Some(door) = door {
             let mut pending = pending;
             let answer = GateAnswer { answer: AnswerKind::Approved, door, reason: None };
@@ -99,7 +94,7 @@ impl Dispatcher {
                 expires,
                 may_skip: request.may_skip,
             };
-            self.show(Prompt { id, step: self.path(node), title, kind });
+            self.show(Prompt { id, step: self.path_of(at), title, kind });
         }
         self.add_pending(pending);
     }
@@ -124,26 +119,26 @@ impl Dispatcher {
             AnswerKind::Voided => GateOutcome::Ended,
         };
         let event = Event::GateAnswered { number: request.number, digest: request.digest.clone(), answer };
-        self.log_as(pending.node, event, actor);
+        self.log_as(pending.at, event, actor);
         reply.send(outcome).ok();
     }
 
     /// Puts a question to a person, or to nobody.
-    pub(super) fn open_question(&mut self, node: NodeId, kind: PromptKind, reply: oneshot::Sender<Settled>) {
-        if self.is_ending() {
+    pub(super) fn open_question(&mut self, at: At, kind: PromptKind, reply: oneshot::Sender<Settled>) {
+        if self.is_ending(at.body) {
             reply.send(Settled::Ended).ok();
             return;
         }
         let otherwise = matches!(kind, PromptKind::Decide { .. })
-            && matches!(&self.graph().node(node).step.body, StepBody::Decide(decide) if decide.otherwise.is_some());
+            && matches!(&self.node(at).step.body, StepBody::Decide(decide) if decide.otherwise.is_some());
         if otherwise && !self.somebody_may_answer() {
             reply.send(Settled::Nobody).ok();
             return;
         }
         let id = self.new_prompt();
-        let title = self.title(node);
-        self.show(Prompt { id, step: self.path(node), title: title.clone(), kind: kind.clone() });
-        self.add_pending(Pending { id, node, title, what: Wanted::Ask { kind, reply: Some(reply) } });
+        let title = self.title(at);
+        self.show(Prompt { id, step: self.path_of(at), title: title.clone(), kind: kind.clone() });
+        self.add_pending(Pending { id, at, title, what: Wanted::Ask { kind, reply: Some(reply) } });
     }
 
     /// An answer from the run's own terminal.
@@ -157,7 +152,7 @@ impl Dispatcher {
         let Some(mut pending) = self.take_pending(id) else { return };
         if let Answer::Note(text) = answer {
             let actor = Actor::Person(self.operator());
-            self.log_as(pending.node, Event::Noted { text }, actor);
+            self.log_as(pending.at, Event::Noted { text }, actor);
             self.add_pending(pending);
             return;
         }
@@ -229,7 +224,7 @@ impl Dispatcher {
 
     /// What the run waits for.
     pub(super) fn waiting(&self) -> Vec<Waiting> {
-        self.pending().iter().map(|pending| pending.waiting(&self.path(pending.node).0)).collect()
+        self.pending().iter().map(|pending| pending.waiting(&self.path_of(pending.at).0)).collect()
     }
 
     /// Takes every prompt back: the run is ending.

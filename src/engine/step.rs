@@ -36,7 +36,7 @@ impl By {
 impl Task {
     /// Performs the step and tells the dispatcher how it ended.
     pub(super) async fn run(self) {
-        let step = self.shared.graph.node(self.node).step.clone();
+        let step = self.scene.graph.node(self.at.node).step.clone();
         if step.each.is_none() {
             self.tell_title(&step, &self.scope());
         }
@@ -48,7 +48,7 @@ impl Task {
             Ok(end) => end,
             Err(Gone) => StepEnd::because(Outcome::Cancelled, "the run went on without it"),
         };
-        self.bus.send(Message::Ended { node: self.node, end: Box::new(end) }).ok();
+        self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
     }
 
     /// Puts a title on record that reads otherwise than it was written.
@@ -56,7 +56,7 @@ impl Task {
         if step.title.literal().is_none()
             && let Ok(title) = step.title.render(scope, Place::Plain)
         {
-            self.note(self.id(), None, Event::StepStarted { title: title.to_string() });
+            self.note(&self.path(), None, Event::StepStarted { title: title.to_string() });
         }
     }
 
@@ -100,7 +100,7 @@ impl Task {
     /// Puts a question to a person and waits; notes are kept on the way.
     pub(super) async fn ask(&self, kind: PromptKind) -> Result<(Answer, By), Gone> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.bus.send(Message::Ask { node: self.node, kind, reply }).map_err(|_| Gone)?;
+        self.bus.send(Message::Ask { at: self.at, kind, reply }).map_err(|_| Gone)?;
         match answer.await {
             Ok(Settled::By(answer, who, door)) => {
                 Ok((answer, By { name: who.name.clone(), actor: Actor::Person(who), door }))
@@ -202,7 +202,7 @@ impl Task {
         if step.each.is_some() {
             return self.read_list(step, action).await;
         }
-        self.read_unit(step, action, self.scope(), self.id()).await
+        self.read_unit(step, action, self.scope(), &self.path()).await
     }
 
     pub(super) async fn read_unit(
@@ -266,7 +266,7 @@ impl Task {
             end.attempts = number;
             end
         };
-        let act = match self.shared.resolver.act(action, step.target.as_ref(), false, base) {
+        let act = match self.scene.resolver.act(action, step.target.as_ref(), false, base) {
             Ok(Some(act)) => act,
             Ok(None) => return Ok(StepEnd::new(Outcome::Succeeded)),
             Err(refusal) => {
@@ -298,8 +298,8 @@ impl Task {
                 Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
             }
         }
-        self.note(self.id(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
-        let given = self.shared.answers.get(self.id()).and_then(|answer| prepared(answer, &views));
+        self.note(&self.path(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
+        let given = self.shared.answers.get(&self.path()).and_then(|answer| prepared(answer, &views));
         let (texts, by) = match given {
             Some(texts) => (texts, By::beforehand()),
             None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
@@ -321,7 +321,7 @@ impl Task {
             end.captures.insert(view.name.clone(), value);
         }
         let values = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
-        self.note_as(by.actor, self.id(), None, Event::Answered { values, door: by.door });
+        self.note_as(by.actor, &self.path(), None, Event::Answered { values, door: by.door });
         end.values.insert("by".into(), Value::from(by.name));
         end.values.insert("at".into(), Time(self.shared.clock.now()).into());
         Ok(self.conclude(step, end, scope))
@@ -331,7 +331,7 @@ impl Task {
         let scope = self.scope();
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
-        let given = self.shared.answers.get(self.id()).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str).map(str::to_owned);
         let (answer, by) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
             Some("failed") => (Answer::NotDone { reason: "said beforehand".to_owned() }, By::beforehand()),
@@ -353,7 +353,7 @@ impl Task {
         if let Some(evidence) = end.values.get("evidence") {
             values.insert("evidence".to_owned(), store(evidence));
         }
-        self.note_as(by.actor, self.id(), None, Event::Answered { values, door: by.door });
+        self.note_as(by.actor, &self.path(), None, Event::Answered { values, door: by.door });
         end.values.insert("by".into(), Value::from(by.name));
         end.values.insert("at".into(), Time(self.shared.clock.now()).into());
         Ok(self.conclude(step, end, scope))

@@ -1,6 +1,6 @@
 //! Flattens the steps of a runbook and gives each its number, id and holder.
 
-use super::node::{GraphNode, NodeId, Parent, Section};
+use super::node::{GraphNode, NodeId, Parent, Section, is_loop};
 use crate::runbook::{Runbook, Step, StepBody, is_reserved_name};
 use crate::source::{Diagnostic, Diagnostics};
 use std::collections::HashMap;
@@ -39,6 +39,7 @@ impl Flat {
             section,
             parent,
             depth,
+            item_of: self.item_of(parent),
             after: Vec::new(),
             children: Vec::new(),
             uses: Vec::new(),
@@ -59,6 +60,14 @@ impl Flat {
         }
         self.nodes[id.0].children = children;
         id
+    }
+
+    /// The loop whose items perform the steps under a holder. The steps of a loop's `on_failure` stand outside it.
+    fn item_of(&self, parent: Option<Parent>) -> Option<NodeId> {
+        match parent? {
+            Parent::Group(holder) if is_loop(&self.nodes[holder.0].step) => Some(holder),
+            other => self.nodes[other.id().0].item_of,
+        }
     }
 
     /// Gives every step a distinct id. Ids that the author wrote must be distinct already.

@@ -1,6 +1,6 @@
 //! The step graph.
 
-use crate::runbook::{Runbook, Step};
+use crate::runbook::{Runbook, Step, StepBody};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -51,6 +51,8 @@ pub struct GraphNode {
     pub parent: Option<Parent>,
     /// How deep it stands, 0 at the top.
     pub depth: usize,
+    /// The loop it is performed in once for each item, the innermost one: a group with `for_each`.
+    pub item_of: Option<NodeId>,
     /// Steps that must be over (joined, for a holder) before it starts.
     pub after: Vec<NodeId>,
     /// The steps it holds, in written order.
@@ -104,8 +106,29 @@ impl StepGraph {
         &self.order
     }
 
+    /// Whether a step is a group that is performed for each item of a list.
+    #[must_use]
+    pub fn is_loop(&self, id: NodeId) -> bool {
+        is_loop(&self.node(id).step)
+    }
+
+    /// The path of a step without the items of the loops it stands in: `store/mint`.
+    #[must_use]
+    pub fn general_path(&self, id: NodeId) -> String {
+        let node = self.node(id);
+        match node.item_of {
+            Some(holder) => format!("{}/{}", self.general_path(holder), node.id),
+            None => node.id.to_string(),
+        }
+    }
+
     /// The holders of a step, innermost first.
     pub fn holders(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         std::iter::successors(self.node(id).parent, |parent| self.node(parent.id()).parent).map(Parent::id)
     }
+}
+
+/// Whether a step is a group that is performed for each item of a list.
+pub(super) fn is_loop(step: &Step) -> bool {
+    step.each.is_some() && matches!(step.body, StepBody::Group(_))
 }

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 pub struct Values {
     inner: Arc<Mutex<Inner>>,
+    /// What is looked up when a name is not found: the values around the item of a loop.
+    around: Option<Arc<Values>>,
 }
 
 struct Inner {
@@ -25,7 +27,14 @@ impl Values {
     #[must_use]
     pub fn new(roots: IndexMap<String, Value>, steps: impl IntoIterator<Item = String>, absent: UnknownSort) -> Self {
         let steps = steps.into_iter().map(|id| (id, None)).collect();
-        Self { inner: Arc::new(Mutex::new(Inner { roots, steps, absent })) }
+        Self { inner: Arc::new(Mutex::new(Inner { roots, steps, absent })), around: None }
+    }
+
+    /// The values of one item of a loop: roots and steps of its own, which hide those around it.
+    #[must_use]
+    pub fn within(&self, roots: IndexMap<String, Value>, steps: impl IntoIterator<Item = String>) -> Self {
+        let absent = self.lock().absent;
+        Self { around: Some(Arc::new(self.clone())), ..Self::new(roots, steps, absent) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -55,7 +64,9 @@ impl Values {
             let absent = || unknown(inner.absent, format!("`{name}` has not run"));
             return Some(step.clone().unwrap_or_else(absent));
         }
-        inner.roots.get(name).cloned()
+        let root = inner.roots.get(name).cloned();
+        drop(inner);
+        root.or_else(|| self.around.as_ref().and_then(|around| around.lookup(name)))
     }
 
     /// What one step sees, at one moment.

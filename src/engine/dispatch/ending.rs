@@ -1,9 +1,10 @@
 //! The end of a run: its result out of what happened (ruling 9).
 
+use super::super::body::{Body, BodyId, Early};
 use super::super::port::StoreError;
 use super::super::result::{RunEnd, RunState};
 use super::super::run::Acts;
-use super::{Dispatcher, Early};
+use super::Dispatcher;
 use crate::event::{Event, Outcome, RunResult, StepVerdict};
 use crate::graph::Section;
 use crate::runbook::{End, Kind};
@@ -37,20 +38,21 @@ impl Dispatcher {
 
     /// Writes the closing event.
     pub(super) fn close(&mut self) -> Result<RunEnd, StoreError> {
-        let proof = self.proof();
-        let (result, mut reasons) = self.result(&proof);
+        let root = &self.bodies[BodyId::ROOT];
+        let proof = root.proof();
+        let (result, mut reasons) = root.result(&proof);
         reasons.extend(proof.reasons.clone());
         reasons.dedup();
-        let ran_to_end = !matches!(self.early, Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Escalated));
+        let ran_to_end = !matches!(root.early, Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Escalated));
         let event = Event::RunEnded {
             result,
             ran_to_end,
             reasons,
             holds: proof.holds,
             validations: proof.all,
-            changes: self.tally.changes,
-            open_changes: self.tally.standing.clone(),
-            waited_ms: u64::try_from(self.tally.waited.as_millis()).unwrap_or(u64::MAX),
+            changes: root.tally.changes,
+            open_changes: root.tally.standing.clone(),
+            waited_ms: u64::try_from(self.waited.before.as_millis()).unwrap_or(u64::MAX),
         };
         self.log(event);
         self.flush(true)?;
@@ -60,21 +62,24 @@ impl Dispatcher {
 
     fn end(&self, state: RunState) -> RunEnd {
         let probe = self.shared.acts == Acts::Reads;
-        let does_not_hold = self.over.values().any(|over| over.verdict == Some(StepVerdict::DoesNotHold));
+        let root = &self.bodies[BodyId::ROOT];
+        let does_not_hold = root.over.values().any(|over| over.verdict == Some(StepVerdict::DoesNotHold));
         RunEnd {
             run: self.run.clone(),
             state,
-            target_refused: matches!(self.early, Some(Early::TargetRefused(_))),
+            target_refused: matches!(root.early, Some(Early::TargetRefused(_))),
             probe_does_not_hold: probe && does_not_hold,
             head: self.head.clone(),
             signal: self.signal,
         }
     }
+}
 
+impl Body {
     fn proof(&self) -> Proof {
         let mut proof = Proof::default();
         for (id, over) in &self.over {
-            let node = self.graph().node(*id);
+            let node = self.node(*id);
             if node.step.kind != Kind::Validate || node.section != Section::Body || over.not_meant {
                 continue;
             }
@@ -119,13 +124,11 @@ impl Dispatcher {
     }
 
     fn failed_changes(&self) -> Vec<String> {
-        let bad = self
-            .over
-            .iter()
-            .filter(|(id, over)| self.graph().node(**id).step.change.is_some() && over.failed && !over.handled);
+        let bad =
+            self.over.iter().filter(|(id, over)| self.node(**id).step.change.is_some() && over.failed && !over.handled);
         bad.map(|(id, over)| {
             let word = if over.outcome == Outcome::Unknown { "has an unknown outcome" } else { "failed" };
-            format!("change `{}` {word}", self.graph().node(*id).id)
+            format!("change `{}` {word}", self.node(*id).id)
         })
         .collect()
     }
@@ -143,10 +146,10 @@ impl Dispatcher {
             .over
             .iter()
             .filter(|(id, over)| {
-                let kind = self.graph().node(**id).step.kind;
+                let kind = self.node(**id).step.kind;
                 over.failed && !over.handled && kind != Kind::Validate
             })
-            .map(|(id, _)| format!("`{}` failed", self.graph().node(*id).id))
+            .map(|(id, _)| format!("`{}` failed", self.node(*id).id))
             .collect();
         if proof.all == 0 {
             if self.tally.changes > 0 {

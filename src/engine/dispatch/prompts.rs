@@ -1,10 +1,12 @@
 //! The dispatcher's side of prompts: which are open, who may answer, when nobody will.
 
+use super::super::body::At;
 use super::super::port::{InboxDecision, Prompt, PromptId, PromptKind, QuestionView, StoreError};
 use super::super::result::RunState;
 use super::super::settle::Pending;
 use super::Dispatcher;
-use crate::graph::{NodeId, Section};
+use crate::event::StepPath;
+use crate::graph::{GraphNode, Section};
 use crate::runbook::Kind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,8 +77,8 @@ impl Dispatcher {
     }
 
     pub(in super::super) fn add_pending(&mut self, pending: Pending) {
-        if self.tally.waiting_since.is_none() {
-            self.tally.waiting_since = Some(self.shared.clock.elapsed());
+        if self.waited.since.is_none() {
+            self.waited.since = Some(self.shared.clock.elapsed());
         }
         self.pending.push(pending);
     }
@@ -87,16 +89,16 @@ impl Dispatcher {
     }
 
     pub(in super::super) fn take_pending_of(&mut self, step: &str) -> Option<Pending> {
-        let place = self.pending.iter().position(|pending| self.path(pending.node).0 == step)?;
+        let place = self.pending.iter().position(|pending| self.path_of(pending.at).0 == step)?;
         Some(self.remove_pending(place))
     }
 
     fn remove_pending(&mut self, place: usize) -> Pending {
         let pending = self.pending.remove(place);
         if self.pending.is_empty()
-            && let Some(since) = self.tally.waiting_since.take()
+            && let Some(since) = self.waited.since.take()
         {
-            self.tally.waited += self.shared.clock.elapsed().saturating_sub(since);
+            self.waited.before += self.shared.clock.elapsed().saturating_sub(since);
         }
         pending
     }
@@ -113,15 +115,23 @@ impl Dispatcher {
         &self.pending
     }
 
-    pub(in super::super) fn title(&self, node: NodeId) -> String {
-        let template = &self.graph().node(node).step.title;
-        let scope = self.shared.values.scope(self.now());
+    pub(in super::super) fn node(&self, at: At) -> &GraphNode {
+        self.bodies.node(at)
+    }
+
+    pub(in super::super) fn path_of(&self, at: At) -> StepPath {
+        self.bodies.path(at)
+    }
+
+    pub(in super::super) fn title(&self, at: At) -> String {
+        let template = &self.node(at).step.title;
+        let scope = self.bodies[at.body].scene.values.scope(self.now());
         let rendered = template.render(&scope, crate::expr::Place::Plain);
         rendered.map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
     }
 
-    pub(in super::super) fn keep_undo(&mut self, node: NodeId, undo: String) {
-        self.undo.insert(node, undo);
+    pub(in super::super) fn keep_undo(&mut self, at: At, undo: String) {
+        self.bodies[at.body].undo.insert(at.node, undo);
     }
 
     pub(in super::super) fn take_inbox(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
@@ -139,27 +149,27 @@ impl Dispatcher {
     }
 
     fn waited_here(&self) -> std::time::Duration {
-        let since = self.tally.waiting_since.map(|since| self.shared.clock.elapsed().saturating_sub(since));
+        let since = self.waited.since.map(|since| self.shared.clock.elapsed().saturating_sub(since));
         since.unwrap_or_default()
     }
 
     /// Parks when everything that could go on waits for people, and nobody is here.
     pub(in super::super) fn park_if_alone(&mut self) {
-        let all_wait = self.live == self.pending.len() + self.queue.len();
-        if !self.pending.is_empty() && all_wait && !self.somebody_may_answer() {
+        if !self.pending.is_empty() && self.busy() == 0 && !self.somebody_may_answer() {
             self.leave = Some(RunState::Parked(self.waiting()));
         }
     }
 
     /// Diagnoses before a step that failed: evidence that its card must name as missing.
-    pub(in super::super) fn failed_reads_before(&self, node: NodeId) -> Vec<String> {
-        self.over
-            .range(..node)
+    pub(in super::super) fn failed_reads_before(&self, at: At) -> Vec<String> {
+        let body = &self.bodies[at.body];
+        body.over
+            .range(..at.node)
             .filter(|(id, over)| {
-                let step = self.graph().node(**id);
+                let step = body.node(**id);
                 step.step.kind == Kind::Diagnose && step.section == Section::Body && over.failed
             })
-            .map(|(id, _)| format!("`{}` failed: what it would have found is not known", self.graph().node(*id).id))
+            .map(|(id, _)| format!("`{}` failed: what it would have found is not known", body.node(*id).id))
             .collect()
     }
 }

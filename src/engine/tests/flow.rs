@@ -543,3 +543,20 @@ finally:
     .await;
     assert_eq!(played.result(), RunResult::Escalated);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_repeated_keeps_its_order() {
+    let yaml = "
+steps:
+  - id: g
+    group: Twice
+    steps:
+      - { id: first, remediate: First, risk: low, run: [first] }
+      - { id: second, remediate: Second, risk: low, run: [second] }
+    on_failure: { then: again }
+  - { id: proof, validate: Proof, run: [proof] }
+";
+    let fails_once = Script::Then(vec![Script::Fail(ErrorClass::Exit(1)), Script::ok(json!({ "exit": 0 }))]);
+    let played = Scripted::new(yaml).act("second", fails_once).yes_man().play().await;
+    assert_eq!(played.seen(), ["first", "second", "first", "second", "proof"]);
+}
