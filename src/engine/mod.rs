@@ -14,6 +14,7 @@ mod decide;
 mod dispatch;
 mod facts;
 mod history;
+mod interactive;
 mod list;
 mod message;
 mod port;

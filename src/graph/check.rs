@@ -1,6 +1,7 @@
 //! Checks what the words of a runbook mean together.
 
 mod expressions;
+mod logs;
 mod mechanisms;
 mod rules;
 

@@ -40,7 +40,6 @@ pub(super) fn cluster(
 }
 
 /// A command of ours (for `log` and `service`): arguments after the client's name, context and namespace added.
-#[expect(dead_code, reason = "declared for `log` and `service`")]
 pub(super) fn command(_resolver: &Resolver, _target: KubernetesTarget, _args: Vec<Rendered>) -> Option<KubectlAct> {
     None
 }

@@ -171,8 +171,7 @@ fn moment(value: &Value) -> Option<Since> {
 }
 
 /// Reads `10m`, or a time such as `2026-11-26T01:25:28Z`.
-#[must_use]
-pub fn since_text(text: &str) -> Option<Since> {
+fn since_text(text: &str) -> Option<Since> {
     parse_duration(text).map(Since::Ago).or_else(|| text.parse().ok().map(Since::Time))
 }
 

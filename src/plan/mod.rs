@@ -30,8 +30,6 @@ pub use place::{KubernetesTarget, Machine, PostgresTarget, SshTarget, TargetAct,
 pub use policy::{GateLevel, GatePolicy};
 pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow, PlanSummary};
 pub use quote::{quote_argument, quote_command};
-pub use log::since_text;
 pub use resolve::{FindProgram, Refusal, Resolver, duration};
-pub use service::not_in_a_cluster;
 pub use values::{StepScope, Values};
 pub use view::{Grade, address, grade, view};

@@ -128,8 +128,7 @@ fn cluster(
 }
 
 /// Why a verb cannot be had of a cluster.
-#[must_use]
-pub fn not_in_a_cluster(verb: ServiceVerb) -> String {
+fn not_in_a_cluster(verb: ServiceVerb) -> String {
     format!("a workload of Kubernetes can be restarted and looked at, and has no `{}`", verb.as_str())
 }
 

@@ -5,8 +5,8 @@ use super::super::node::GraphNode;
 use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
-    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, StepBody, Undo, is_error_class,
-    is_reserved_name, refused_variable,
+    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, Undo,
+    is_error_class, is_reserved_name, refused_variable,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -114,8 +114,12 @@ impl Rules<'_> {
                 self.probe_reads(verify);
             }
         }
-        let undoable =
-            matches!(step.action(), Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Ask(_)));
+        let undoable = match step.action() {
+            Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)) => true,
+            // What was restarted runs as before: there is nothing to go back to.
+            Some(Action::Service(service)) => matches!(service.verb, ServiceVerb::Restart | ServiceVerb::Reload),
+            _ => false,
+        };
         let is_act = !matches!(
             step.action(),
             Some(Action::Ask(_) | Action::Set(_) | Action::Assert(_) | Action::Wait(_) | Action::Escalate(_))
@@ -235,7 +239,8 @@ impl Rules<'_> {
         let last_validate = flat.nodes.iter().rposition(|node| node.step.kind == Kind::Validate);
         for (place, node) in flat.nodes.iter().enumerate() {
             let Some(change) = &node.step.change else { continue };
-            let by_hand = matches!(node.step.action(), Some(Action::Manual(_) | Action::Ask(_)));
+            let by_hand =
+                matches!(node.step.action(), Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)));
             let later = last_validate.is_some_and(|last| last > place);
             if change.verify.is_none() && !later && !by_hand && node.section == super::super::node::Section::Body {
                 let message = format!("nothing looks at what `{}` changed: no `verify`, no later `validate`", node.id);

@@ -41,6 +41,14 @@ impl Sandbox {
         path
     }
 
+    /// Writes a program that stands before those of the machine.
+    pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.write(&format!("bin/{name}"), script);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a program");
+        path
+    }
+
     /// Writes a runbook; its id is the name, its steps are given.
     pub(crate) fn runbook(&self, name: &str, rest: &str) -> PathBuf {
         let rest = rest.trim_start_matches('\n');
@@ -49,7 +57,8 @@ impl Sandbox {
 
     /// The environment of every call.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let path = std::env::var("PATH").expect("PATH");
+        // Programs of the test stand before those of the machine.
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").expect("PATH"));
         vec![
             ("PATH", path),
             ("HOME", self.folder.path().join("home").display().to_string()),
@@ -121,6 +130,15 @@ impl Sandbox {
     #[track_caller]
     pub(crate) fn is_whole(&self) {
         _ = self.runwright("verify --all").exits(0);
+    }
+
+    /// The value of a result field of the only step that has one, as the record has it.
+    #[track_caller]
+    pub(crate) fn field(&self, step: &str, name: &str) -> serde_json::Value {
+        let run = self.runs().pop().expect("a run");
+        let ended = Self::events(&run).into_iter().filter(|event| event["step"] == step && event["kind"] == "attempt_ended");
+        let fields = ended.last().unwrap_or_else(|| panic!("`{step}` made no attempt"))["fields"].clone();
+        fields.get(name).unwrap_or_else(|| panic!("`{step}` has no `{name}`: {fields}")).clone()
     }
 
     /// The events of a run, in order.
