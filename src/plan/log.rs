@@ -4,7 +4,7 @@ use super::act::{CommandAct, LogAct, LogSourceAct, Since};
 use super::place::Machine;
 use super::resolve::{Refusal, Resolver, to_duration};
 use super::values::StepScope;
-use super::view::{Holes, command_view, line};
+use super::view::{Holes, command_view};
 use crate::event::ActView;
 use crate::expr::{Place, Rendered, Template, Time, Value, unknown_of};
 use crate::runbook::{LogAction, LogSource, PodLog, Program, TargetRef, parse_duration};
@@ -187,9 +187,16 @@ pub(super) fn view(act: &LogAct) -> ActView {
         LogSourceAct::File(file) => ActView { text: here(act, &holes.text(file)), ..ActView::default() },
     };
     "log".clone_into(&mut view.action);
-    for (label, patterns) in [("include", &act.include), ("exclude", &act.exclude)] {
-        let shown = patterns.iter().map(|pattern| line(label, holes.text(pattern)));
-        view.more.extend(shown.collect::<Vec<_>>());
+    let mut words = Vec::new();
+    for (word, patterns) in [("that match", &act.include), ("but not", &act.exclude)] {
+        let shown: Vec<String> = patterns.iter().map(|pattern| holes.text(pattern)).collect();
+        if !shown.is_empty() {
+            words.push(format!("{word} {}", shown.join(" or ")));
+        }
+    }
+    if !words.is_empty() {
+        // A comment to whoever pastes the command.
+        view.text.push_str(&format!("\n# lines {}", words.join(" ")));
     }
     view.holes = holes.0;
     view

@@ -5,10 +5,7 @@ use serde_json::json;
 
 /// A place where no gate asks.
 fn bench() -> (Sandbox, Services) {
-    let sandbox = Sandbox::new();
-    let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
-    let text = format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n");
-    let _ = sandbox.write("runwright.yaml", &text);
+    let sandbox = Sandbox::library();
     let services = Services::new(&sandbox);
     (sandbox, services)
 }
@@ -16,7 +13,8 @@ fn bench() -> (Sandbox, Services) {
 /// A step that changes a service.
 fn change(sandbox: &Sandbox, service: &str, rest: &str) -> crate::support::Output {
     let body = format!(
-        "steps:\n  - id: act\n    remediate: Change it\n    service: {service}\n    irreversible: It is a test.\n{rest}"
+        "steps:\n  - id: act\n    remediate: Change it\n    service: {service}\n    irreversible: It is a test.\n{rest}\
+         \u{20}\u{20}- {{ validate: It was done, assert: act.outcome == 'succeeded' }}\n"
     );
     let _ = sandbox.runbook("change", &body);
     sandbox.call(["run", "change", "--env", "free"])
@@ -48,7 +46,7 @@ fn a_status_is_data_whatever_it_is() {
 steps:
   - { id: up, diagnose: One, service: { status: up }, expect: [running, state == 'active', sub == 'running', now >= since] }
   - { id: down, diagnose: Two, service: { status: down }, expect: [not running, state == 'inactive'] }
-  - { id: none, diagnose: Three, service: { status: nothing }, tolerate: [not_found], expect: error == 'not_found' }
+  - { id: missing, diagnose: Three, service: { status: nothing }, tolerate: [not_found], expect: error == 'not_found' }
 ";
     let _ = sandbox.runbook("look", body);
     let output = sandbox.runwright("run look").exits(0);
@@ -69,7 +67,7 @@ fn a_unit_that_dies_at_once_has_failed_and_its_last_line_is_told() {
         &format!("#!/bin/sh\nexec {stock} --directory={} \"$@\"\n", journal.folder().display()),
     );
     let output = change(&sandbox, "{ restart: app }", "").exits(7);
-    let output = output.says("does not run after `restart`: it is failed (exit-code, status 3)");
+    let output = output.says("`app` does not run after `restart`").says("status 3");
     _ = output.says("FATAL config.toml:3: no such key");
     assert_eq!(sandbox.field("act", "state"), json!({ "value": "failed" }));
     assert_eq!(sandbox.field("act", "before"), json!({ "value": "inactive" }));
@@ -140,7 +138,7 @@ targets:
   here: { local: true, service: { start: [ctl, up, \"{{ name }}\"], status: [ctl, status, \"{{ name }}\"] } }
 steps:
   - { id: before, diagnose: One, target: here, service: { status: app }, expect: state == 'inactive' }
-  - { id: none, diagnose: Two, target: here, service: { status: none }, tolerate: [not_found], expect: error == 'not_found' }
+  - { id: missing, diagnose: Two, target: here, service: { status: none }, tolerate: [not_found], expect: error == 'not_found' }
   - { id: act, remediate: Start it, target: here, service: { start: app }, irreversible: It is a test. }
   - { id: after, validate: It runs, target: here, service: { status: app }, expect: [running, sub == 'fine'] }
 ";

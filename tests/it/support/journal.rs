@@ -50,7 +50,7 @@ impl Journal {
     /// Adds entries.
     pub(crate) fn write(&mut self, entries: &[Entry<'_>]) {
         self.files += 1;
-        let new = self.folder.join(format!("{}.new", self.files));
+        let new = self.folder.with_file_name(format!("making-{}.journal", self.files));
         let mut child = Command::new(WRITER)
             .args(["-o".as_ref(), new.as_os_str(), "-".as_ref()])
             .stdin(Stdio::piped())

@@ -18,6 +18,16 @@ impl Sandbox {
         Self { folder }
     }
 
+    /// A sandbox whose working folder is a library, so that runbooks go by their names. In the environment `free` no
+    /// gate asks.
+    pub(crate) fn library() -> Self {
+        let sandbox = Self::new();
+        let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
+        let text = format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n");
+        _ = sandbox.write("runwright.yaml", &text);
+        sandbox
+    }
+
     /// The working folder of the calls.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().join("work")
@@ -136,8 +146,9 @@ impl Sandbox {
     #[track_caller]
     pub(crate) fn field(&self, step: &str, name: &str) -> serde_json::Value {
         let run = self.runs().pop().expect("a run");
-        let ended = Self::events(&run).into_iter().filter(|event| event["step"] == step && event["kind"] == "attempt_ended");
-        let fields = ended.last().unwrap_or_else(|| panic!("`{step}` made no attempt"))["fields"].clone();
+        let is_end = |event: &serde_json::Value| event["step"] == step && event["event"]["kind"] == "attempt_ended";
+        let last = Self::events(&run).into_iter().rfind(is_end).unwrap_or_else(|| panic!("`{step}` made no attempt"));
+        let fields = last["event"]["fields"].clone();
         fields.get(name).unwrap_or_else(|| panic!("`{step}` has no `{name}`: {fields}")).clone()
     }
 
