@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The variable that carries the marker of an attempt.
 pub(super) const MARKER: &str = "RUNWRIGHT_ATTEMPT";
@@ -70,8 +71,8 @@ impl BaseEnvironment {
         std::env::split_paths(&self.path)
     }
 
-    /// Everything a child finds: the base, then `pass_env:`, then `env:`, then the marker.
-    pub(super) fn for_child(&self, act: &CommandAct, marker: &str) -> Result<ChildEnvironment, Refusal> {
+    /// What every child finds: the search path, and a few harmless variables.
+    fn base(&self) -> BTreeMap<OsString, OsString> {
         let mut child = BTreeMap::new();
         child.insert(OsString::from("PATH"), self.path.clone());
         for (name, value) in &self.variables {
@@ -79,6 +80,47 @@ impl BaseEnvironment {
                 child.insert(name.clone(), value.clone());
             }
         }
+        child
+    }
+
+    /// What the ssh client finds: the base, the agent's socket if it may be asked, and the marker of its attempt.
+    pub(super) fn for_client(&self, marker: Option<&str>, agent: bool) -> ChildEnvironment {
+        const AGENT: &str = "SSH_AUTH_SOCK";
+        let mut child = self.base();
+        if let Some(socket) = self.var(AGENT).filter(|_| agent) {
+            child.insert(AGENT.into(), socket.to_owned());
+        }
+        if let Some(marker) = marker {
+            child.insert(MARKER.into(), marker.into());
+        }
+        ChildEnvironment(child)
+    }
+
+    /// What a program at the far end finds of us: `pass_env:`, then `env:`.
+    pub(super) fn for_far_end(&self, act: &CommandAct) -> Result<Vec<(String, Zeroizing<String>)>, Refusal> {
+        let mut child = BTreeMap::new();
+        for name in &act.pass_env {
+            check_name("pass_env", name)?;
+            if let Some(value) = self.var(name) {
+                check_value("pass_env", name, value)?;
+                let text = value.to_str();
+                let text = text.ok_or_else(|| Refusal::value(format!("`pass_env`: `{name}` is not UTF-8")))?;
+                child.insert(name.clone(), Zeroizing::new(text.to_owned()));
+            }
+        }
+        for (name, value) in &act.env {
+            check_name("env", name)?;
+            let value =
+                value.reveal().ok_or_else(|| Refusal::value(format!("the value of `{name}` in `env` is unknown")))?;
+            check_value("env", name, OsStr::new(&value))?;
+            child.insert(name.clone(), Zeroizing::new(value));
+        }
+        Ok(child.into_iter().collect())
+    }
+
+    /// Everything a child finds: the base, then `pass_env:`, then `env:`, then the marker.
+    pub(super) fn for_child(&self, act: &CommandAct, marker: &str) -> Result<ChildEnvironment, Refusal> {
+        let mut child = self.base();
         for name in &act.pass_env {
             check_name("pass_env", name)?;
             if let Some(value) = self.var(name) {

@@ -4,7 +4,8 @@ use super::environment::BaseEnvironment;
 use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
-use super::{file, http, log, process, service};
+use super::ssh::Links;
+use super::{file, http, log, process, prometheus, service, sql};
 use crate::engine::{AttemptContext, Performed, Performer};
 use crate::plan::Act;
 use futures_util::future::BoxFuture;
@@ -27,7 +28,7 @@ impl Hands {
     #[must_use]
     pub fn new(environment: BaseEnvironment, isolation: Isolation, library: Option<PathBuf>) -> Self {
         Self {
-            workshop: Arc::new(Workshop { environment, isolation, crew: Crew::default() }),
+            workshop: Arc::new(Workshop { environment, isolation, crew: Crew::default(), links: Links::default() }),
             connector: Arc::new(Connector::default()),
             fingerprints: Fingerprints::new(library),
         }
@@ -39,9 +40,11 @@ impl Performer for Hands {
         match act {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
+            Act::Prometheus(query) => Box::pin(prometheus::perform(*query, context, Arc::clone(&self.connector))),
             act @ (Act::Edit(_) | Act::Write(_)) => Box::pin(file::perform(act, context)),
             Act::Log(log) => Box::pin(log::perform(*log, context, Arc::clone(&self.workshop))),
             Act::Service(service) => Box::pin(service::perform(*service, context, Arc::clone(&self.workshop))),
+            Act::Sql(sql) => Box::pin(sql::perform(*sql, context)),
             other => Box::pin(async move {
                 let what = crate::plan::view(&other).action;
                 let message = format!("`{what}` is not supported yet");

@@ -3,6 +3,7 @@
 //! Rank 8. Uses `expr`, `event`, `plan::Act` and the engine's ports; knows nothing of steps, gates or the record. It
 //! never reads the process environment by itself: `cli` gives it a [`BaseEnvironment`].
 
+mod address;
 mod environment;
 mod file;
 mod fingerprint;
@@ -14,7 +15,10 @@ mod log;
 mod outcome;
 mod process;
 mod program;
+mod prometheus;
 mod service;
+mod sql;
+mod ssh;
 
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;

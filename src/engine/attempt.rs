@@ -187,9 +187,9 @@ impl Task {
         let Some(identity) = runbook.targets.get(target).and_then(|target| target.identity.clone()) else {
             return Ok(None);
         };
-        let known = || self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(target);
-        if !again && known() {
-            return Ok(None);
+        let known = || self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned();
+        if !again && let Some(name) = known() {
+            return Ok(Some(name));
         }
         let refusal =
             |message: String| ProofFailed::Unproven(format!("the identity of `{target}` is not proven: {message}"));
@@ -211,7 +211,8 @@ impl Task {
             }
             Err(reason) => return Err(refusal(reason)),
         };
-        if self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned()) {
+        let mut proven = self.scene.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        if proven.insert(target.to_owned(), name.clone()).is_none() {
             let event = Event::TargetProven { target: target.to_owned(), address, identity: Some(name.clone()) };
             self.note(&self.path(), None, event);
         }
@@ -230,7 +231,8 @@ enum Identified {
 /// Judges the answer of an identity probe.
 fn identified(identity: &Identity, fields: IndexMap<String, Value>, scope: &StepScope) -> Result<Identified, String> {
     let mut inner = scope.clone();
-    let built_in = fields.get("identity").cloned();
+    let named = || fields.get("first")?.get_attr("identity").ok().filter(|name| !name.is_undefined());
+    let built_in = fields.get("identity").cloned().or_else(named);
     inner.extend(fields);
     let name = match &identity.read {
         Some(read) => read.eval(&inner).map_err(|error| error.message)?,

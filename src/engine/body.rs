@@ -3,14 +3,19 @@
 //! The first body is the runbook itself. A holder's task may have further ones opened (the steps of one item of a loop,
 //! a called runbook) and waits for their ends. A body is owned by the dispatcher; its tasks see its [`Scene`].
 
+use super::message::{BodyEnd, Opening};
 use super::port::Cancel;
 use super::schedule::Schedule;
-use crate::event::{Outcome, StepPath, StepVerdict};
+use crate::event::{ErrorClass, Outcome, StepPath, StepVerdict};
+use crate::expr::Value;
 use crate::graph::{GraphNode, NodeId, StepGraph};
 use crate::plan::{Resolver, Values};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::runbook::Kind;
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{Index, IndexMut};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
 
 /// Names a body among those of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,8 +47,27 @@ pub(super) struct Scene {
     pub(super) resolver: Resolver,
     /// What stands before an id in a path: nothing, `store[3]/`, `call/`.
     pub(super) prefix: String,
-    /// Targets whose identity was proven in this run; a called runbook has targets of its own.
-    pub(super) proven: Arc<Mutex<HashSet<String>>>,
+    /// Targets whose identity was proven in this run, with it; a called runbook has targets of its own.
+    pub(super) proven: Arc<Mutex<HashMap<String, String>>>,
+    /// The changes inside that were approved with the list they belong to.
+    pub(super) approved: Arc<Approved>,
+}
+
+/// Changes that were approved together, before the first item of a loop: the digest of each one's facts by its path.
+/// Each approval is used once.
+#[derive(Default)]
+pub(super) struct Approved(Mutex<HashMap<String, String>>);
+
+impl Approved {
+    pub(super) fn new(digests: HashMap<String, String>) -> Self {
+        Self(Mutex::new(digests))
+    }
+
+    /// Uses up the approval of a change, if its facts are those that were approved.
+    pub(super) fn take(&self, path: &str, digest: &str) -> bool {
+        let mut digests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.remove(path).is_some_and(|approved| approved == digest)
+    }
 }
 
 impl Scene {
@@ -62,7 +86,56 @@ pub(super) struct Over {
     pub(super) handled: bool,
     /// Whether the runbook itself left it out: a branch not taken, a `when` that does not hold.
     pub(super) not_meant: bool,
+    /// Whether it is a change that was left out because changes are blocked.
+    pub(super) blocked: bool,
+    pub(super) error: Option<ErrorClass>,
+    pub(super) left: Left,
     pub(super) turn: u64,
+}
+
+/// What a loop has left undone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Left {
+    /// Items that were not performed.
+    pub(super) items: usize,
+    /// Whether there are changes among their steps.
+    pub(super) changes: bool,
+    /// Whether there are validations among them.
+    pub(super) validations: bool,
+}
+
+impl Over {
+    pub(super) fn new(outcome: Outcome, turn: u64) -> Self {
+        Self {
+            outcome,
+            verdict: None,
+            failed: false,
+            handled: false,
+            not_meant: false,
+            blocked: false,
+            error: None,
+            left: Left::default(),
+            turn,
+        }
+    }
+
+    /// Whether it failed and nothing answered that.
+    pub(super) fn is_trouble(&self) -> bool {
+        self.failed && !self.handled
+    }
+}
+
+/// A step of a body that is closed, as far as it matters for the result of the runbook.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    /// The step that held the body.
+    pub(super) holder: NodeId,
+    pub(super) path: String,
+    pub(super) kind: Kind,
+    pub(super) in_finally: bool,
+    /// Whether the item it belongs to failed.
+    pub(super) item_failed: bool,
+    pub(super) over: Over,
 }
 
 /// Why changes are blocked.
@@ -85,6 +158,8 @@ pub(super) enum Early {
     Aborted(String),
     /// A target is another one.
     TargetRefused(String),
+    /// The runbook that called it ends.
+    Caller,
 }
 
 /// Facts about a runbook as a whole.
@@ -103,12 +178,25 @@ pub(super) struct Tally {
 /// runbook, which for the item of a loop is another one.
 pub(super) struct Body {
     pub(super) scene: Arc<Scene>,
-    /// The step whose task waits for it; nothing for the first.
+    /// Whether it is in use; what it holds is of no interest otherwise.
+    pub(super) is_open: bool,
+    /// The step whose task waits for it, and how that is told; nothing for the first.
     pub(super) holder: Option<At>,
+    pub(super) reply: Option<oneshot::Sender<BodyEnd>>,
     /// The body that owns the runbook it belongs to: itself, or that of the loop whose item it is.
     pub(super) owner: BodyId,
     pub(super) schedule: Schedule,
+    /// The loop whose item it is.
+    pub(super) item_of: Option<NodeId>,
     pub(super) over: BTreeMap<NodeId, Over>,
+    /// What the bodies that it held have found.
+    pub(super) found: Vec<Finding>,
+    /// The captures of its steps, where the results of a loop want them.
+    pub(super) captures: IndexMap<String, Value>,
+    /// Holders that only wait, and for how many bodies.
+    pub(super) holding: HashMap<NodeId, usize>,
+    /// Branches of a parallel group that are not gone on with, and why.
+    pub(super) halted: Vec<(NodeId, String)>,
     pub(super) blockers: Vec<Blocker>,
     pub(super) repeats: HashMap<NodeId, usize>,
     pub(super) chosen: HashMap<NodeId, Vec<usize>>,
@@ -123,13 +211,21 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(scene: Scene, schedule: Schedule, owner: BodyId, cancel: Cancel) -> Self {
+    /// The body of a runbook, or of an item of one of its loops.
+    pub(super) fn new(scene: Scene, item_of: Option<NodeId>, owner: BodyId, cancel: Cancel) -> Self {
         Self {
-            scene: Arc::new(scene),
+            is_open: true,
             holder: None,
+            reply: None,
             owner,
-            schedule,
+            schedule: Schedule::new(scene.graph.clone(), item_of),
+            scene: Arc::new(scene),
+            item_of,
             over: BTreeMap::new(),
+            found: Vec::new(),
+            captures: IndexMap::new(),
+            holding: HashMap::new(),
+            halted: Vec::new(),
             blockers: Vec::new(),
             repeats: HashMap::new(),
             chosen: HashMap::new(),
@@ -146,6 +242,17 @@ impl Body {
         self.scene.graph.node(id)
     }
 
+    /// What a loop has left undone with so many items.
+    pub(super) fn left(&self, holder: NodeId, items: usize) -> Left {
+        if items == 0 {
+            return Left::default();
+        }
+        let graph = &self.scene.graph;
+        let inside = graph.ids().filter(|&id| self.is_inside(id, holder));
+        let kinds: Vec<Kind> = inside.map(|id| graph.node(id).step.kind).collect();
+        Left { items, changes: kinds.contains(&Kind::Remediate), validations: kinds.contains(&Kind::Validate) }
+    }
+
     fn is_inside(&self, node: NodeId, holder: NodeId) -> bool {
         self.scene.graph.holders(node).any(|other| other == holder)
     }
@@ -159,9 +266,35 @@ impl Body {
     /// The failure of a step was answered, and with it what failed inside.
     pub(super) fn handle_inside(&mut self, node: NodeId) {
         let scene = self.scene.clone();
-        for (id, over) in &mut self.over {
-            over.handled |= over.failed && (*id == node || scene.graph.holders(*id).any(|other| other == node));
+        let is_within = |id: NodeId| id == node || scene.graph.holders(id).any(|other| other == node);
+        for (_, over) in self.over.iter_mut().filter(|(id, _)| is_within(**id)) {
+            over.handled |= over.failed;
         }
+        for finding in self.found.iter_mut().filter(|finding| is_within(finding.holder)) {
+            finding.over.handled |= finding.over.failed;
+        }
+    }
+
+    /// A step is performed once more: what was found inside it before is of no interest any more.
+    pub(super) fn forget_inside(&mut self, node: NodeId) {
+        let scene = self.scene.clone();
+        self.found.retain(|finding| {
+            finding.holder != node && !scene.graph.holders(finding.holder).any(|other| other == node)
+        });
+    }
+
+    /// A loop succeeded although items failed: that was allowed, and their steps prove and spoil nothing.
+    pub(super) fn excuse_items(&mut self, holder: NodeId) {
+        for finding in self.found.iter_mut().filter(|finding| finding.holder == holder && finding.item_failed) {
+            finding.over.handled = true;
+            finding.over.not_meant = true;
+        }
+    }
+
+    /// Why a branch that a step stands in is not gone on with.
+    pub(super) fn halts(&self, node: NodeId) -> Option<&str> {
+        let halted = self.halted.iter().find(|(branch, _)| *branch == node || self.is_inside(node, *branch));
+        halted.map(|(_, reason)| reason.as_str())
     }
 
     /// Why the body itself blocks a change at one of its steps (rulings 7 and 8).
@@ -175,6 +308,7 @@ impl Body {
 
 /// The bodies of a run.
 pub(super) struct Bodies {
+    /// The place of a body that is closed is used again.
     slots: Vec<Body>,
 }
 
@@ -183,9 +317,44 @@ impl Bodies {
         Self { slots: vec![root] }
     }
 
-    /// All of them, the outer ones before those that they hold.
-    pub(super) fn ids(&self) -> impl Iterator<Item = BodyId> + use<> {
-        (0..self.slots.len()).map(BodyId)
+    /// All that are open.
+    pub(super) fn ids(&self) -> Vec<BodyId> {
+        (0..self.slots.len()).map(BodyId).filter(|&id| self[id].is_open).collect()
+    }
+
+    /// Opens one inside another, for a step of that.
+    pub(super) fn open(&mut self, holder: At, opening: Opening, reply: oneshot::Sender<BodyEnd>) -> BodyId {
+        let outer = &self[holder.body];
+        let id = BodyId(self.slots.iter().position(|body| !body.is_open).unwrap_or(self.slots.len()));
+        let owner = if opening.item_of.is_some() { outer.owner } else { id };
+        let mut body = Body::new(opening.scene, opening.item_of, owner, outer.cancel.child_token());
+        body.holder = Some(holder);
+        body.reply = Some(reply);
+        match self.slots.get_mut(id.0) {
+            Some(slot) => *slot = body,
+            None => self.slots.push(body),
+        }
+        id
+    }
+
+    /// The steps that a step stands in, itself first, then those that hold the bodies around it.
+    pub(super) fn chain(&self, at: At) -> impl Iterator<Item = At> + '_ {
+        std::iter::successors(Some(at), |at| self[at.body].holder)
+    }
+
+    /// Whether a body is the one given or stands somewhere inside it.
+    pub(super) fn is_within(&self, id: BodyId, outer: BodyId) -> bool {
+        std::iter::successors(Some(id), |id| self[*id].holder.map(|at| at.body)).any(|id| id == outer)
+    }
+
+    /// Holders that do nothing but wait for their bodies.
+    pub(super) fn holding(&self) -> usize {
+        let count = |at: At| self.slots.iter().filter(|body| body.is_open && body.holder == Some(at)).count();
+        let of = |id: BodyId| {
+            let holding = self[id].holding.iter();
+            holding.filter(|&(node, open)| *open > 0 && count(At { body: id, node: *node }) == *open).count()
+        };
+        self.ids().into_iter().map(of).sum()
     }
 
     /// The body that owns the runbook a body belongs to.
@@ -208,7 +377,7 @@ impl Bodies {
 
     /// Tasks that have not ended, in all bodies.
     pub(super) fn live(&self) -> usize {
-        self.slots.iter().map(|body| body.live).sum()
+        self.slots.iter().filter(|body| body.is_open).map(|body| body.live).sum()
     }
 
     /// Stops everything that runs.

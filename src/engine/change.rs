@@ -1,7 +1,7 @@
 //! A change: card, gate, act, verify. And lists of reads and changes.
 
 use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks};
-use super::facts::Facts;
+use super::facts::{Facts, Look};
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::{ended, skipped};
@@ -21,6 +21,8 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 pub(super) struct Unit {
     pub(super) path: String,
     pub(super) item: Option<Value>,
+    /// The whole list.
+    pub(super) items: Value,
     pub(super) scope: StepScope,
 }
 
@@ -28,7 +30,7 @@ impl Task {
     pub(super) fn units(&self, step: &Step) -> Result<Vec<Unit>, StepEnd> {
         let scope = self.scope();
         let Some(each) = &step.each else {
-            return Ok(vec![Unit { path: self.path(), item: None, scope }]);
+            return Ok(vec![Unit { path: self.path(), item: None, items: Value::default(), scope }]);
         };
         let bad = |reason: String| StepEnd::failed(ErrorClass::BadValue, reason);
         let list = each.list.eval(&scope).map_err(|error| bad(error.message))?;
@@ -51,6 +53,7 @@ impl Task {
             path: format!("{}[{place}]", self.path()),
             scope: scope.clone().with(each.name.value.clone(), item.clone()).with("items", whole.clone()),
             item: Some(item),
+            items: whole.clone(),
         });
         Ok(units.collect())
     }
@@ -75,7 +78,7 @@ impl Task {
         // The write slot is held from the first look to the end of the verify: what the card shows stays true.
         let permit = match self.permit(true).await {
             Ok(permit) => permit,
-            Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
+            Err(Halt::Blocked(reason)) => return Ok(StepEnd::blocked(reason)),
             Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
         };
         let facts = match self.pass_gate(step, action, change, &units).await? {
@@ -103,7 +106,7 @@ impl Task {
     ) -> Result<Result<Facts, StepEnd>, Gone> {
         let mut moved: Vec<String> = Vec::new();
         for number in 1..=20 {
-            let mut facts = match self.facts(step, action, change, units).await {
+            let mut facts = match self.facts(step, action, change, units, Look::Fresh).await {
                 Ok(facts) => facts,
                 Err(end) => return Ok(Err(end)),
             };
@@ -117,6 +120,7 @@ impl Task {
                 requirement: facts.requirement.clone(),
                 risk: change.risk,
                 may_skip: !step.required,
+                in_list: number == 1 && self.scene.approved.take(&self.path(), &facts.digest(0)),
             };
             let message = Message::Gate { at: self.at, request: Box::new(request), reply };
             self.bus.send(message).map_err(|_| Gone)?;
@@ -130,7 +134,7 @@ impl Task {
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
-            let again = match self.facts(step, action, change, units).await {
+            let again = match self.facts(step, action, change, units, Look::Fresh).await {
                 Ok(again) => again,
                 Err(end) => return Ok(Err(end)),
             };

@@ -2,6 +2,7 @@
 
 mod ending;
 mod joins;
+mod nested;
 mod prompts;
 mod steps;
 
@@ -11,7 +12,6 @@ use super::message::{Halt, Message, Permit};
 use super::port::{Cancel, Inbox, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
-use super::schedule::Schedule;
 use super::settle::Pending;
 use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
 use crate::graph::Section;
@@ -19,7 +19,7 @@ use crate::runbook::Risk;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +48,8 @@ pub(super) struct Dispatcher {
     run: RunId,
     shared: Arc<Shared>,
     bodies: Bodies,
+    /// What stops each running task.
+    running: HashMap<At, Cancel>,
     leave: Option<RunState>,
     waited: Waited,
     turn: u64,
@@ -90,6 +92,7 @@ impl Dispatcher {
             resolver: setup.resolver,
             prefix: String::new(),
             proven: Arc::default(),
+            approved: Arc::default(),
         };
         let shared = Shared {
             run: setup.run.to_string(),
@@ -107,7 +110,8 @@ impl Dispatcher {
         Self {
             run: setup.run,
             shared: Arc::new(shared),
-            bodies: Bodies::new(Body::new(scene, Schedule::new(setup.graph, None), BodyId::ROOT, Cancel::new())),
+            bodies: Bodies::new(Body::new(scene, None, BodyId::ROOT, Cancel::new())),
+            running: HashMap::new(),
             leave: None,
             waited: Waited::default(),
             turn: 0,
@@ -184,7 +188,12 @@ impl Dispatcher {
                     self.push(Some(StepPath(path)), attempt, actor, event);
                 }
                 // What is asked for now gets no answer: the task ends by that.
-                Message::Permit { .. } | Message::Gate { .. } | Message::Ask { .. } | Message::Refused { .. } => {}
+                Message::Permit { .. }
+                | Message::Gate { .. }
+                | Message::Ask { .. }
+                | Message::Refused { .. }
+                | Message::Open { .. } => {}
+                Message::Holds { at, open } => self.holds(at, open),
             }
         }
     }
@@ -197,12 +206,14 @@ impl Dispatcher {
 
     /// Tasks that do something: neither wait for people nor for their turn.
     fn busy(&self) -> usize {
-        self.bodies.live().saturating_sub(self.pending.len() + self.queue.len())
+        self.bodies.live().saturating_sub(self.pending.len() + self.queue.len() + self.bodies.holding())
     }
 
     pub(super) fn task_over(&mut self, at: At) {
-        let live = &mut self.bodies[at.body].live;
-        *live = live.saturating_sub(1);
+        let body = &mut self.bodies[at.body];
+        body.live = body.live.saturating_sub(1);
+        body.holding.remove(&at.node);
+        self.running.remove(&at);
     }
 
     /// Starts every step that may start, in all bodies.
@@ -224,7 +235,7 @@ impl Dispatcher {
             let body = &mut self.bodies[id];
             let is_done = body.schedule.is_body_done() && body.live == 0;
             if !is_done || body.in_finally || body.owner != id {
-                return;
+                return self.close_if_done(id);
             }
             body.in_finally = true;
             body.cancel = Cancel::new();
@@ -236,9 +247,13 @@ impl Dispatcher {
         if self.is_ending(at.body) {
             return self.left_out(at, "the run is ending");
         }
+        if let Some(reason) = self.halted(at) {
+            return self.left_out(at, &reason);
+        }
         let body = &mut self.bodies[at.body];
         body.live += 1;
         let (scene, cancel) = (body.scene.clone(), body.cancel.child_token());
+        self.running.insert(at, cancel.clone());
         let task = Task { shared: self.shared.clone(), scene, at, bus: self.bus.clone(), cancel };
         tokio::spawn(task.run());
     }
@@ -328,7 +343,9 @@ impl Dispatcher {
             Message::Ask { at, kind, reply } => self.open_question(at, kind, reply),
             Message::Ended { at, end } => self.step_ended(at, *end),
             Message::Chosen { at, choice } => self.option_chosen(at, choice),
-            Message::Refused { target } => self.end_early(&Early::TargetRefused(target), true),
+            Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),
+            Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
+            Message::Holds { at, open } => self.holds(at, open),
         }
     }
 
@@ -338,6 +355,10 @@ impl Dispatcher {
         while let Some(queued) = self.queue.pop_front() {
             if self.is_ending(queued.at.body) {
                 queued.reply.send(Err(Halt::Ending)).ok();
+                continue;
+            }
+            if let Some(reason) = self.halted(queued.at) {
+                queued.reply.send(Err(Halt::Blocked(reason))).ok();
                 continue;
             }
             if queued.change
@@ -371,8 +392,7 @@ impl Dispatcher {
 
     /// Why a change may not start: something in its own body, or in one around it, seen from the step that holds it.
     fn blocked(&self, at: At) -> Option<String> {
-        let chain = std::iter::successors(Some(at), |at| self.bodies[at.body].holder);
-        for at in chain {
+        for at in self.bodies.chain(at) {
             if self.bodies.node(at).section == Section::Finally {
                 return None;
             }
@@ -405,20 +425,8 @@ impl Dispatcher {
             self.push(None, None, actor, Event::Noted { text: format!("aborted: {reason}") });
         }
         self.bodies[BodyId::ROOT].early = None;
-        self.end_early(&Early::Aborted(reason), false);
-        self.void_prompts("the run is ending");
-    }
-
-    /// Ends every runbook early: what runs is stopped, nothing more is started. A `finally` that runs is left to its
-    /// end, unless it may touch nothing more either.
-    fn end_early(&mut self, early: &Early, even_finally: bool) {
-        for id in self.bodies.ids() {
-            let body = &mut self.bodies[id];
-            if body.owner == id && (even_finally || !body.in_finally) {
-                body.early.get_or_insert_with(|| early.clone());
-                body.cancel.cancel();
-            }
-        }
+        self.end_early(BodyId::ROOT, Early::Aborted(reason), false);
+        self.void_prompts(BodyId::ROOT, "the run is ending");
     }
 
     pub(super) fn suspend(&mut self, reason: String) {

@@ -27,6 +27,15 @@ impl Facts {
     }
 }
 
+/// How closely a gate's facts are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The target is proven now, and the preview is asked for.
+    Fresh,
+    /// The target was proven a moment ago for the same list; its first item has shown a preview.
+    Further,
+}
+
 impl Task {
     /// Everything a gate is about, looked at now.
     pub(super) async fn facts(
@@ -35,6 +44,7 @@ impl Task {
         action: &Action,
         change: &Change,
         units: &[Unit],
+        look: Look,
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
@@ -56,7 +66,7 @@ impl Task {
         let identity = match &target {
             None => None,
             Some(target) => self
-                .prove(target, true, scope)
+                .prove(target, look == Look::Fresh, scope)
                 .await
                 .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
         };
@@ -81,7 +91,7 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = self.preview(change, &acts, scope).await?;
+        let preview = if look == Look::Fresh { self.preview(change, &acts, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
@@ -170,7 +180,7 @@ impl Task {
     }
 }
 
-fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
+pub(super) fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
     template.render(scope, Place::Plain).map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
 }
 

@@ -5,6 +5,7 @@
 
 use super::attempt::{Gone, Task, refused};
 use super::change::Unit;
+use super::facts::Look;
 use super::message::{Halt, StepEnd};
 use super::port::{Answer, HandedOver, Performed, PromptKind};
 use super::step::{By, skipped, unexpected};
@@ -56,13 +57,17 @@ impl Task {
         let end = self.told(step, end, by, &scope);
         let end = match &step.change {
             Some(change) => {
-                let unit = Unit { path: self.path(), item: None, scope };
+                let unit = self.only_unit(scope);
                 self.verified(change, &unit, end).await?
             }
             None => end,
         };
         drop(permit);
         Ok(end)
+    }
+
+    fn only_unit(&self, scope: StepScope) -> Unit {
+        Unit { path: self.path(), item: None, items: Value::default(), scope }
     }
 
     fn program(&self, step: &Step, action: &Action, scope: &StepScope) -> Result<CommandAct, String> {
@@ -85,8 +90,8 @@ impl Task {
         scope: &StepScope,
     ) -> Result<Result<(), StepEnd>, Gone> {
         let Some(change) = &step.change else { return Ok(Ok(())) };
-        let units = [Unit { path: self.path(), item: None, scope: scope.clone() }];
-        let facts = match self.facts(step, action, change, &units).await {
+        let units = [self.only_unit(scope.clone())];
+        let facts = match self.facts(step, action, change, &units, Look::Fresh).await {
             Ok(facts) => facts,
             Err(end) => return Ok(Err(end)),
         };
@@ -168,7 +173,8 @@ impl Task {
         let missing = |reason: &str| unknown(UnknownSort::Unobtained, reason);
         end.values.entry("exit".to_owned()).or_insert_with(|| missing("the program was not started here"));
         end.values.entry("account".to_owned()).or_insert_with(|| missing("nothing was told"));
-        let values = ["account", "exit"].iter().filter_map(|name| Some(((*name).to_owned(), store(end.values.get(*name)?))));
+        let values =
+            ["account", "exit"].iter().filter_map(|name| Some(((*name).to_owned(), store(end.values.get(*name)?))));
         let event = Event::Answered { values: values.collect(), door: by.door };
         self.note_as(by.actor, &self.path(), None, event);
         end.values.insert("by".into(), Value::from(by.name));

@@ -1,11 +1,13 @@
 //! What tasks say to the dispatcher.
 
-use super::body::At;
+use super::body::{At, Scene};
 use super::port::{Answer, PromptKind};
 use crate::event::{
-    Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, StepVerdict, UsedView,
+    Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepVerdict,
+    UsedView,
 };
 use crate::expr::Value;
+use crate::graph::NodeId;
 use crate::runbook::Risk;
 use indexmap::IndexMap;
 use tokio::sync::oneshot;
@@ -48,6 +50,31 @@ pub(super) enum Message {
     Chosen { at: At, choice: Choice },
     /// A target is not what it should be: the whole run stops.
     Refused { target: String },
+    /// A holder wants the steps of an item, or a called runbook, to be performed.
+    Open { at: At, opening: Box<Opening>, reply: oneshot::Sender<BodyEnd> },
+    /// A holder does nothing now but wait for so many bodies that it had opened.
+    Holds { at: At, open: usize },
+}
+
+/// A body to be opened.
+pub(super) struct Opening {
+    pub(super) scene: Scene,
+    /// The loop whose item it is; nothing for a called runbook.
+    pub(super) item_of: Option<NodeId>,
+}
+
+/// What a body came to.
+pub(super) struct BodyEnd {
+    pub(super) outcome: Outcome,
+    /// The class of the first error.
+    pub(super) error: Option<ErrorClass>,
+    pub(super) reason: Option<String>,
+    /// The result, for a called runbook.
+    pub(super) result: Option<RunResult>,
+    /// Whether a called runbook was handed to people, and with what words.
+    pub(super) escalated: Option<(Option<String>, String)>,
+    /// The captures of each step, for the item of a loop; the outputs of a called runbook.
+    pub(super) values: IndexMap<String, Value>,
 }
 
 /// What a gate wants to know.
@@ -59,6 +86,8 @@ pub(super) struct GateRequest {
     pub(super) requirement: Option<GateRequirement>,
     pub(super) risk: Risk,
     pub(super) may_skip: bool,
+    /// Whether these very facts were approved with the list they belong to.
+    pub(super) in_list: bool,
 }
 
 /// How a gate came out.
@@ -109,6 +138,10 @@ pub(super) struct StepEnd {
     pub(super) changed: bool,
     /// Whether the operator left it out.
     pub(super) deviation: bool,
+    /// Whether it is a change that was left out because changes are blocked.
+    pub(super) blocked: bool,
+    /// Items of a loop that were not performed.
+    pub(super) undone: usize,
     /// Ends the run as escalated: to whom, and what is said.
     pub(super) escalate: Option<(Option<String>, String)>,
 }
@@ -127,12 +160,19 @@ impl StepEnd {
             attempts: 0,
             changed: false,
             deviation: false,
+            blocked: false,
+            undone: 0,
             escalate: None,
         }
     }
 
     pub(super) fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..Self::new(outcome) }
+    }
+
+    /// A change that was left out because of what happened before it.
+    pub(super) fn blocked(reason: impl Into<String>) -> Self {
+        Self { blocked: true, ..Self::because(Outcome::Skipped, reason) }
     }
 
     pub(super) fn failed(error: ErrorClass, reason: impl Into<String>) -> Self {

@@ -1,6 +1,6 @@
 //! Prompts and gates: the one place where a gate is settled, whatever the door.
 
-use super::body::At;
+use super::body::{At, BodyId};
 use super::dispatch::Dispatcher;
 use super::message::{GateOutcome, GateRequest, Settled};
 use super::port::{Answer, InboxDecision, Prompt, PromptId, PromptKind, StoreError};
@@ -74,6 +74,7 @@ impl Dispatcher {
         self.log_step(at, opened);
         let door = match &request.requirement {
             None => Some(Door::Policy),
+            Some(_) if request.in_list => Some(Door::List),
             Some(GateRequirement::Confirm) if self.flag_answers(&request) => Some(Door::Flag),
             Some(_) => None,
         };
@@ -83,7 +84,8 @@ impl Dispatcher {
         if let Some(door) = door {
             let mut pending = pending;
             let answer = GateAnswer { answer: AnswerKind::Approved, door, reason: None };
-            let actor = if door == Door::Policy { Actor::Runwright } else { Actor::Person(self.operator()) };
+            let by_person = door == Door::Flag;
+            let actor = if by_person { Actor::Person(self.operator()) } else { Actor::Runwright };
             self.settle(&mut pending, answer, actor);
             return;
         }
@@ -145,7 +147,14 @@ impl Dispatcher {
     pub(super) fn terminal_answer(&mut self, id: PromptId, answer: Answer) {
         match answer {
             Answer::Gone => return self.person_left(),
-            Answer::Abort { reason } => return self.abort(reason, None),
+            Answer::Abort { reason } => {
+                self.abort(reason, None);
+                // A prompt of a `finally` inside is left open by that, and this answer was no answer to it.
+                if let Some(pending) = self.take_pending(id) {
+                    self.void_prompt(pending, "the run is ending");
+                }
+                return;
+            }
             Answer::Suspend => return self.suspend("the operator left the run as it is".to_owned()),
             _ => {}
         }
@@ -227,20 +236,33 @@ impl Dispatcher {
         self.pending().iter().map(|pending| pending.waiting(&self.path_of(pending.at).0)).collect()
     }
 
-    /// Takes every prompt back: the run is ending.
-    pub(super) fn void_prompts(&mut self, why: &str) {
-        for mut pending in self.take_all_pending() {
-            self.withdraw(pending.id, why);
-            match &mut pending.what {
-                Wanted::Gate { .. } => {
-                    let reason = Some(why.to_owned());
-                    let answer = GateAnswer { answer: AnswerKind::Voided, door: Door::Terminal, reason };
-                    self.settle(&mut pending, answer, Actor::Runwright);
-                }
-                Wanted::Ask { reply, .. } => {
-                    if let Some(reply) = reply.take() {
-                        reply.send(Settled::Ended).ok();
-                    }
+    /// Takes the prompts of a runbook back, and of those that it has called: it is ending. A `finally` keeps its own.
+    pub(super) fn void_prompts(&mut self, outer: BodyId, why: &str) {
+        self.void_prompts_where(why, |run, at| run.is_void(at, outer));
+    }
+
+    /// Takes those prompts back that a rule names.
+    pub(super) fn void_prompts_where(&mut self, why: &str, rule: impl Fn(&Self, At) -> bool) {
+        let voided: Vec<_> =
+            self.pending().iter().filter(|pending| rule(self, pending.at)).map(|pending| pending.id).collect();
+        for id in voided {
+            if let Some(pending) = self.take_pending(id) {
+                self.void_prompt(pending, why);
+            }
+        }
+    }
+
+    fn void_prompt(&mut self, mut pending: Pending, why: &str) {
+        self.withdraw(pending.id, why);
+        match &mut pending.what {
+            Wanted::Gate { .. } => {
+                let reason = Some(why.to_owned());
+                let answer = GateAnswer { answer: AnswerKind::Voided, door: Door::Terminal, reason };
+                self.settle(&mut pending, answer, Actor::Runwright);
+            }
+            Wanted::Ask { reply, .. } => {
+                if let Some(reply) = reply.take() {
+                    reply.send(Settled::Ended).ok();
                 }
             }
         }
@@ -292,11 +314,15 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
             Answer::Values(values)
         }
         // Who says elsewhere how it went has done it elsewhere.
-        PromptKind::Manual { .. } | PromptKind::Interactive { .. } => match decision.values.get("result").map(text)?.as_str() {
-            "done" => Answer::Done { evidence: decision.reason.clone() },
-            "failed" => Answer::NotDone { reason: decision.reason.clone().unwrap_or_else(|| "it failed".to_owned()) },
-            _ => return None,
-        },
+        PromptKind::Manual { .. } | PromptKind::Interactive { .. } => {
+            match decision.values.get("result").map(text)?.as_str() {
+                "done" => Answer::Done { evidence: decision.reason.clone() },
+                "failed" => {
+                    Answer::NotDone { reason: decision.reason.clone().unwrap_or_else(|| "it failed".to_owned()) }
+                }
+                _ => return None,
+            }
+        }
         PromptKind::Gate { .. } | PromptKind::HandOver { .. } => return None,
     })
 }

@@ -65,6 +65,7 @@ impl Task {
             return Ok(end);
         }
         match &step.body {
+            StepBody::Group(_) if step.each.is_some() => self.perform_items(step).await,
             StepBody::Group(_) | StepBody::Decide(_) => Ok(StepEnd::new(Outcome::Succeeded)),
             StepBody::Action(action) => self.perform_action(step, action).await,
         }
@@ -364,6 +365,9 @@ impl Task {
     }
 }
 
+/// The longest pause that a back-off grows to, or that the other side may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
 /// The pauses and limits of a read's attempts.
 struct Times {
     timeout: Duration,
@@ -409,12 +413,16 @@ impl Times {
         if !self.classes.is_empty() && !self.classes.iter().any(|wanted| *wanted == class || wanted == family) {
             return None;
         }
-        if !self.backoff {
-            return Some(self.every);
-        }
-        let doubled = self.every.saturating_mul(1 << (number - 1).min(16));
-        Some(doubled.min(Duration::from_mins(1)))
+        let own = if self.backoff { self.every.saturating_mul(1 << (number - 1).min(16)) } else { self.every };
+        let pause = wished_pause(end).map_or(own, |wished| own.max(wished.min(LONGEST_PAUSE)));
+        Some(if self.backoff { pause.min(LONGEST_PAUSE) } else { pause })
     }
+}
+
+/// The pause that the other side asks for: the result field `retry_after`.
+fn wished_pause(end: &StepEnd) -> Option<Duration> {
+    let wished = end.values.get("retry_after").and_then(crate::expr::Duration::of)?;
+    Duration::try_from(wished.0).ok()
 }
 
 /// A read that was repeated until its time was over.

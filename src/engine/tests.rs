@@ -4,5 +4,6 @@ mod fixture;
 mod flow;
 mod gates;
 mod laws;
+mod loops;
 
 use fixture::{Script, Scripted};

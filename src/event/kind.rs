@@ -132,6 +132,8 @@ pub enum ErrorClass {
     BadValue,
     /// The address is not among those the target allows.
     Address,
+    /// A database said no: the name of its SQLSTATE, such as `undefined_table`.
+    Sql(String),
     /// Anything else of the machine: the disk is full, no process can be made.
     System,
     /// It was stopped by a person or by the end of the run.
@@ -154,6 +156,7 @@ impl fmt::Display for ErrorClass {
             Self::BadAnswer => f.write_str("bad_answer"),
             Self::BadValue => f.write_str("bad_value"),
             Self::Address => f.write_str("address"),
+            Self::Sql(name) => f.write_str(name),
             Self::System => f.write_str("system"),
             Self::Cancelled => f.write_str("cancelled"),
         }
@@ -242,6 +245,8 @@ pub enum Door {
     Flag,
     /// The environment's policy.
     Policy,
+    /// The gate of the list it belongs to, which showed the very same facts.
+    List,
     /// Time ran out.
     Clock,
 }

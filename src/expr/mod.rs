@@ -25,7 +25,7 @@ pub use eval::{EvalError, Scope, Used, Verdict};
 pub use functions::{FunctionDoc, function_table};
 pub use shape::{Names, Problem, Shape};
 pub use syntax::{Expr, ParseError, Reference};
-pub use template::{Piece, Place, Rendered, Segment, Template};
+pub use template::{Piece, Place, PlainText, Rendered, Segment, Template};
 pub use time::{Duration, Time};
 pub use value::{
     SecretText, Unknown, UnknownSort, Value, from_json, from_record, is_secret, secret, to_json, to_record, unknown,

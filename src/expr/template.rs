@@ -24,14 +24,45 @@ pub struct Template {
 #[derive(Clone, Copy, Debug)]
 pub enum Segment<'t> {
     /// Text that stands as it is.
-    Text(&'t str),
+    Text(&'t PlainText),
     /// An expression.
     Expr(&'t Expr),
 }
 
+/// Text between the expressions of a template, with the way back to where it was written.
+#[derive(Clone, Debug)]
+pub struct PlainText {
+    text: String,
+    /// Where each piece begins: in this text, and in the text of the template. Comments and trimmed blanks are left out.
+    pieces: Vec<(usize, usize)>,
+}
+
+impl PlainText {
+    fn new(piece: &str, written: usize) -> Self {
+        Self { text: piece.to_owned(), pieces: vec![(0, written)] }
+    }
+
+    fn push(&mut self, piece: &str, written: usize) {
+        self.pieces.push((self.text.len(), written));
+        self.text.push_str(piece);
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The runs of bytes that stand side by side as written: where each begins in this text, and in
+    /// [`Template::source_text`].
+    pub fn runs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.pieces.iter().copied()
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Part {
-    Text(String),
+    Text(PlainText),
     Expr(Expr),
 }
 
@@ -143,11 +174,15 @@ impl Template {
         let mut parts: Vec<Part> = Vec::with_capacity(found.len());
         for part in found {
             match part {
-                parse::Part::Text(piece) => match parts.last_mut() {
-                    Some(Part::Text(before)) => before.push_str(piece),
-                    _ if piece.is_empty() => {}
-                    _ => parts.push(Part::Text(piece.to_owned())),
-                },
+                parse::Part::Text(piece) => {
+                    // A piece is a part of the text itself, so the distance of the two is its place.
+                    let written = (piece.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+                    match parts.last_mut() {
+                        Some(Part::Text(before)) => before.push(piece, written),
+                        _ if piece.is_empty() => {}
+                        _ => parts.push(Part::Text(PlainText::new(piece, written))),
+                    }
+                }
                 parse::Part::Expression(range) => match Self::expression(text, range, place) {
                     Ok(expr) => parts.push(Part::Expr(expr)),
                     Err(problem) => problems.push(problem),
@@ -210,7 +245,7 @@ impl Template {
     pub fn literal(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
-            [Part::Text(text)] => Some(text),
+            [Part::Text(text)] => Some(text.as_str()),
             _ => None,
         }
     }
@@ -232,7 +267,7 @@ impl Template {
         let mut writer = Writer { place, pieces: Vec::new(), length: 0 };
         for part in &self.parts {
             match part {
-                Part::Text(text) => writer.literal(text, self.span)?,
+                Part::Text(text) => writer.literal(text.as_str(), self.span)?,
                 Part::Expr(expr) => {
                     let value = expr.eval(scope)?;
                     writer.value(expr, &value)?;
@@ -255,7 +290,7 @@ impl Template {
         let mut missing: Option<Value> = None;
         for part in &self.parts {
             match part {
-                Part::Text(text) => writer.literal(text, self.span)?,
+                Part::Text(text) => writer.literal(text.as_str(), self.span)?,
                 Part::Expr(expr) => {
                     let value = expr.eval(scope)?;
                     if is_secret(&value) {

@@ -1,13 +1,14 @@
 //! Checks what the words of a runbook mean together.
 
 mod expressions;
+mod kubectl;
 mod logs;
 mod mechanisms;
 mod rules;
 
 use super::build::flatten;
 use super::node::{NodeId, StepGraph};
-use super::order::{order, topological};
+use super::order::{lift, order, topological};
 use crate::runbook::Runbook;
 use crate::source::{Diagnostic, Diagnostics};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
     let mut flat = flatten(&runbook, &mut found);
     order(&mut flat, &runbook, &mut found);
     expressions::check(&mut flat, &runbook, context, &mut found);
+    lift(&mut flat.nodes);
     rules::check(&flat, &runbook, context, &mut found);
     let sorted = if found.has_errors() { None } else { Some(topological(&flat.nodes)) };
     if let Some(Err(ring)) = &sorted {

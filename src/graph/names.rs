@@ -70,7 +70,15 @@ fn mechanism_shape(action: &Action) -> Fields {
             ("affected", Shape::Number),
             ("elapsed", Shape::Number),
         ]),
-        Action::Prometheus(_) | Action::Alert(_) => fields(&[
+        Action::Alert(_) => fields(&[
+            ("value", Shape::Any),
+            ("firing", maps()),
+            ("count", Shape::Number),
+            ("warnings", texts()),
+            ("infos", texts()),
+            ("elapsed", Shape::Number),
+        ]),
+        Action::Prometheus(_) => fields(&[
             ("value", Shape::Any),
             ("series", maps()),
             ("count", Shape::Number),
@@ -120,6 +128,7 @@ fn http_shape(has_pages: bool) -> Fields {
         ("text", Shape::Text),
         ("elapsed", Shape::Number),
         ("address", Shape::Text),
+        ("retry_after", Shape::Duration),
     ]);
     if has_pages {
         let items = Shape::List(Box::new(Shape::Any));
@@ -154,6 +163,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
     let step = &node.step;
     let mut found = common();
     match &step.body {
+        StepBody::Group(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Group(_) => {}
         StepBody::Decide(decide) => {
             found.insert("chosen".into(), if decide.all { Shape::List(Box::new(Shape::Text)) } else { Shape::Text });
@@ -162,16 +172,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
                 found.extend(option.set.keys().map(|name| (name.value.clone(), Shape::Any)));
             }
         }
-        StepBody::Action(_) if step.each.is_some() => {
-            let item = fields(&[
-                ("item", Shape::Any),
-                ("outcome", Shape::Text),
-                ("error", Shape::Any),
-                ("captures", Shape::Map),
-            ]);
-            found.insert("results".into(), Shape::List(Box::new(Shape::Record(item))));
-            found.insert("items".into(), Shape::List(Box::new(Shape::Any)));
-        }
+        StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Action(action) => {
             found.extend(step_shape(action));
             found.extend(
@@ -182,6 +183,13 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
         }
     }
     found
+}
+
+/// What a loop shows of its items.
+fn loop_fields() -> Fields {
+    let item =
+        fields(&[("item", Shape::Any), ("outcome", Shape::Text), ("error", Shape::Any), ("captures", Shape::Map)]);
+    fields(&[("results", Shape::List(Box::new(Shape::Record(item)))), ("items", Shape::List(Box::new(Shape::Any)))])
 }
 
 /// The names an action's own result gives, before its captures.

@@ -106,6 +106,12 @@ impl StepGraph {
         &self.order
     }
 
+    /// Whether a change stands anywhere in it, or in a runbook that it calls.
+    #[must_use]
+    pub fn has_change(&self) -> bool {
+        self.nodes.iter().any(|node| node.step.change.is_some())
+    }
+
     /// Whether a step is a group that is performed for each item of a list.
     #[must_use]
     pub fn is_loop(&self, id: NodeId) -> bool {

@@ -32,12 +32,15 @@ fn order_list(flat: &mut Flat, list: &[NodeId], runbook: &Runbook, problems: &mu
     let mut writes: Vec<NodeId> = Vec::new();
     let mut reads: Vec<NodeId> = Vec::new();
     let mut form: Option<Vec<NodeId>> = None;
+    let holder = list.first().and_then(|first| flat.nodes[first.0].parent);
+    let together = matches!(holder, Some(Parent::Group(id)) if flat.nodes[id.0].step.parallel.is_some());
     for &id in list {
         let step = flat.nodes[id.0].step.clone();
         let free_read = is_free_read(&step);
         let ask = is_ask(&step);
         let after = match &step.needs {
-            Some(needs) => needed(flat, &step, needs, runbook, problems),
+            Some(needs) => needed(flat, id, needs, runbook, problems),
+            None if together => Vec::new(),
             None if free_read => writes.clone(),
             // Neighbouring questions are one form: each waits for what the first of them waits for.
             None if ask && form.is_some() => form.clone().unwrap_or_default(),
@@ -62,15 +65,19 @@ fn order_list(flat: &mut Flat, list: &[NodeId], runbook: &Runbook, problems: &mu
 
 fn needed(
     flat: &Flat,
-    step: &Step,
+    from: NodeId,
     needs: &[crate::source::Sp<String>],
     runbook: &Runbook,
     problems: &mut Diagnostics,
 ) -> Vec<NodeId> {
     let mut found = Vec::new();
+    let step = &flat.nodes[from.0].step;
     for name in needs {
         if let Some(&id) = flat.index.get(name.value.as_str()) {
-            found.push(id);
+            match hidden_by(&flat.nodes, Some(from), id) {
+                None => found.push(id),
+                Some(holder) => problems.push(inside_loop(runbook, &flat.nodes, id, holder, name.span)),
+            }
         } else {
             let message = format!("step `{}` needs `{}`, which is not in this runbook", step.id.value, name.value);
             problems.push(
@@ -81,6 +88,43 @@ fn needed(
         }
     }
     found
+}
+
+/// The loop in which a step stands that another one cannot see into.
+pub(super) fn hidden_by(nodes: &[GraphNode], from: Option<NodeId>, step: NodeId) -> Option<NodeId> {
+    let loops = |id: NodeId| std::iter::successors(nodes[id.0].item_of, |holder| nodes[holder.0].item_of);
+    let own: Vec<_> = from.into_iter().flat_map(loops).collect();
+    loops(step).filter(|holder| !own.contains(holder)).last()
+}
+
+/// A step inside a loop is as many steps as there are items: from outside none of them is meant.
+pub(super) fn inside_loop(
+    runbook: &Runbook,
+    nodes: &[GraphNode],
+    step: NodeId,
+    holder: NodeId,
+    span: crate::source::Span,
+) -> Diagnostic {
+    let (id, holder) = (&nodes[step.0].id, &nodes[holder.0].id);
+    let message = format!("`{id}` stands inside the loop `{holder}`, and is another step for each item");
+    let hint = format!(
+        "from outside, `{holder}.results` has the items: a list of {{item, outcome, error, captures}} with \
+         `captures.{id}.NAME`; to come after them, wait for `{holder}`"
+    );
+    Diagnostic::error(runbook.source(), "inside-loop", span, message).hint(hint)
+}
+
+/// Before a loop starts everything must be over that its inside refers to: the items find it there.
+pub(super) fn lift(nodes: &mut [GraphNode]) {
+    // Loops further inside come later in the document, and are lifted first.
+    for place in (0..nodes.len()).rev() {
+        let Some(holder) = nodes[place].item_of else { continue };
+        let is_outside = |other: &NodeId| *other != holder && !is_inside(nodes, *other, holder);
+        let mut lifted: Vec<NodeId> =
+            nodes[place].after.iter().chain(&nodes[place].uses).copied().filter(is_outside).collect();
+        lifted.retain(|&other| !is_inside(nodes, holder, other) && !nodes[holder.0].uses.contains(&other));
+        nodes[holder.0].uses.extend(lifted);
+    }
 }
 
 /// An order of all steps, or the ring that prevents it.

@@ -1,6 +1,7 @@
 //! Acts: actions with their values in. Still with holes when a value is unknown; then they cannot be performed.
 
 use super::place::{KubernetesTarget, Machine, PostgresTarget, TargetAct};
+use super::sql::SqlPlaces;
 use super::values::StepScope;
 use crate::expr::{Expr, Rendered, Value};
 use crate::runbook::{EditFormat, Method, ServiceVerb};
@@ -91,12 +92,14 @@ pub struct SqlBind {
 /// One statement with its values.
 #[derive(Clone, Debug)]
 pub struct SqlStatement {
-    /// The text that is sent, with `$1`, `$2`, ...
-    pub text: String,
+    /// The text that is sent, with `$1`, `$2`, ... and quoted names in.
+    pub text: Rendered,
     /// The values, in order.
     pub binds: Vec<SqlBind>,
-    /// Where its pieces stand in the runbook: byte offset in `text`, place in the file.
-    pub places: Vec<(usize, crate::source::Span)>,
+    /// Where its pieces stand in the runbook.
+    pub places: SqlPlaces,
+    /// Its first word, in lower case: `select`, `update`.
+    pub command: String,
 }
 
 /// Statements to PostgreSQL.
@@ -127,6 +130,8 @@ pub struct PrometheusAct {
     pub time: Option<jiff::Timestamp>,
     /// The alert whose expression this is.
     pub alert: Option<String>,
+    /// What else is not known yet: each text with its reason.
+    pub holes: Vec<(String, String)>,
 }
 /// A call of kubectl.
 #[derive(Clone, Debug)]
@@ -137,8 +142,27 @@ pub struct KubectlAct {
     pub verb: String,
     /// The whole command: argv with context and namespace, the manifest on its standard input.
     pub command: CommandAct,
-    /// The documents on standard input.
+    /// The documents on standard input; secrets stay secrets, unknown values are holes.
     pub manifest: Vec<Value>,
+    /// What its answer means.
+    pub answer: KubectlAnswer,
+}
+
+/// What the answer of a call of kubectl means, beside its text.
+#[derive(Clone, Debug)]
+pub enum KubectlAnswer {
+    /// Nothing more.
+    Text,
+    /// Whether somebody may do something: exit 1 is "no".
+    Allowed,
+    /// Whether there are differences: exit 1 is "yes".
+    Differs,
+    /// It waits, and has no bound of its own.
+    Waits,
+    /// The text is the name of the cluster.
+    Identity,
+    /// It makes an object of this name.
+    Created(Rendered),
 }
 
 /// Where log lines come from.

@@ -146,11 +146,7 @@ fn epoch(time: jiff::Timestamp) -> String {
 }
 
 /// A duration back from now, or a time.
-fn since(
-    template: &Template,
-    scope: &StepScope,
-    holes: &mut Vec<(String, String)>,
-) -> Result<Option<Since>, Refusal> {
+fn since(template: &Template, scope: &StepScope, holes: &mut Vec<(String, String)>) -> Result<Option<Since>, Refusal> {
     let value = template.value(scope)?;
     if let Some(unknown) = unknown_of(&value) {
         holes.push((template.source_text().to_owned(), unknown.reason.clone()));

@@ -6,6 +6,7 @@ mod act;
 mod input;
 mod kubectl;
 mod log;
+mod pages;
 mod place;
 mod policy;
 mod preview;
@@ -20,16 +21,18 @@ mod view;
 
 pub use crate::runbook::{EditFormat, Method, ServiceVerb};
 pub use act::{
-    Act, CommandAct, EditAct, HttpAct, KubectlAct, LogAct, LogSourceAct, PagesAct, PrometheusAct, RequestBody,
-    ServiceAct, ServiceDriverAct, Setting, Since, SqlAct, SqlBind, SqlStatement, StatusRule, WriteAct,
+    Act, CommandAct, EditAct, HttpAct, KubectlAct, KubectlAnswer, LogAct, LogSourceAct, PagesAct, PrometheusAct,
+    RequestBody, ServiceAct, ServiceDriverAct, Setting, Since, SqlAct, SqlBind, SqlStatement, StatusRule, WriteAct,
 };
 pub use input::{
     Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, parse_as, resolve_inputs,
 };
+pub use pages::Page;
 pub use place::{KubernetesTarget, Machine, PostgresTarget, SshTarget, TargetAct, TlsAct};
 pub use policy::{GateLevel, GatePolicy};
 pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow, PlanSummary};
 pub use quote::{quote_argument, quote_command};
 pub use resolve::{FindProgram, Refusal, Resolver, duration};
+pub use sql::{SqlPlace, SqlPlaces, sql_text};
 pub use values::{StepScope, Values};
-pub use view::{Grade, address, grade, view};
+pub use view::{Grade, address, grade, preview as preview_of, view};

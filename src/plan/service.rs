@@ -153,7 +153,8 @@ fn commands(
     };
     let look = command(ServiceVerb::Status)?;
     let act = if service.verb == ServiceVerb::Status { None } else { command(service.verb)? };
-    if (service.verb == ServiceVerb::Status && look.is_none()) || (service.verb != ServiceVerb::Status && act.is_none()) {
+    if (service.verb == ServiceVerb::Status && look.is_none()) || (service.verb != ServiceVerb::Status && act.is_none())
+    {
         return Err(no_command(service.verb, service.span));
     }
     Ok(ServiceDriverAct::Commands { look, act })
@@ -211,4 +212,3 @@ fn wanted(act: &ServiceAct) -> &'static str {
         _ => "it runs, at two looks",
     }
 }
-

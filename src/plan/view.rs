@@ -42,6 +42,15 @@ pub fn view(act: &Act) -> ActView {
     view
 }
 
+/// The read that shows what a change would do, when the mechanism has one of its own (`kubectl diff` for `apply`).
+#[must_use]
+pub fn preview(act: &Act) -> Option<Act> {
+    match act {
+        Act::Kubectl(kubectl) => super::kubectl::preview(kubectl).map(|diff| Act::Kubectl(Box::new(diff))),
+        _ => None,
+    }
+}
+
 /// How much of it is known.
 #[must_use]
 pub fn grade(view: &ActView) -> Grade {
@@ -169,6 +178,9 @@ fn http_view(http: &HttpAct, holes: &mut Holes) -> ActView {
     if let StatusRule::Among(list) = &http.status {
         let list: Vec<_> = list.iter().map(ToString::to_string).collect();
         more.push(line("ok", format!("status {}", list.join(", "))));
+    }
+    if let Some(pages) = &http.pages {
+        more.push(line("pages", pages.shown()));
     }
     holes.text(&http.target.base);
     holes.text(&http.path);

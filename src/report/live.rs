@@ -384,7 +384,7 @@ const ENDING: &str = "the run is ending";
 
 /// Whether a gate was passed without asking anybody.
 fn passes(record: &Record) -> bool {
-    matches!(&record.event, Event::GateAnswered { answer, .. } if matches!(answer.door, Door::Policy | Door::Flag))
+    matches!(&record.event, Event::GateAnswered { answer, .. } if matches!(answer.door, Door::Policy | Door::Flag | Door::List))
 }
 
 /// The class of an error and what was said about it.

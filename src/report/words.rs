@@ -58,6 +58,7 @@ pub(crate) fn door(door: Door) -> &'static str {
         Door::Inbox => "from another terminal",
         Door::Flag => "by flag",
         Door::Policy => "by the environment's policy",
+        Door::List => "with its list",
         Door::Clock => "by time",
     }
 }

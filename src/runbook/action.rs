@@ -132,6 +132,7 @@ impl Action {
             Self::Edit(_) | Self::Write(_) => true,
             Self::Http(http) => !matches!(http.method, Method::Get | Method::Head) && !http.reads,
             Self::Service(service) => service.verb != ServiceVerb::Status,
+            Self::Kubectl(kubectl) => !kubectl.call().is_read(),
             _ => false,
         }
     }
@@ -411,6 +412,16 @@ impl Decode for HttpAction {
                 decoder.error("http-status", status.span, format!("{} is not an HTTP status", status.value));
             }
         }
+        let reads = record.reads.is_some_and(|reads| reads.value);
+        if let Some(pages) = &record.pages {
+            if method != Method::Get && !reads {
+                let message = "pages are followed by reading, and this request may change something";
+                decoder.error_hint("http-pages", pages.span, message, "a POST that only reads says `reads: true`");
+            }
+            if let Some(limit) = pages.limit.as_ref().filter(|limit| limit.value < 1) {
+                decoder.error("http-pages", limit.span, "`limit` is a number of items, at least 1");
+            }
+        }
         Some(Self {
             span: record.span,
             method,
@@ -419,7 +430,7 @@ impl Decode for HttpAction {
             headers: record.headers,
             body,
             status: record.status.0,
-            reads: record.reads.is_some_and(|reads| reads.value),
+            reads,
             pages: record.pages,
         })
     }

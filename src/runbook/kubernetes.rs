@@ -1,6 +1,7 @@
 //! `kubectl`: the stock client, always with the target's context and namespace.
 
 use super::action::{Data, Program};
+use super::kubectl_call::KubectlCall;
 use crate::expr::Template;
 use crate::source::Span;
 
@@ -15,4 +16,22 @@ pub struct KubectlAction {
     pub manifest: Option<Data>,
     /// Exit codes, environment and the like.
     pub program: Program,
+}
+
+impl KubectlAction {
+    /// The call as written, templates as they stand.
+    #[must_use]
+    pub fn call(&self) -> KubectlCall {
+        KubectlCall::new(self.args.iter().map(|argument| argument.source_text().to_owned()))
+    }
+
+    /// The documents that are written out: one, or each of a list.
+    #[must_use]
+    pub fn documents(&self) -> Vec<&Data> {
+        match &self.manifest {
+            None => Vec::new(),
+            Some(Data::List(documents)) => documents.iter().collect(),
+            Some(document) => vec![document],
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
 use super::log::LogAction;
-use super::prometheus::PrometheusAction;
+use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;
 use super::sql::SqlAction;
 use super::step::{
@@ -155,6 +155,11 @@ impl Decode for Step {
                 StepBody::Action(take_action!(record, decoder, expect_is_enough)?)
             }
         };
+        let waits_for = record.until.as_ref().is_some_and(|until| !until.expect.0.is_empty());
+        let expect = match &body {
+            StepBody::Action(action) if !waits_for => expected(action, record.expect.0),
+            _ => record.expect.0,
+        };
         Some(Self {
             span,
             id,
@@ -177,7 +182,7 @@ impl Decode for Step {
             parallel,
             each,
             capture: record.capture,
-            expect: record.expect.0,
+            expect,
             show: record.show.0,
             tolerate: record.tolerate.0,
             on_failure: record.on_failure,

@@ -16,16 +16,21 @@ mod action;
 mod amount;
 mod call;
 mod document;
+mod dsn;
 mod grammar;
 mod input;
+mod kubectl_call;
 mod kubernetes;
 mod log;
 mod lower;
 mod part;
 mod prometheus;
+mod promql;
 mod schema;
 mod service;
 mod sql;
+mod sql_script;
+mod sqlstate;
 mod step;
 mod target;
 
@@ -38,14 +43,19 @@ pub use call::Call;
 pub use decode::{Decode, Decoder, Placed};
 pub(crate) use decode::{record, words};
 pub use document::{Alert, Cadence, Contact, Limits, Link, Requirement, Reviewed, Runbook, Share, parse_runbook};
+pub use dsn::{Dsn, DsnHost, DsnProblem, SslMode};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};
+pub use kubectl_call::{KubectlCall, KubectlFlag, KubectlProblem};
 pub use kubernetes::KubectlAction;
 pub use log::{LogAction, LogSource, PodLog};
 pub use prometheus::PrometheusAction;
+pub use promql::{QueryPlace, QueryProblem, query_places};
 pub use schema::{json_schema, key_tables, runbook_schema};
 pub use service::{ServiceAction, ServiceVerb};
-pub use sql::SqlAction;
+pub use sql::{SqlAction, SqlQuery};
+pub use sql_script::{SqlPart, SqlProblem, SqlScript, SqlText};
+pub use sqlstate::{is_sqlstate_class, sqlstate_class, sqlstate_names};
 pub use step::{
     Background, CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Gate, GateFloor,
     Hold, ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Undo, Until,

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
 use super::log::LogAction;
-use super::prometheus::PrometheusAction;
+use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;
 use super::sql::SqlAction;
 use super::step::{CaptureRule, Choice, End, ItemFailure, OnFailure, Probe, Step, Then, Undo};
@@ -42,12 +42,13 @@ impl Decode for Probe {
         let record = ProbeRecord::decode(node, decoder)?;
         let expect_is_enough = !record.expect.0.is_empty();
         let action = take_action!(record, decoder, expect_is_enough)?;
+        let expect = expected(&action, record.expect.0);
         Some(Self {
             span: record.span,
             action,
             target: record.target,
             capture: record.capture,
-            expect: record.expect.0,
+            expect,
             within: record.within,
             every: record.every,
             timeout: record.timeout,

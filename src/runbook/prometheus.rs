@@ -1,9 +1,11 @@
 //! `prometheus` and `alert`: questions to Prometheus.
 
+use super::action::Action;
 use super::amount::DurationSpec;
 use super::decode::{Decode, Decoder};
 use super::grammar::Grammar;
-use crate::expr::Template;
+use super::promql::query_places;
+use crate::expr::{Expr, Template};
 use crate::source::{Node, Span};
 
 /// `prometheus:`
@@ -43,12 +45,33 @@ impl Decode for PrometheusAction {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
         if node.as_scalar().is_some() {
             let query = Template::decode(node, decoder)?;
+            check_values(&query, decoder);
             return Some(Self { span: node.span, query, range: None, step: None, time: None });
         }
         let record = PrometheusRecord::decode(node, decoder)?;
         if record.step.is_some() && record.range.is_none() {
             decoder.error("stray-key", record.span, "`step` belongs to a range query, and there is no `range`");
         }
+        check_values(&record.query, decoder);
         Some(Self { span: record.span, query: record.query, range: record.range, step: record.step, time: record.time })
+    }
+}
+
+/// Reports the values of a query that stand where they would become a part of its syntax.
+fn check_values(query: &Template, decoder: &mut Decoder<'_>) {
+    let (_, problems) = query_places(query);
+    for problem in problems {
+        decoder.error_hint("query-value", problem.span, problem.message, problem.hint);
+    }
+}
+
+/// What must hold of an action: what the author says; of an alert without a word about it, that it returns nothing.
+pub(super) fn expected(action: &Action, given: Vec<Expr>) -> Vec<Expr> {
+    match action {
+        Action::Alert(name) if given.is_empty() => {
+            let quiet = Expr::parse("count == 0", &|_| name.span);
+            quiet.into_iter().collect()
+        }
+        _ => given,
     }
 }

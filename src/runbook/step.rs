@@ -127,6 +127,12 @@ pub enum StepBody {
 }
 
 impl Step {
+    /// Whether the first failure among the steps of a parallel group ends the others.
+    #[must_use]
+    pub fn cancels_on_failure(&self) -> bool {
+        self.parallel.is_some_and(|parallel| parallel.first_failure == FirstFailure::Cancel)
+    }
+
     /// The steps directly inside: of each option in order, or of the group.
     #[must_use]
     pub fn children(&self) -> Vec<&Arc<Step>> {
@@ -456,7 +462,7 @@ pub struct Decide {
 }
 
 /// The classes of errors that `tolerate` and `retry: {for: ..}` may name; the first three also with a number, such as
-/// `exit_3` or `status_404`.
+/// `exit_3` or `status_404`. For `sql` also every name of [`super::sqlstate_names`].
 pub const ERROR_CLASSES: &[&str] = &[
     "exit",
     "status",
@@ -481,5 +487,7 @@ pub fn is_error_class(name: &str) -> bool {
         let number = name.strip_prefix(family).and_then(|rest| rest.strip_prefix('_'));
         number.is_some_and(|number| number.parse::<u16>().is_ok())
     };
-    ERROR_CLASSES.contains(&name) || ERROR_CLASSES[..3].iter().any(|family| numbered(family))
+    ERROR_CLASSES.contains(&name)
+        || ERROR_CLASSES[..3].iter().any(|family| numbered(family))
+        || super::is_sqlstate_class(name)
 }

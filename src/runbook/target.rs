@@ -4,6 +4,7 @@ use super::action::Argv;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
 use super::service::ServiceVerb;
+use super::sql::{SqlQuery, check_dsn};
 use crate::expr::{Expr, Template};
 use crate::source::{Data, Node, Sp, Span};
 use indexmap::IndexMap;
@@ -189,7 +190,7 @@ pub enum IdentityProbe {
     /// GET this path (`http`, `prometheus`).
     Get(Template),
     /// A query (`postgres`).
-    Query(Template),
+    Query(Box<SqlQuery>),
     /// The system identifier of the database server.
     SystemIdentifier,
     /// The UID of the namespace `kube-system`.
@@ -226,7 +227,7 @@ record! {
         /// The path to GET (for `http` and `prometheus`).
         may get = "get": Template,
         /// A query (for `postgres`).
-        may query = "query": Template,
+        may query = "query": SqlQuery,
         /// A program and its arguments (for `ssh` and `local`).
         may run = "run": Argv,
         /// The system identifier that the database server must have (for `postgres`).
@@ -252,7 +253,7 @@ impl Decode for Identity {
             [(IdentityProbe::SystemIdentifier, record.system_identifier), (IdentityProbe::ClusterUid, record.uid)];
         let asked = [
             record.get.map(IdentityProbe::Get),
-            record.query.map(IdentityProbe::Query),
+            record.query.map(|query| IdentityProbe::Query(Box::new(query))),
             record.run.map(|argv| IdentityProbe::Run(argv.list)),
         ];
         let mut built_in: Vec<_> =
@@ -381,6 +382,9 @@ impl Decode for Target {
                 return None;
             }
         };
+        if let TargetPlace::Postgres(dsn) = &place {
+            check_dsn(dsn, decoder);
+        }
         let kind = place.kind();
         let web = matches!(kind, TargetKind::Http | TargetKind::Prometheus);
         let fits = [

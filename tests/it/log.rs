@@ -71,7 +71,11 @@ fn a_journal_that_is_not_there_is_no_quiet_one() {
 fn no_line_is_a_finding_and_a_missing_file_is_an_error() {
     let sandbox = Sandbox::library();
     let _ = sandbox.write("app.log", "up\n");
-    look(&sandbox, "{ file: app.log, include: ERROR }", "    expect: count == 0\n    show: [last | default('nothing')]\n");
+    look(
+        &sandbox,
+        "{ file: app.log, include: ERROR }",
+        "    expect: count == 0\n    show: [last | default('nothing')]\n",
+    );
     _ = sandbox.runwright("run look").exits(0).says("nothing");
     look(&sandbox, "{ file: none.log }", "");
     let steps = "steps:\n  - { id: found, validate: Look, log: { file: none.log }, expect: count == 0 }\n";

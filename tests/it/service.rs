@@ -62,10 +62,8 @@ fn a_unit_that_dies_at_once_has_failed_and_its_last_line_is_told() {
     journal.write(&[Entry::now("app", "FATAL config.toml:3: no such key")]);
     let stock = "/usr/bin/journalctl";
     assert!(std::path::Path::new(stock).exists(), "there is no journalctl: apt-get install systemd");
-    let _ = sandbox.program(
-        "journalctl",
-        &format!("#!/bin/sh\nexec {stock} --directory={} \"$@\"\n", journal.folder().display()),
-    );
+    let _ = sandbox
+        .program("journalctl", &format!("#!/bin/sh\nexec {stock} --directory={} \"$@\"\n", journal.folder().display()));
     let output = change(&sandbox, "{ restart: app }", "").exits(7);
     let output = output.says("`app` does not run after `restart`").says("status 3");
     _ = output.says("FATAL config.toml:3: no such key");

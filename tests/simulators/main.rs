@@ -5,13 +5,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "the simulator is a program of its own")]
 
+mod kubernetes;
 mod stemedb;
 
 use clap::{Parser, Subcommand};
+use kubernetes::seed::Scene;
+use kubernetes::server::Cluster;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use stemedb::config::Settings;
-use stemedb::scene::Scene;
+use stemedb::scene::Scene as StemedbScene;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Simulated systems for trying runbooks. Loopback only.
@@ -26,13 +30,15 @@ struct Arguments {
 enum System {
     /// StemeDB's quarantine API.
     Stemedb(StemedbArguments),
+    /// Two Kubernetes clusters, for the stock kubectl.
+    Kubernetes(KubernetesArguments),
 }
 
 #[derive(clap::Args)]
 struct StemedbArguments {
     /// flooding, mixed, aggressive, surge, none (an overflow nobody can explain) or quiet
     #[arg(long, default_value = "flooding")]
-    scene: Scene,
+    scene: StemedbScene,
     /// 0 takes a free port
     #[arg(long, default_value_t = 18180)]
     port: u16,
@@ -53,10 +59,43 @@ struct StemedbArguments {
     until_stdin_closes: bool,
 }
 
+#[derive(clap::Args)]
+struct KubernetesArguments {
+    /// The port of the cluster `prod`; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Writes a kubeconfig with the contexts prod, drill (another cluster) and viewer (in prod, may only look)
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// The uid of the namespace kube-system of prod
+    #[arg(long)]
+    uid: Option<String>,
+    /// The release it says it is. Before 1.21 a CronJob is batch/v1beta1
+    #[arg(long, default_value = "1.32.4")]
+    release: String,
+    /// How long a pod takes to get ready
+    #[arg(long, default_value = "200ms", value_parser = duration)]
+    ready_after: Duration,
+    /// How long a pod takes to go
+    #[arg(long, default_value = "100ms", value_parser = duration)]
+    gone_after: Duration,
+    /// Ends when standard input closes
+    #[arg(long)]
+    until_stdin_closes: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|why| format!("{why}"))?;
+    Duration::try_from(span).map_err(|why| why.to_string())
+}
+
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let System::Stemedb(arguments) = Arguments::parse().system;
-    match serve(arguments).await {
+    let served = match Arguments::parse().system {
+        System::Stemedb(arguments) => serve(arguments).await,
+        System::Kubernetes(arguments) => serve_kubernetes(arguments).await,
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             say(&mut std::io::stderr(), &why);
@@ -81,6 +120,29 @@ async fn serve(arguments: StemedbArguments) -> Result<(), String> {
     say(&mut std::io::stdout(), &format!("listening on {}", running.url));
     tokio::select! {
         why = running.ended() => Err(format!("FATAL {why}")),
+        _ = terminate.recv() => Ok(()),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = stdin_closed(), if arguments.until_stdin_closes => Ok(()),
+    }
+}
+
+async fn serve_kubernetes(arguments: KubernetesArguments) -> Result<(), String> {
+    let scene = |cluster: &str| Scene {
+        cluster: cluster.to_owned(),
+        release: arguments.release.clone(),
+        ready_after: arguments.ready_after,
+        gone_after: arguments.gone_after,
+        ..Scene::default()
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let prod = Cluster::start(scene("prod"), arguments.uid.as_deref(), arguments.port).await?;
+    let drill = Cluster::start(scene("drill"), None, 0).await?;
+    if let Some(path) = &arguments.kubeconfig {
+        let text = kubernetes::kubeconfig::text(&prod.url, &drill.url);
+        std::fs::write(path, text).map_err(|why| format!("{}: {why}", path.display()))?;
+    }
+    say(&mut std::io::stdout(), &format!("listening on {} (drill: {})", prod.url, drill.url));
+    tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = tokio::signal::ctrl_c() => Ok(()),
         () = stdin_closed(), if arguments.until_stdin_closes => Ok(()),

@@ -1,12 +1,14 @@
 //! What came back, and what it means.
 
+use super::retry_after;
 use super::trouble::Trouble;
 use crate::action::outcome::{bytes, one_line, span, unobtained};
 use crate::engine::{AttemptContext, EvidenceWriter, Performed};
 use crate::event::{ErrorClass, EvidenceRef, Outcome};
-use crate::expr::{Value, from_json};
+use crate::expr::{self, Value, from_json};
 use crate::plan::HttpAct;
 use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use std::collections::BTreeMap;
@@ -56,8 +58,9 @@ struct Judged {
 }
 
 impl Answer {
-    pub(super) fn new(writer: Box<dyn EvidenceWriter>) -> Self {
-        Self { head: None, writer: Some(writer), trouble: None, seen: Vec::new(), size: 0 }
+    /// An answer whose body is kept by the writer, if there is one.
+    pub(super) fn new(writer: Option<Box<dyn EvidenceWriter>>) -> Self {
+        Self { head: None, writer, trouble: None, seen: Vec::new(), size: 0 }
     }
 
     /// Takes the status line and the headers.
@@ -161,14 +164,19 @@ impl Answer {
         let body = text.as_ref().map_or_else(|reason| unobtained(reason.clone()), |text| head.parsed(text));
         let text = text.map_or_else(unobtained, Value::from);
         let address = head.address.map_or_else(|| unobtained("it is not known"), |it| Value::from(it.to_string()));
-        IndexMap::from_iter([
+        let mut fields = IndexMap::from_iter([
             ("status".to_owned(), Value::from(head.status)),
             ("headers".to_owned(), head.map()),
             ("body".to_owned(), body),
             ("text".to_owned(), text),
             ("elapsed".to_owned(), Value::from(took.as_secs_f64())),
             ("address".to_owned(), address),
-        ])
+        ]);
+        let pause = retry_after::wished(&head.headers, Timestamp::now());
+        if let Some(pause) = pause.and_then(|pause| SignedDuration::try_from(pause).ok()) {
+            fields.insert("retry_after".to_owned(), expr::Duration(pause).into());
+        }
+        fields
     }
 
     /// The body as text, or why there is none.

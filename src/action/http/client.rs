@@ -1,6 +1,6 @@
 //! Clients: what they trust, what they follow, what they connect to.
 
-use super::address::Rules;
+use crate::action::address::Rules;
 use crate::action::outcome::{Refusal, known};
 use crate::event::ErrorClass;
 use crate::plan::{HttpAct, Method};

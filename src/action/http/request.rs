@@ -1,6 +1,6 @@
 //! From an act to a request: every value final, and none of them able to change where it goes.
 
-use crate::action::outcome::{Refusal, known};
+use crate::action::outcome::{Refusal, bytes, known};
 use crate::expr::{Rendered, SecretText, Value, to_json, unknown_of};
 use crate::plan::{HttpAct, RequestBody, TargetAct};
 use base64::Engine as _;
@@ -11,6 +11,9 @@ use url::Url;
 
 /// How deep a JSON body may be.
 const DEEPEST: usize = 128;
+
+/// The longest address. The library beneath takes 65,534 bytes; most servers take 8 KiB.
+const LONGEST_URL: usize = 60 << 10;
 
 /// Set by the connection itself; a header of this name could split the request.
 const REFUSED: [&str; 6] = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te"];
@@ -43,6 +46,14 @@ impl Request {
         Ok(Self { url: url(act)?, method, headers, body })
     }
 
+    /// The same request to another address of the target.
+    ///
+    /// # Errors
+    /// The address is too long.
+    pub(super) fn at(self, url: Url) -> Result<Self, Refusal> {
+        Ok(Self { url: sendable(url)?, ..self })
+    }
+
     pub(super) async fn send(self, client: &Client) -> reqwest::Result<Response> {
         let mut request = client.request(self.method, self.url).headers(self.headers);
         if let Some(body) = self.body {
@@ -68,7 +79,24 @@ fn url(act: &HttpAct) -> Result<Url, Refusal> {
         }
     }
     let same = url.scheme() == base.scheme() && url.host() == base.host() && url.port() == base.port();
-    if same && url.username().is_empty() { Ok(url) } else { Err(Refusal::value("the path leads away from the target")) }
+    if same && url.username().is_empty() {
+        sendable(url)
+    } else {
+        Err(Refusal::value("the path leads away from the target"))
+    }
+}
+
+/// Refuses an address that the HTTP library would not take.
+fn sendable(url: Url) -> Result<Url, Refusal> {
+    let length = url.as_str().len();
+    if length > LONGEST_URL {
+        return Err(Refusal::value(format!(
+            "the address is {} long, and no more than {} can be sent: put long values into the body",
+            bytes(length as u64),
+            bytes(LONGEST_URL as u64)
+        )));
+    }
+    Ok(url)
 }
 
 fn base(target: &TargetAct) -> Result<Url, Refusal> {

@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests measure how long a deadline takes")]
 
-use super::address::{Class, Rules};
 use super::install_crypto;
+use crate::action::address::{Class, Rules};
 use crate::action::fixture::{SECRET, Trial, field};
 use crate::engine::Performed;
 use crate::event::{ErrorClass, Outcome};
@@ -21,6 +21,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+mod pages;
 
 fn act(base: &str, method: Method, path: &str) -> HttpAct {
     HttpAct {
@@ -206,14 +208,44 @@ async fn what_could_split_or_redirect_a_request_is_refused() {
         json_body(Value::from(vec![hole])),
         json_body(Value::from(f64::NAN)),
         json_body(deep),
+        get(&format!("/{}", "x".repeat(195 << 10))),
+        get(&format!("/{}", "x".repeat(65_535))),
     ];
     for act in refused {
         let shown = format!("{act:?}");
         let performed = run(Trial::new().change(), act).await;
         assert_eq!(ended(&performed), (Outcome::Failed, Some(ErrorClass::BadValue)), "{shown}");
     }
+    let performed = run(Trial::new(), get(&format!("/{}", "x".repeat(195 << 10)))).await;
+    assert!(message(&performed).contains("195 KiB long, and no more than 60 KiB"), "{performed:?}");
+    let performed = run(Trial::new(), get(&format!("/{}", "x".repeat(59 << 10)))).await;
+    assert_eq!(performed.outcome, Outcome::Succeeded, "{performed:?}");
     let performed = run(Trial::new(), act(&base, Method::Get, "//evil.example/x")).await;
     assert_eq!(field(&performed, "body")["uri"], "//evil.example/x");
+}
+
+#[tokio::test]
+async fn a_pause_that_the_server_asks_for_is_a_field() {
+    let busy = || async { (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")], "busy") };
+    let base = server(Router::new().route("/busy", any(busy)).fallback(any(echo))).await;
+    assert_eq!(field(&run(Trial::new(), act(&base, Method::Get, "/busy")).await, "retry_after"), "7s");
+    assert!(!run(Trial::new(), act(&base, Method::Get, "/")).await.fields.contains_key("retry_after"));
+}
+
+#[tokio::test]
+async fn a_bomb_of_headers_is_no_answer() {
+    let many: String = (0..2000).map(|number| format!("X-{number}: x\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "x".repeat(2 << 20));
+    for bomb in [many, long] {
+        let text: &'static str =
+            Box::leak(format!("HTTP/1.1 200 OK\r\n{bomb}Content-Length: 0\r\n\r\n").into_boxed_str());
+        let base = raw(move |mut stream| async move {
+            stream.write_all(text.as_bytes()).await.ok();
+        })
+        .await;
+        let performed = run(Trial::new(), act(&base, Method::Get, "/")).await;
+        assert_eq!(ended(&performed), (Outcome::Failed, Some(ErrorClass::BadAnswer)), "{performed:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Why an exchange broke: the class, read from the chain of causes, and whether something was sent.
 
-use super::address::{NotResolved, Refused};
+use crate::action::address::{NotResolved, Refused};
 use crate::action::outcome::Refusal;
 use crate::event::ErrorClass;
 use std::error::Error;
@@ -23,6 +23,11 @@ impl From<Refusal> for Trouble {
 }
 
 impl Trouble {
+    /// An address that is not allowed; `sent` when it was found out only after the connection was made.
+    pub(super) fn address(refused: &Refused, sent: bool) -> Self {
+        Self { class: ErrorClass::Address, message: refused.to_string(), sent }
+    }
+
     /// Reads an error of the client.
     pub(super) fn of(error: &reqwest::Error, host: &str) -> Self {
         let sent = !(error.is_connect() || error.is_builder());

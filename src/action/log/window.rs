@@ -36,9 +36,7 @@ impl Window {
     /// There were lines, and none had a time: it cannot be said which of them are meant.
     pub(super) fn check(&self, what: &str) -> Result<(), Refusal> {
         if self.looked > 0 && self.current.is_none() {
-            let message = format!(
-                "no line of {what} begins with a time, so `since` cannot be used there; `tail` can"
-            );
+            let message = format!("no line of {what} begins with a time, so `since` cannot be used there; `tail` can");
             return Err(Refusal::new(ErrorClass::BadAnswer, message));
         }
         Ok(())

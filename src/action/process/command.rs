@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A command that can be started.
-pub(super) struct Prepared {
+pub(in crate::action) struct Prepared {
     /// Absolute.
-    pub(super) program: PathBuf,
+    pub(in crate::action) program: PathBuf,
     /// As written, the name in front: what the program sees.
-    pub(super) argv: Vec<OsString>,
-    pub(super) environment: ChildEnvironment,
+    pub(in crate::action) argv: Vec<OsString>,
+    pub(in crate::action) environment: ChildEnvironment,
     /// Absolute.
-    pub(super) folder: Option<PathBuf>,
-    pub(super) stdin: Option<Zeroizing<Vec<u8>>>,
+    pub(in crate::action) folder: Option<PathBuf>,
+    pub(in crate::action) stdin: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Prepared {
@@ -42,7 +42,11 @@ impl Prepared {
     }
 }
 
-fn arguments(argv: &[Rendered]) -> Result<Vec<String>, Refusal> {
+/// The elements of a command line, each final.
+///
+/// # Errors
+/// One is unknown, holds a NUL, or is longer than Linux takes.
+pub(in crate::action) fn arguments(argv: &[Rendered]) -> Result<Vec<String>, Refusal> {
     if argv.is_empty() {
         return Err(Refusal::value("there is no program to run"));
     }

@@ -13,6 +13,7 @@ use super::watch::{has_ended, signal_of};
 use super::{Workshop, system};
 use crate::action::environment::BaseEnvironment;
 use crate::action::outcome::Refusal;
+use crate::action::ssh::Links;
 use crate::engine::HandedOver;
 use crate::plan::CommandAct;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,7 +48,7 @@ impl Lender {
     /// Programs get this environment, and `grace` between TERM and KILL when the terminal is wanted back.
     #[must_use]
     pub fn new(environment: BaseEnvironment, grace: Duration) -> Self {
-        Self { workshop: Workshop { environment, isolation: Isolation::Group, crew: Crew::default() }, grace }
+        Self { workshop: Workshop { environment, isolation: Isolation::Group, crew: Crew::default(), links: Links::default() }, grace }
     }
 
     /// Runs a program to its end, or until `wanted_back` says so. What it started and left running at our terminal is

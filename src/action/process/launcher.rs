@@ -55,24 +55,28 @@ impl Isolation {
 }
 
 /// The ends of the pipes that the child gets.
-pub(super) struct ChildEnds {
-    pub(super) stdin: Option<io::PipeReader>,
-    pub(super) stdout: io::PipeWriter,
-    pub(super) stderr: io::PipeWriter,
+pub(in crate::action) struct ChildEnds {
+    pub(in crate::action) stdin: Option<io::PipeReader>,
+    pub(in crate::action) stdout: io::PipeWriter,
+    pub(in crate::action) stderr: io::PipeWriter,
 }
 
 /// A started child.
-pub(super) struct Launched {
-    pub(super) handle: duct::Handle,
+pub(in crate::action) struct Launched {
+    pub(in crate::action) handle: duct::Handle,
     /// What the launcher would say if it failed; none when the child was started directly.
-    pub(super) nonce: Option<String>,
+    pub(in crate::action) nonce: Option<String>,
 }
 
 /// Starts a prepared command. The ends given to the child are closed on our side when this returns.
 ///
 /// # Errors
 /// Nothing was started.
-pub(super) fn launch(prepared: &Prepared, ends: ChildEnds, isolation: &Isolation) -> Result<Launched, Refusal> {
+pub(in crate::action) fn launch(
+    prepared: &Prepared,
+    ends: ChildEnds,
+    isolation: &Isolation,
+) -> Result<Launched, Refusal> {
     let (program, arguments, nonce) = command_line(prepared, isolation)?;
     let name = prepared.argv.first().cloned().unwrap_or_default();
     let direct = nonce.is_none();
@@ -129,7 +133,11 @@ fn command_line(
     }
 }
 
-fn nonce() -> Result<String, Refusal> {
+/// Sixteen random bytes in hex.
+///
+/// # Errors
+/// There is no randomness.
+pub(in crate::action) fn nonce() -> Result<String, Refusal> {
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random)
         .map_err(|error| Refusal::new(ErrorClass::System, format!("there is no randomness: {error}")))?;

@@ -10,27 +10,32 @@ mod output;
 mod verdict;
 mod watch;
 
+pub(super) use command::{Prepared, arguments};
 pub(super) use crew::Crew;
 pub use interactive::Lender;
+pub(super) use launcher::{ChildEnds, launch, nonce};
 pub use launcher::{Isolation, exec_mode};
+pub(super) use watch::Bell;
 
 pub(super) use lines::Lines;
 
 use super::environment::BaseEnvironment;
 use super::outcome::{Refusal, cancelled_before_start};
+use super::ssh::{self, Links};
 use crate::engine::{AttemptContext, Performed};
 use crate::event::{ErrorClass, Outcome};
-use crate::plan::CommandAct;
+use crate::plan::{CommandAct, Machine};
 use crew::Duty;
 use std::sync::Arc;
 use verdict::Facts;
-use watch::Bell;
 
 /// What every attempt shares.
 pub(super) struct Workshop {
     pub(super) environment: BaseEnvironment,
     pub(super) isolation: Isolation,
     pub(super) crew: Crew,
+    /// Connections to other machines.
+    pub(super) links: Links,
 }
 
 /// Performs one command to its end.
@@ -73,13 +78,30 @@ pub(super) async fn perform(act: CommandAct, context: AttemptContext, workshop: 
 fn attempt(act: &CommandAct, context: AttemptContext, workshop: &Workshop, bell: &Bell) -> Performed {
     let evidence = Arc::clone(&context.evidence);
     let facts = Facts::new(act, &context);
-    let ended = command::Prepared::new(act, &context.marker, workshop)
-        .and_then(|prepared| watch::Watch::start(prepared, context, workshop))
-        .map(|watch| watch.follow(bell));
-    match ended {
+    let cancel = context.cancel.clone();
+    match carry_out(act, context, workshop, bell) {
         Ok(ended) => facts.judge(ended, &*evidence),
+        // Stopped while it connected.
+        Err(refusal) if refusal.class == ErrorClass::Cancelled && cancel.is_cancelled() => cancelled_before_start(),
         Err(refusal) => refusal.report(&*evidence),
     }
+}
+
+/// Starts the program here or at a far end, and watches it to its end.
+fn carry_out(
+    act: &CommandAct,
+    mut context: AttemptContext,
+    workshop: &Workshop,
+    bell: &Bell,
+) -> Result<watch::Ended, Refusal> {
+    let (prepared, talk) = match &act.machine {
+        Machine::Here | Machine::Local(_) => (command::Prepared::new(act, &context.marker, workshop)?, None),
+        Machine::Ssh(target) => {
+            let (prepared, talk) = ssh::prepare(act, target, &mut context, workshop, bell)?;
+            (prepared, Some(talk))
+        }
+    };
+    watch::Watch::start(prepared, talk, context, workshop).map(|watch| watch.follow(bell))
 }
 
 fn system(what: &str, error: &std::io::Error) -> Refusal {

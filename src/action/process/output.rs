@@ -1,6 +1,7 @@
 //! One output stream of a child: kept in the evidence, shown live, and held in memory up to a bound.
 
 use crate::action::outcome::bytes;
+use crate::action::ssh::Sieve;
 use crate::engine::{AttemptContext, Chunk, Evidence, EvidenceWriter, StoreError};
 use crate::event::{EvidenceRef, StepPath};
 use rustix::io::Errno;
@@ -19,6 +20,8 @@ pub(super) struct Stream {
     name: &'static str,
     pipe: Option<PipeReader>,
     keeper: Keeper,
+    /// Takes out what is not the program's, when it runs at a far end.
+    sieve: Option<Sieve>,
     /// The whole of it, until it is more than `SEEN`.
     seen: Vec<u8>,
     size: u64,
@@ -35,6 +38,8 @@ pub(super) struct Collected {
     pub(super) evidence: Option<EvidenceRef>,
     /// Why it could not be kept.
     pub(super) trouble: Option<String>,
+    /// What was taken out, when it came from a far end.
+    pub(super) sieve: Option<Sieve>,
 }
 
 impl Stream {
@@ -42,9 +47,14 @@ impl Stream {
     ///
     /// # Errors
     /// The evidence cannot be made.
-    pub(super) fn new(name: &'static str, pipe: PipeReader, context: &AttemptContext) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        name: &'static str,
+        pipe: PipeReader,
+        sieve: Option<Sieve>,
+        context: &AttemptContext,
+    ) -> Result<Self, StoreError> {
         let keeper = Keeper::new(name, &*context.evidence, &context.step, context.live.clone())?;
-        Ok(Self { name, pipe: Some(pipe), keeper, seen: Vec::new(), size: 0, tail: Vec::new() })
+        Ok(Self { name, pipe: Some(pipe), keeper, sieve, seen: Vec::new(), size: 0, tail: Vec::new() })
     }
 
     /// What to poll, while it is open.
@@ -58,11 +68,28 @@ impl Stream {
         match rustix::io::read(pipe, &mut *buffer) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(0) | Err(_) => self.pipe = None,
-            Ok(count) => self.keep(buffer.get(..count).unwrap_or_default()),
+            Ok(count) => {
+                let piece = buffer.get(..count).unwrap_or_default();
+                match &mut self.sieve {
+                    None => self.keep(piece),
+                    Some(sieve) => {
+                        let passed = sieve.sift(piece);
+                        self.keep(&passed);
+                    }
+                }
+            }
         }
     }
 
+    /// What is taken out of it, when it comes from a far end.
+    pub(super) fn sieve(&self) -> Option<&Sieve> {
+        self.sieve.as_ref()
+    }
+
     fn keep(&mut self, piece: &[u8]) {
+        if piece.is_empty() {
+            return;
+        }
         self.keeper.keep(self.name, piece);
         self.size += piece.len() as u64;
         if self.size <= SEEN as u64 {
@@ -78,11 +105,14 @@ impl Stream {
     }
 
     /// Ends it.
-    pub(super) fn finish(self) -> Collected {
+    pub(super) fn finish(mut self) -> Collected {
+        if let Some(rest) = self.sieve.as_mut().map(Sieve::rest) {
+            self.keep(&rest);
+        }
         let (evidence, trouble) = self.keeper.finish(self.name, self.size);
         let text =
             if self.size > SEEN as u64 { Err(format!("too large: {}", bytes(self.size))) } else { Ok(self.seen) };
-        Collected { text, tail: self.tail, evidence, trouble }
+        Collected { text, tail: self.tail, evidence, trouble, sieve: self.sieve }
     }
 }
 

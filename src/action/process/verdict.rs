@@ -4,6 +4,7 @@ use super::lines::Lines;
 use super::output::Collected;
 use super::watch::{Ended, Stop, signal_of};
 use crate::action::outcome::{one_line, span, unobtained};
+use crate::action::ssh::{Far, FarEnd};
 use crate::engine::{AttemptContext, Evidence, Performed};
 use crate::event::{ErrorClass, Outcome};
 use crate::expr::{Value, from_json};
@@ -43,9 +44,16 @@ impl Facts {
         if let Some(refusal) = ended.refusal {
             return refusal.report(evidence);
         }
-        let Judged { outcome, error, message } = self.outcome(&ended);
-        let exit = ended.status.and_then(|status| status.code());
-        let Ended { stdout, stderr, left, took, .. } = ended;
+        let exit = match &ended.far {
+            Some(far) => far.exit(),
+            None => ended.status.and_then(|status| status.code()),
+        };
+        let Judged { outcome, error, message } = match &ended.far {
+            Some(far) => self.far_outcome(far, &ended),
+            None => self.outcome(&ended),
+        };
+        let Ended { stdout, stderr, mut left, took, far, .. } = ended;
+        left.extend(far.into_iter().flat_map(|far| far.left));
         let troubles: Vec<String> = [&stdout, &stderr]
             .into_iter()
             .filter_map(|stream| stream.trouble.as_ref())
@@ -87,6 +95,61 @@ impl Facts {
                     told(unclear(Outcome::Failed), ErrorClass::Signal(signal), message)
                 }
             },
+        }
+    }
+}
+
+/// Programs at a far end.
+impl Facts {
+    fn far_outcome(&self, far: &FarEnd, ended: &Ended) -> Judged {
+        let (name, place) = (&self.name, &far.place);
+        let unclear = |read: Outcome| if self.change { Outcome::Unknown } else { read };
+        let told = |outcome, error, message| Judged { outcome, error: Some(error), message: Some(message) };
+        match (&far.far, ended.stop) {
+            (Far::NotBegun(_), Some(Stop::Cancelled)) => {
+                let message = format!("it was stopped before {name} began at {place}");
+                told(Outcome::Cancelled, ErrorClass::Cancelled, message)
+            }
+            (Far::NotBegun(_), Some(Stop::TimedOut)) => {
+                let limit = span(self.timeout);
+                told(Outcome::Failed, ErrorClass::Timeout, format!("{place} did not take {name} within {limit}"))
+            }
+            (Far::NotBegun(refusal), None) => told(Outcome::Failed, refusal.class.clone(), refusal.message.clone()),
+            (state, Some(stop)) => {
+                let (outcome, class, why) = match stop {
+                    Stop::TimedOut => {
+                        let why = format!("{name} took longer than {} at {place}", span(self.timeout));
+                        (Outcome::TimedOut, ErrorClass::Timeout, why)
+                    }
+                    Stop::Cancelled => {
+                        (Outcome::Cancelled, ErrorClass::Cancelled, format!("{name} was stopped at {place}"))
+                    }
+                };
+                let end = match state {
+                    Far::Ended(_) => "and was ended there",
+                    _ => "and its end was not seen: it may still run there",
+                };
+                told(unclear(outcome), class, format!("{why}, {end}"))
+            }
+            (Far::Lost(words), None) => {
+                let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+                let message = format!("the connection to {place} was lost while {name} ran there{words}");
+                told(unclear(Outcome::Failed), ErrorClass::Connection, message)
+            }
+            (Far::Ended(code), None) if self.ok.contains(code) => {
+                Judged { outcome: Outcome::Succeeded, error: None, message: None }
+            }
+            // A POSIX shell tells both in the same way, so the more careful reading counts.
+            (Far::Ended(code @ 129..=192), None) => {
+                let (signal, words) = (code - 128, last_words(&ended.stderr));
+                let sort = signal_name(signal);
+                let message = format!("{name} ended at {place} by {sort}, or with exit code {code} of its own{words}");
+                told(unclear(Outcome::Failed), ErrorClass::Signal(signal), message)
+            }
+            (Far::Ended(code), None) => {
+                let message = format!("{name} ended at {place} with exit code {code}{}", last_words(&ended.stderr));
+                told(Outcome::Failed, ErrorClass::Exit(*code), message)
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use super::launcher::{ChildEnds, launch, launcher_failure};
 use super::output::{Collected, Stream};
 use super::{Workshop, system};
 use crate::action::outcome::Refusal;
+use crate::action::ssh::{FarEnd, Sieve, Talk};
 use crate::engine::AttemptContext;
 use crate::event::ErrorClass;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
@@ -27,6 +28,9 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// How long a killed process may take to go.
 const KILLED: Duration = Duration::from_secs(1);
 
+/// How much longer than its grace time a far end may take to say that all has ended.
+const FAR_SLACK: Duration = Duration::from_secs(3);
+
 /// How often we look again for processes that were made while we were ending others.
 const SWEEPS: usize = 5;
 
@@ -34,7 +38,7 @@ const SWEEPS: usize = 5;
 const PIECE: usize = 64 << 10;
 
 /// Wakes the watching thread.
-pub(super) struct Bell(OwnedFd);
+pub(in crate::action) struct Bell(OwnedFd);
 
 impl Bell {
     pub(super) fn new() -> io::Result<Self> {
@@ -44,6 +48,12 @@ impl Bell {
     pub(super) fn ring(&self) {
         // It can only fail when it has been rung 2^64 - 2 times.
         rustix::io::write(&self.0, &1_u64.to_ne_bytes()).ok();
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -67,6 +77,8 @@ pub(super) struct Ended {
     pub(super) took: Duration,
     /// The launcher could not become the program: nothing was started after all.
     pub(super) refusal: Option<Refusal>,
+    /// What was heard of the far end, when the child only carried a program there.
+    pub(super) far: Option<FarEnd>,
 }
 
 /// A running child.
@@ -83,6 +95,10 @@ pub(super) struct Watch {
     grace: Duration,
     nonce: Option<String>,
     program: PathBuf,
+    /// The talk with a far end, when the child only carries a program there.
+    talk: Option<Talk>,
+    /// Everything that the far end needs was written.
+    told: bool,
 }
 
 /// Standard input on its way to the child.
@@ -106,12 +122,23 @@ struct Stopping {
     killed: bool,
 }
 
+/// A far end has said its last word, and its client is given a moment to go.
+struct Farewell {
+    until: Instant,
+    killed: bool,
+}
+
 impl Watch {
     /// Starts the child.
     ///
     /// # Errors
     /// Nothing was started, or it was killed at once because it cannot be watched.
-    pub(super) fn start(prepared: Prepared, mut context: AttemptContext, workshop: &Workshop) -> Result<Self, Refusal> {
+    pub(super) fn start(
+        prepared: Prepared,
+        mut talk: Option<Talk>,
+        mut context: AttemptContext,
+        workshop: &Workshop,
+    ) -> Result<Self, Refusal> {
         let broken = |error: io::Error| system("cannot make a pipe", &error);
         let kept = |error: crate::engine::StoreError| {
             Refusal::new(ErrorClass::System, format!("its output cannot be kept: {error}"))
@@ -119,8 +146,9 @@ impl Watch {
         let (stdout, child_stdout) = pipe_to_read().map_err(broken)?;
         let (stderr, child_stderr) = pipe_to_read().map_err(broken)?;
         let (child_stdin, feed) = Feed::new(prepared.stdin.clone()).map_err(broken)?.unzip();
-        let stdout = Stream::new("stdout", stdout, &context).map_err(kept)?;
-        let stderr = Stream::new("stderr", stderr, &context).map_err(kept)?;
+        let (out_sieve, err_sieve) = talk.as_mut().map(Talk::sieves).unzip();
+        let stdout = Stream::new("stdout", stdout, out_sieve, &context).map_err(kept)?;
+        let stderr = Stream::new("stderr", stderr, err_sieve, &context).map_err(kept)?;
         let ends = ChildEnds { stdin: child_stdin, stdout: child_stdout, stderr: child_stderr };
         let began = Instant::now();
         let launched = launch(&prepared, ends, &workshop.isolation)?;
@@ -142,6 +170,8 @@ impl Watch {
             grace: context.grace,
             nonce: launched.nonce,
             program: prepared.program,
+            talk,
+            told: false,
         })
     }
 
@@ -154,27 +184,44 @@ impl Watch {
         let left = self.end_the_rest(stopping.as_ref(), status.is_none());
         let stdout = self.stdout.finish();
         let stderr = self.stderr.finish();
+        let far = self.talk.map(|talk| talk.ended(self.told, stdout.sieve.as_ref(), stderr.sieve.as_ref()));
         let refusal = self.nonce.as_deref().and_then(|nonce| {
             launcher_failure(nonce, status.and_then(|status| status.code()), &stderr.tail, &self.program)
         });
-        Ended { stop: stopping.map(|stopping| stopping.why), status, stdout, stderr, left, took, refusal }
+        Ended { stop: stopping.map(|stopping| stopping.why), status, stdout, stderr, left, took, refusal, far }
     }
 
     /// The first phase: until the child itself has ended, or could not be killed.
     fn until_ended(&mut self, bell: &Bell) -> Option<Stopping> {
         let deadline = self.began.checked_add(self.timeout);
         let mut stopping: Option<Stopping> = None;
+        let mut farewell: Option<Farewell> = None;
         loop {
-            let until = match &stopping {
-                None => deadline,
-                Some(stopping) => Some(stopping.next()),
+            if farewell.is_none() && self.far_end_is_over() {
+                farewell = Some(Farewell { until: after(DRAIN), killed: false });
+            }
+            let until = match (&stopping, &farewell) {
+                (_, Some(farewell)) => Some(farewell.until),
+                (None, None) => deadline,
+                (Some(stopping), None) => Some(stopping.next()),
             };
-            let hears = stopping.is_none().then_some(bell);
+            let hears = (stopping.is_none() && farewell.is_none()).then_some(bell);
             let seen = self.turn(until, hears, true, &[]);
             if seen.ended {
                 return stopping;
             }
             let late = until.is_some_and(|until| Instant::now() >= until);
+            if let Some(farewell) = &mut farewell {
+                // All is said; somebody at the far end holds the channel open.
+                if late && farewell.killed {
+                    return stopping;
+                }
+                if late {
+                    self.signal_all(Signal::KILL);
+                    *farewell = Farewell { until: after(KILLED), killed: true };
+                }
+                continue;
+            }
             match &mut stopping {
                 None if seen.rung => stopping = Some(self.stop(Stop::Cancelled)),
                 None if late => stopping = Some(self.stop(Stop::TimedOut)),
@@ -188,9 +235,25 @@ impl Watch {
         }
     }
 
-    fn stop(&self, why: Stop) -> Stopping {
-        self.signal_all(Signal::TERM);
-        Stopping { why, kill_at: after(self.grace), killed: false }
+    /// A far end that has begun is told by the end of its input, and ends what it started by itself.
+    fn stop(&mut self, why: Stop) -> Stopping {
+        let patience = if self.talk.is_some() && self.told {
+            self.feed = None;
+            self.grace.saturating_add(FAR_SLACK)
+        } else {
+            self.signal_all(Signal::TERM);
+            self.grace
+        };
+        Stopping { why, kill_at: after(patience), killed: false }
+    }
+
+    fn far_end_is_over(&self) -> bool {
+        self.talk.is_some() && self.stderr.sieve().is_some_and(Sieve::is_over)
+    }
+
+    /// Whether the child reads now: a far end is told nothing before it says that it reads.
+    fn is_hungry(&self) -> bool {
+        !self.told && (self.talk.is_none() || self.stdout.sieve().is_some_and(Sieve::is_reading))
     }
 
     /// Signals the group, the child (which may not have left our group yet), and those that left its group.
@@ -284,7 +347,7 @@ impl Watch {
             let fds: [Option<(BorrowedFd<'_>, PollFlags)>; 5] = [
                 self.stdout.fd().map(|fd| (fd, PollFlags::IN)),
                 self.stderr.fd().map(|fd| (fd, PollFlags::IN)),
-                self.feed.as_ref().map(|feed| (feed.pipe.as_fd(), PollFlags::OUT)),
+                self.feed.as_ref().filter(|_| self.is_hungry()).map(|feed| (feed.pipe.as_fd(), PollFlags::OUT)),
                 child.then(|| (self.child.as_fd(), PollFlags::IN)),
                 bell.map(|bell| (bell.0.as_fd(), PollFlags::IN)),
             ];
@@ -298,7 +361,11 @@ impl Watch {
             self.stderr.take(&mut self.buffer);
         }
         if stdin && self.feed.as_mut().is_some_and(Feed::is_over) {
-            self.feed = None;
+            self.told = self.feed.as_ref().is_some_and(Feed::is_complete);
+            // A far end takes the end of its input for a stop.
+            if self.talk.is_none() || !self.told {
+                self.feed = None;
+            }
         }
         Seen { ended, rung }
     }
@@ -334,6 +401,11 @@ impl Feed {
             // Not reading all of its input is the program's own affair.
             Err(_) => return true,
         }
+        self.is_complete()
+    }
+
+    /// Whether all was written.
+    fn is_complete(&self) -> bool {
         self.written >= self.text.len()
     }
 }

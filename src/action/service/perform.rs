@@ -23,11 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_SOON: Duration = Duration::from_millis(250);
 
 /// Looks at a service, or changes it.
-pub(in crate::action) async fn perform(
-    act: ServiceAct,
-    context: AttemptContext,
-    workshop: Arc<Workshop>,
-) -> Performed {
+pub(in crate::action) async fn perform(act: ServiceAct, context: AttemptContext, workshop: Arc<Workshop>) -> Performed {
     if context.cancel.is_cancelled() {
         return cancelled_before_start();
     }

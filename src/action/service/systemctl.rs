@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_unit_that_died_says_how() {
-        let died = [("ActiveState", "failed"), ("SubState", "failed"), ("Result", "exit-code"), ("ExecMainStatus", "3")];
+        let died =
+            [("ActiveState", "failed"), ("SubState", "failed"), ("Result", "exit-code"), ("ExecMainStatus", "3")];
         let died = state(&died);
         assert_eq!((died.health, died.running, died.since), (Health::Failed, false, None));
         assert_eq!(died.words(), "failed (exit-code, status 3)");
@@ -122,7 +123,10 @@ mod tests {
         let missing = read("LoadState=not-found\nActiveState=inactive\n", "nothing").unwrap_err();
         assert_eq!((missing.class, missing.message.as_str()), (ErrorClass::NotFound, "there is no unit `nothing`"));
         assert_eq!(read("", "x").unwrap_err().class, ErrorClass::BadAnswer);
-        assert_eq!(read("LoadState=bad-setting\nActiveState=inactive\n", "x").unwrap_err().class, ErrorClass::BadAnswer);
+        assert_eq!(
+            read("LoadState=bad-setting\nActiveState=inactive\n", "x").unwrap_err().class,
+            ErrorClass::BadAnswer
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The end of a run: its result out of what happened (ruling 9).
 
-use super::super::body::{Body, BodyId, Early};
+use super::super::body::{Body, BodyId, Early, Over};
 use super::super::port::StoreError;
 use super::super::result::{RunEnd, RunState};
 use super::super::run::Acts;
@@ -11,13 +11,13 @@ use crate::runbook::{End, Kind};
 
 /// What the validations of a run say together.
 #[derive(Default)]
-struct Proof {
+pub(super) struct Proof {
     /// Those that were meant to be performed.
     all: u32,
     holds: u32,
     /// Whether one holds after the last change.
     after_last_change: bool,
-    reasons: Vec<String>,
+    pub(super) reasons: Vec<String>,
 }
 
 impl Dispatcher {
@@ -63,7 +63,7 @@ impl Dispatcher {
     fn end(&self, state: RunState) -> RunEnd {
         let probe = self.shared.acts == Acts::Reads;
         let root = &self.bodies[BodyId::ROOT];
-        let does_not_hold = root.over.values().any(|over| over.verdict == Some(StepVerdict::DoesNotHold));
+        let does_not_hold = root.facts().any(|(.., over)| over.verdict == Some(StepVerdict::DoesNotHold));
         RunEnd {
             run: self.run.clone(),
             state,
@@ -76,11 +76,24 @@ impl Dispatcher {
 }
 
 impl Body {
-    fn proof(&self) -> Proof {
-        let mut proof = Proof::default();
-        for (id, over) in &self.over {
+    /// What the steps of this body came to, and those of the bodies it held: path, kind, whether it stands in `finally`.
+    fn facts(&self) -> impl Iterator<Item = (String, Kind, bool, &Over)> {
+        let own = self.over.iter().map(|(id, over)| {
             let node = self.node(*id);
-            if node.step.kind != Kind::Validate || node.section != Section::Body || over.not_meant {
+            (self.scene.path(*id), node.step.kind, node.section == Section::Finally, over)
+        });
+        let inner = self.found.iter();
+        own.chain(inner.map(|finding| (finding.path.clone(), finding.kind, finding.in_finally, &finding.over)))
+    }
+
+    /// What its validations say together.
+    pub(super) fn proof(&self) -> Proof {
+        let mut proof = Proof::default();
+        let left = self.left_items(Kind::Validate);
+        proof.all += u32::try_from(left.len()).unwrap_or(u32::MAX);
+        proof.reasons.extend(left);
+        for (path, kind, in_finally, over) in self.facts() {
+            if kind != Kind::Validate || in_finally || over.not_meant {
                 continue;
             }
             proof.all += 1;
@@ -89,21 +102,23 @@ impl Body {
                     proof.holds += 1;
                     proof.after_last_change |= over.turn > self.tally.last_change;
                 }
-                Some(StepVerdict::DoesNotHold) => proof.reasons.push(format!("`{}` does not hold", node.id)),
-                Some(StepVerdict::CannotTell) => proof.reasons.push(format!("`{}` cannot be told", node.id)),
-                None if over.failed => proof.reasons.push(format!("`{}` failed", node.id)),
-                None => proof.reasons.push(format!("`{}` was not performed", node.id)),
+                Some(StepVerdict::DoesNotHold) => proof.reasons.push(format!("`{path}` does not hold")),
+                Some(StepVerdict::CannotTell) => proof.reasons.push(format!("`{path}` cannot be told")),
+                None if over.failed => proof.reasons.push(format!("`{path}` failed")),
+                None => proof.reasons.push(format!("`{path}` was not performed")),
             }
         }
         proof
     }
 
-    fn result(&self, proof: &Proof) -> (RunResult, Vec<String>) {
+    /// The result of its runbook, with the reasons.
+    pub(super) fn result(&self, proof: &Proof) -> (RunResult, Vec<String>) {
         match &self.early {
             Some(Early::Aborted(reason)) => return (RunResult::Aborted, vec![format!("aborted: {reason}")]),
             Some(Early::TargetRefused(target)) => {
                 return (RunResult::Failed, vec![format!("target `{target}` is not the one this run is for")]);
             }
+            Some(Early::Caller) => return (RunResult::Aborted, vec!["the run is ending".to_owned()]),
             _ => {}
         }
         let failed = self.failed_changes();
@@ -124,13 +139,26 @@ impl Body {
     }
 
     fn failed_changes(&self) -> Vec<String> {
-        let bad =
-            self.over.iter().filter(|(id, over)| self.node(**id).step.change.is_some() && over.failed && !over.handled);
-        bad.map(|(id, over)| {
+        let bad = self.facts().filter(|(_, kind, _, over)| *kind == Kind::Remediate && over.is_trouble());
+        bad.map(|(path, _, _, over)| {
             let word = if over.outcome == Outcome::Unknown { "has an unknown outcome" } else { "failed" };
-            format!("change `{}` {word}", self.node(*id).id)
+            format!("change `{path}` {word}")
         })
+        .chain(self.left_items(Kind::Remediate))
         .collect()
+    }
+
+    /// Loops with such steps inside that were not performed for all their items, though nothing said that they need
+    /// not be.
+    fn left_items(&self, kind: Kind) -> Vec<String> {
+        let by_runbook = matches!(self.early, Some(Early::Option(_)));
+        let is_meant = |over: &Over| {
+            let has = if kind == Kind::Validate { over.left.validations } else { over.left.changes };
+            has && !over.handled && !by_runbook
+        };
+        let left = self.facts().filter(|(.., over)| is_meant(over));
+        left.map(|(path, .., over)| format!("`{path}` was not performed for {} of its items", over.left.items))
+            .collect()
     }
 
     fn goal(&self, proof: &Proof) -> (RunResult, Vec<String>) {
@@ -142,15 +170,8 @@ impl Body {
                 End::NoAction => (RunResult::NoAction, Vec::new()),
             };
         }
-        let failed: Vec<_> = self
-            .over
-            .iter()
-            .filter(|(id, over)| {
-                let kind = self.node(**id).step.kind;
-                over.failed && !over.handled && kind != Kind::Validate
-            })
-            .map(|(id, _)| format!("`{}` failed", self.node(*id).id))
-            .collect();
+        let failed = self.facts().filter(|(_, kind, _, over)| over.is_trouble() && *kind != Kind::Validate);
+        let failed: Vec<_> = failed.map(|(path, ..)| format!("`{path}` failed")).collect();
         if proof.all == 0 {
             if self.tally.changes > 0 {
                 let reason = "something was changed, and nothing validates it".to_owned();

@@ -99,8 +99,7 @@ impl Dispatcher {
         end.reason = failed.then(|| "a step inside it failed".to_owned());
         self.keep_values(holder, step, &end);
         self.turn += 1;
-        let over =
-            Over { outcome: end.outcome, verdict: None, failed, handled: false, not_meant: false, turn: self.turn };
+        let over = Over { failed, ..Over::new(end.outcome, self.turn) };
         self.bodies[holder.body].over.insert(holder.node, over);
         if failed && let Some(on_failure) = &step.on_failure {
             self.log_end(holder, step, &end, true);
@@ -116,15 +115,7 @@ impl Dispatcher {
         let options: Vec<_> = decide.options.values().chain(&decide.otherwise).collect();
         let taken: Vec<_> = places.iter().filter_map(|place| options.get(*place).copied()).collect();
         self.turn += 1;
-        let over = Over {
-            outcome: Outcome::Succeeded,
-            verdict: None,
-            failed: false,
-            handled: false,
-            not_meant: false,
-            turn: self.turn,
-        };
-        self.bodies[holder.body].over.insert(holder.node, over);
+        self.bodies[holder.body].over.insert(holder.node, Over::new(Outcome::Succeeded, self.turn));
         let known = self.bodies[holder.body].scene.values.clone();
         let scope = known.scope(self.now());
         if let Some(before) = known.step(&node.id) {
@@ -143,18 +134,19 @@ impl Dispatcher {
                 let (to, text) = self.escalation(holder.body, escalation);
                 self.escalate(holder.body, to, text);
             }
-            let owner = self.bodies.owner_mut(holder.body);
+            let owner = self.bodies[holder.body].owner;
             if let Some(end) = option.end
-                && !owner.in_finally
+                && !self.bodies[owner].in_finally
             {
-                owner.early.get_or_insert(Early::Option(end));
-                owner.cancel.cancel();
+                self.end_early(owner, Early::Option(end), false);
+                self.void_prompts(owner, "the run is ending");
             }
         }
         self.finish(holder);
     }
 
     pub(super) fn finish(&mut self, at: At) {
+        self.halt_beside(at);
         for id in self.bodies[at.body].schedule.close_inside(at.node) {
             self.not_taken(at.beside(id));
         }
@@ -178,14 +170,7 @@ impl Dispatcher {
         let end = StepEnd::because(Outcome::Skipped, reason);
         self.keep_values(at, &step, &end);
         self.turn += 1;
-        let over = Over {
-            outcome: Outcome::Skipped,
-            verdict: None,
-            failed: false,
-            handled: false,
-            not_meant: true,
-            turn: self.turn,
-        };
+        let over = Over { not_meant: true, ..Over::new(Outcome::Skipped, self.turn) };
         self.bodies[at.body].over.entry(at.node).or_insert(over);
     }
 

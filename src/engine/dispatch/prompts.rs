@@ -1,6 +1,6 @@
 //! The dispatcher's side of prompts: which are open, who may answer, when nobody will.
 
-use super::super::body::At;
+use super::super::body::{At, BodyId};
 use super::super::port::{InboxDecision, Prompt, PromptId, PromptKind, QuestionView, StoreError};
 use super::super::result::RunState;
 use super::super::settle::Pending;
@@ -103,14 +103,6 @@ impl Dispatcher {
         pending
     }
 
-    pub(in super::super) fn take_all_pending(&mut self) -> Vec<Pending> {
-        let mut all = Vec::new();
-        while !self.pending.is_empty() {
-            all.push(self.remove_pending(0));
-        }
-        all
-    }
-
     pub(in super::super) fn pending(&self) -> &[Pending] {
         &self.pending
     }
@@ -153,6 +145,11 @@ impl Dispatcher {
         since.unwrap_or_default()
     }
 
+    /// Whether a prompt goes away when a runbook ends: it belongs to it, or to one it called, and to no `finally`.
+    pub(in super::super) fn is_void(&self, at: At, outer: BodyId) -> bool {
+        self.bodies.is_within(at.body, outer) && !self.bodies.owner(at.body).in_finally
+    }
+
     /// Parks when everything that could go on waits for people, and nobody is here.
     pub(in super::super) fn park_if_alone(&mut self) {
         if !self.pending.is_empty() && self.busy() == 0 && !self.somebody_may_answer() {
@@ -162,14 +159,22 @@ impl Dispatcher {
 
     /// Diagnoses before a step that failed: evidence that its card must name as missing.
     pub(in super::super) fn failed_reads_before(&self, at: At) -> Vec<String> {
-        let body = &self.bodies[at.body];
-        body.over
-            .range(..at.node)
-            .filter(|(id, over)| {
+        let mut failed = Vec::new();
+        for at in self.bodies.chain(at) {
+            let body = &self.bodies[at.body];
+            let before = body.over.range(..at.node).filter(|(id, over)| {
                 let step = body.node(**id);
                 step.step.kind == Kind::Diagnose && step.section == Section::Body && over.failed
-            })
-            .map(|(id, _)| format!("`{}` failed: what it would have found is not known", body.node(*id).id))
-            .collect()
+            });
+            failed
+                .extend(before.map(|(id, _)| {
+                    format!("`{}` failed: what it would have found is not known", body.scene.path(*id))
+                }));
+            // What a caller found reaches a runbook only as its inputs.
+            if body.owner == at.body {
+                break;
+            }
+        }
+        failed
     }
 }

@@ -17,7 +17,7 @@ impl Dispatcher {
     pub(super) fn step_ended(&mut self, at: At, end: StepEnd) {
         self.task_over(at);
         let step = self.bodies.node(at).step.clone();
-        let is_group = matches!(step.body, StepBody::Group(_));
+        let is_group = matches!(step.body, StepBody::Group(_)) && step.each.is_none();
         if is_group && end.outcome == Outcome::Succeeded {
             let out = self.bodies[at.body].schedule.open(at.node, |parent| matches!(parent, Parent::Group(_)));
             debug_assert!(out.is_empty());
@@ -47,7 +47,7 @@ impl Dispatcher {
             let reason = end.reason.clone().unwrap_or_default();
             return self.log_step(at, Event::StepSkipped { reason, deviation: end.deviation });
         }
-        if matches!(step.body, StepBody::Group(_)) && !end.is_failure() {
+        if matches!(step.body, StepBody::Group(_)) && step.each.is_none() && !end.is_failure() {
             return;
         }
         let captures = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
@@ -74,8 +74,14 @@ impl Dispatcher {
             let names = step_shape(action).into_keys().chain(step.capture.keys().map(|name| name.value.clone()));
             values.extend(names.map(|name| (name.clone(), absent(&name))));
         }
-        // What a failed read gave is no evidence for anything later; a failed change may be reported on.
-        if end.outcome == Outcome::Succeeded || step.change.is_some() {
+        if step.each.is_some() {
+            let why = end.reason.clone().unwrap_or_else(|| outcome_word(end.outcome).to_owned());
+            let absent = |name: &str| unknown(UnknownSort::Unobtained, format!("`{id}` gave no `{name}`: {why}"));
+            values.extend(["results", "items"].map(|name| (name.to_owned(), absent(name))));
+        }
+        // What a failed read gave is no evidence for anything later; a failed change, or a list of which items failed,
+        // may be reported on.
+        if end.outcome == Outcome::Succeeded || step.change.is_some() || step.each.is_some() {
             values.extend(end.values.clone());
             values.extend(end.captures.clone());
         }
@@ -95,8 +101,25 @@ impl Dispatcher {
         let turn = self.turn;
         let failed = end.is_failure() || end.outcome == Outcome::Cancelled;
         let not_meant = end.outcome == Outcome::Skipped && !end.deviation && step.change.is_none();
-        let over = Over { outcome: end.outcome, verdict: end.verdict, failed, handled: false, not_meant, turn };
-        self.bodies[at.body].over.insert(at.node, over);
+        let body = &mut self.bodies[at.body];
+        let over = Over {
+            verdict: end.verdict,
+            failed,
+            not_meant,
+            blocked: end.blocked,
+            error: end.error.clone(),
+            left: body.left(at.node, end.undone),
+            ..Over::new(end.outcome, turn)
+        };
+        body.over.insert(at.node, over);
+        if step.each.is_some() && end.outcome == Outcome::Succeeded {
+            body.excuse_items(at.node);
+        }
+        if body.item_of.is_some() && !end.captures.is_empty() {
+            let id = body.node(at.node).id.to_string();
+            let captures = end.captures.iter().map(|(name, value)| (name.clone(), value.clone()));
+            body.captures.insert(id, Value::from_pairs(captures));
+        }
         let path = self.bodies.path(at);
         let in_body = self.bodies.node(at).section == Section::Body;
         let undo = self.bodies[at.body].undo.get(&at.node).cloned();
@@ -175,6 +198,7 @@ impl Dispatcher {
         match on_failure.then {
             Then::Again if all_well && repeats < on_failure.times && !is_ending => {
                 body.repeats.insert(at.node, repeats + 1);
+                body.forget_inside(at.node);
                 return body.schedule.again(at.node);
             }
             Then::Continue if all_well => body.handle_inside(at.node),
@@ -198,16 +222,19 @@ impl Dispatcher {
 
     /// Hands the runbook that a body belongs to over to people.
     pub(super) fn escalate(&mut self, body: BodyId, to: Option<String>, text: String) {
-        if self.bodies.owner(body).tally.escalation.is_some() {
+        let id = self.bodies[body].owner;
+        if self.bodies[id].tally.escalation.is_some() {
             return;
         }
-        self.log(Event::Escalated { to: to.clone(), text: text.clone() });
-        let owner = self.bodies.owner_mut(body);
+        // What a called runbook escalates, its caller escalates too, and that is told once.
+        if id == BodyId::ROOT {
+            self.log(Event::Escalated { to: to.clone(), text: text.clone() });
+        }
+        let owner = &mut self.bodies[id];
         owner.tally.escalation = Some((to, text));
         if !owner.in_finally {
-            owner.early.get_or_insert(Early::Escalated);
-            owner.cancel.cancel();
-            self.void_prompts("the run is escalated");
+            self.end_early(id, Early::Escalated, false);
+            self.void_prompts(id, "the run is escalated");
         }
     }
 }

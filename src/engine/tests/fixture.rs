@@ -93,7 +93,7 @@ impl Performer for Shared {
 
 fn fields_of(fields: &serde_json::Value) -> IndexMap<String, Value> {
     let fields = fields.as_object().expect("a map").iter();
-    fields.map(|(name, value)| (name.clone(), crate::expr::from_json(value))).collect()
+    fields.map(|(name, value)| (name.clone(), crate::expr::from_record(value))).collect()
 }
 
 async fn play(script: Script, context: &AttemptContext) -> Performed {

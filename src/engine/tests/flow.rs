@@ -312,6 +312,24 @@ steps:
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_other_side_may_ask_for_a_longer_pause_of_a_minute_at_most() {
+    for (wish, pause) in [("7s", 7), ("1s", 2), ("3h", 60)] {
+        let steps = "
+steps:
+  - id: read
+    diagnose: Read
+    run: [read]
+    retry: { attempts: 2, every: 2s }
+";
+        let busy = Script::FailAfter(ErrorClass::Status(503), json!({ "retry_after": { "$duration": wish } }));
+        let flaky = Script::Then(vec![busy, Script::ok(json!({ "exit": 0 }))]);
+        let began = tokio::time::Instant::now();
+        let played = Scripted::new(steps).act("read", flaky).play().await;
+        assert_eq!((played.seen().len(), began.elapsed().as_secs()), (2, pause), "{wish}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_change_stops_changes_and_on_failure_handles_it() {
     let steps = |on_failure: &str| {
         format!(

@@ -7,9 +7,11 @@ mod arguments;
 mod clock;
 mod data;
 mod jq;
+mod links;
 mod lists;
 mod metric;
 mod numbers;
+mod series;
 mod tests_of;
 mod texts;
 
@@ -155,8 +157,18 @@ impl Entry {
 
 type Table = HashMap<&'static str, &'static Entry>;
 
-const TABLES: [&[Entry]; 8] =
-    [data::TABLE, jq::TABLE, metric::TABLE, lists::TABLE, numbers::TABLE, texts::TABLE, clock::TABLE, tests_of::TABLE];
+const TABLES: [&[Entry]; 10] = [
+    data::TABLE,
+    jq::TABLE,
+    links::TABLE,
+    metric::TABLE,
+    lists::TABLE,
+    numbers::TABLE,
+    series::TABLE,
+    texts::TABLE,
+    clock::TABLE,
+    tests_of::TABLE,
+];
 
 fn rows() -> impl Iterator<Item = &'static Entry> {
     TABLES.into_iter().flatten()

@@ -6,6 +6,7 @@ mod laws;
 mod parsing;
 mod querying;
 mod rendering;
+mod series;
 
 use super::{Expr, Scope, SecretText, UnknownSort, Value, from_json, secret, unknown};
 use crate::source::Span;

@@ -3,7 +3,7 @@
 use super::super::build::Flat;
 use super::super::names::{Fields, Layers, outside_shape, own_fields, probe_fields, roots, step_shape};
 use super::super::node::NodeId;
-use super::super::order::is_inside;
+use super::super::order::{hidden_by, inside_loop, is_inside};
 use super::CheckContext;
 use crate::expr::{Expr, Shape, Template};
 use crate::runbook::{
@@ -12,7 +12,7 @@ use crate::runbook::{
 };
 use crate::source::{Diagnostic, Diagnostics, Sp, Span, nearest};
 use indexmap::IndexMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Where a value goes, as far as it matters before a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,10 @@ pub(super) struct Checker<'a> {
     roots: Fields,
     steps: IndexMap<String, Shape>,
     tainted: HashSet<String>,
+    /// For each loop, the names of its item.
+    items: HashMap<NodeId, Fields>,
+    /// The names of the items around the step that is looked at.
+    around: Fields,
     /// The names that each target's declaration reads.
     pub(super) target_uses: IndexMap<String, Vec<(String, Span)>>,
     pub(super) problems: &'a mut Diagnostics,
@@ -50,19 +54,31 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         .map(|(name, _)| name.value.clone())
         .collect();
     let target_uses = IndexMap::new();
-    let mut checker =
-        Checker { runbook, context, roots: roots(&runbook.inputs), steps, tainted, target_uses, problems };
+    let mut checker = Checker {
+        runbook,
+        context,
+        roots: roots(&runbook.inputs),
+        steps,
+        tainted,
+        items: HashMap::new(),
+        around: Fields::new(),
+        target_uses,
+        problems,
+    };
     checker.inputs();
     checker.targets();
     for place in 0..flat.nodes.len() {
         let mut used = Used::default();
+        checker.around = checker.items_around(flat, NodeId(place));
         checker.step(flat, NodeId(place), &mut used);
         checker.link(flat, NodeId(place), &used);
     }
+    checker.around = Fields::new();
     let mut used = Used::default();
     for value in runbook.outputs.values() {
         checker.expression(value, &Fields::new(), None, Goes::Free, &mut used);
     }
+    checker.visible(flat, None, &used);
 }
 
 /// Root names that were read, with the place of the first reading.
@@ -104,12 +120,40 @@ impl Checker<'_> {
         }
     }
 
+    /// The names of the items around a step, the nearest ones hiding those farther out.
+    fn items_around(&self, flat: &Flat, id: NodeId) -> Fields {
+        let up = |holder: &NodeId| flat.nodes[holder.0].item_of;
+        let mut loops: Vec<_> = std::iter::successors(flat.nodes[id.0].item_of, up).collect();
+        loops.reverse();
+        loops
+            .iter()
+            .filter_map(|holder| self.items.get(holder))
+            .flatten()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    }
+
+    /// Says which of the names stand inside a loop that the user cannot see into.
+    fn visible(&mut self, flat: &Flat, from: Option<NodeId>, used: &Used) {
+        let mut told: Vec<NodeId> = Vec::new();
+        for (name, span) in &used.names {
+            let Some(&other) = flat.index.get(name.as_str()) else { continue };
+            if let Some(holder) = hidden_by(&flat.nodes, from, other)
+                && !told.contains(&other)
+            {
+                told.push(other);
+                self.problems.push(inside_loop(self.runbook, &flat.nodes, other, holder, *span));
+            }
+        }
+    }
+
     /// Turns the names a step used into edges.
     fn link(&mut self, flat: &mut Flat, id: NodeId, used: &Used) {
+        self.visible(flat, Some(id), used);
         let mut uses: Vec<NodeId> = Vec::new();
         for (name, span) in &used.names {
             let Some(&other) = flat.index.get(name.as_str()) else { continue };
-            if other == id || uses.contains(&other) {
+            if other == id || uses.contains(&other) || hidden_by(&flat.nodes, Some(id), other).is_some() {
                 continue;
             }
             if is_inside(&flat.nodes, other, id) {
@@ -155,6 +199,12 @@ impl Checker<'_> {
             };
             before.insert(each.name.value.clone(), item.clone());
             before.insert("items".into(), Shape::List(Box::new(item)));
+            if matches!(step.body, StepBody::Group(_)) {
+                self.items.insert(id, before.clone());
+                if let Some(pause) = &each.pause {
+                    self.duration(pause, &none, hidden, used);
+                }
+            }
         }
         match &step.body {
             StepBody::Action(action) => {
@@ -162,7 +212,11 @@ impl Checker<'_> {
                 self.target_name(step.target.as_ref(), action, &before, used);
                 self.results(&step, &node.id, &before, used);
             }
-            StepBody::Decide(decide) => self.decide(&step, decide, hidden, used),
+            StepBody::Decide(decide) => {
+                let mut later = Used::default();
+                self.decide(&step, decide, hidden, used, &mut later);
+                self.visible(flat, Some(id), &later);
+            }
             StepBody::Group(_) => {
                 for expr in &step.show {
                     self.expression(expr, &none, hidden, Goes::Free, used);
@@ -178,7 +232,10 @@ impl Checker<'_> {
     fn people(&mut self, step: &Step, hidden: Option<&str>, used: &mut Used) {
         let mut own = Fields::new();
         if let Some(each) = &step.each {
-            own.insert(each.name.value.clone(), Shape::Any);
+            // A group stands before its items, and its title is that of all of them.
+            if !matches!(step.body, StepBody::Group(_)) {
+                own.insert(each.name.value.clone(), Shape::Any);
+            }
             own.insert("items".into(), Shape::Any);
         }
         let texts = [Some(&step.title), step.why.as_ref(), step.notes.as_ref(), step.warning.as_ref()];
@@ -292,7 +349,7 @@ impl Checker<'_> {
         }
     }
 
-    fn decide(&mut self, step: &Step, decide: &Decide, hidden: Option<&str>, used: &mut Used) {
+    fn decide(&mut self, step: &Step, decide: &Decide, hidden: Option<&str>, used: &mut Used, later: &mut Used) {
         let none = Fields::new();
         for expr in &step.show {
             self.expression(expr, &none, hidden, Goes::Free, used);
@@ -305,9 +362,8 @@ impl Checker<'_> {
                 self.expression(when, &none, hidden, Goes::Condition, used);
             }
             // What an option sets is computed after its steps: their values are there.
-            let mut later = Used::default();
             for value in option.set.values() {
-                self.expression(value, &none, hidden, Goes::Free, &mut later);
+                self.expression(value, &none, hidden, Goes::Free, later);
             }
             if let Some(escalation) = &option.escalate {
                 self.escalation(escalation, &none, hidden, used);
@@ -459,6 +515,9 @@ impl Checker<'_> {
         goes: Goes,
         used: &mut Used,
     ) -> Shape {
+        let around = self.around.iter().map(|(name, shape)| (name.clone(), shape.clone()));
+        let own: Fields = around.chain(own.iter().map(|(name, shape)| (name.clone(), shape.clone()))).collect();
+        let own = &own;
         let names = Layers { own: own.clone(), steps: &self.steps, roots: &self.roots, hidden };
         let (shape, found) = expr.check(&names);
         for problem in found {

@@ -18,7 +18,8 @@ impl Checker<'_> {
         {
             let message = format!("`{text}` is neither a duration nor a time with its zone");
             let problem = self.problem("log-since", since.span(), message);
-            self.problems.push(problem.hint("write `10m`, `2026-11-26T09:00:00Z`, or the time of a step: `{{ x.started }}`"));
+            self.problems
+                .push(problem.hint("write `10m`, `2026-11-26T09:00:00Z`, or the time of a step: `{{ x.started }}`"));
         }
     }
 
@@ -26,7 +27,7 @@ impl Checker<'_> {
         let mut text = String::new();
         for segment in pattern.segments() {
             match segment {
-                Segment::Text(part) => text.push_str(part),
+                Segment::Text(part) => text.push_str(part.as_str()),
                 // A value stands for itself, so any letter does.
                 Segment::Expr(_) => text.push('x'),
             }
@@ -63,7 +64,8 @@ impl Checker<'_> {
             if !scales && verb != ServiceVerb::Reload {
                 return;
             }
-            let message = format!("a workload of Kubernetes can be restarted and looked at, and has no `{}`", verb.as_str());
+            let message =
+                format!("a workload of Kubernetes can be restarted and looked at, and has no `{}`", verb.as_str());
             let problem = self.problem("service-verb", span, message);
             let hint = if scales { "use `kubectl: [scale, .., --replicas=N]`" } else { "use `restart`" };
             self.problems.push(problem.hint(hint));

@@ -3,7 +3,10 @@
 use super::super::names::Fields;
 use super::expressions::{Checker, Goes, Used};
 use crate::expr::{Shape, Template};
-use crate::runbook::{Action, IdentityExpect, IdentityProbe, LogSource, Target, TargetKind, TargetPlace, TargetRef};
+use crate::runbook::{
+    Action, IdentityExpect, IdentityProbe, LogSource, QueryPlace, Target, TargetKind, TargetPlace, TargetRef,
+    query_places,
+};
 use crate::source::{Sp, Span};
 
 const ADDRESS: Goes = Goes::Steers("the address of a target");
@@ -85,7 +88,7 @@ impl Checker<'_> {
                 &["status", "headers", "body", "text"]
             }
             IdentityProbe::Query(query) => {
-                self.template(query, none, None, steers, used);
+                self.template(&query.text, none, None, steers, used);
                 &["rows", "first", "count"]
             }
             IdentityProbe::Run(argv) => {
@@ -111,9 +114,9 @@ impl Checker<'_> {
     /// The actions that act on databases, clusters, services and logs.
     pub(super) fn mechanism(&mut self, action: &Action, own: &Fields, hidden: Option<&str>, used: &mut Used) {
         match action {
-            Action::Sql(sql) => self.template(&sql.query, own, hidden, Goes::Free, used),
+            Action::Sql(sql) => self.template(&sql.query.text, own, hidden, Goes::Free, used),
             Action::Prometheus(query) => {
-                self.template(&query.query, own, hidden, Goes::Open("a query"), used);
+                self.query_values(&query.query, own, hidden, used);
                 if let Some(time) = &query.time {
                     self.template(time, own, hidden, Goes::Open("a query"), used);
                 }
@@ -179,6 +182,22 @@ impl Checker<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The values of a query: one outside of quotes is known to be no text, or it is told at the run.
+    fn query_values(&mut self, query: &Template, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+        let (places, _) = query_places(query);
+        for (expr, place) in query.expressions().zip(places) {
+            let shape = self.expression(expr, own, hidden, Goes::Open("a query"), used);
+            let fits = matches!(shape, Shape::Any | Shape::Number | Shape::Duration | Shape::Time | Shape::Secret);
+            if place == QueryPlace::Bare && !fits {
+                let message =
+                    format!("`{}` is a {}, and it stands outside of quotes", expr.text().trim(), shape.word());
+                let hint = "a number, a duration or a point in time can stand there: `| float`, `duration(..)`";
+                let problem = self.problem("query-value", expr.span(), message).hint(hint);
+                self.problems.push(problem);
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use super::super::node::GraphNode;
 use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
-    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, Undo,
-    is_error_class, is_reserved_name, refused_variable,
+    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, TargetRef, Undo,
+    is_error_class, is_reserved_name, refused_variable, sqlstate_names,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -88,6 +88,7 @@ impl Rules<'_> {
             }
             self.program(action);
             self.path(action);
+            self.call(action, step.target.as_ref(), step.timeout.is_some() || step.background.is_some());
         }
         let Some(change) = &step.change else {
             if let StepBody::Decide(decide) = &step.body {
@@ -110,12 +111,15 @@ impl Rules<'_> {
         }
         if let Some(Undo::Act(undo)) = &change.undo {
             self.program(&undo.action);
+            self.call(&undo.action, undo.target.as_ref(), undo.timeout.is_some());
             if let Some(verify) = &undo.verify {
                 self.probe_reads(verify);
             }
         }
         let undoable = match step.action() {
-            Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)) => true,
+            Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)) => {
+                true
+            }
             // What was restarted runs as before: there is nothing to go back to.
             Some(Action::Service(service)) => matches!(service.verb, ServiceVerb::Restart | ServiceVerb::Reload),
             _ => false,
@@ -138,14 +142,18 @@ impl Rules<'_> {
         for name in names.iter().filter(|name| !is_error_class(&name.value)) {
             let message = format!("`{}` is not a class of errors", name.value);
             let problem = self.error("unknown-error-class", name.span, message);
-            let near = problem.near(&name.value, ERROR_CLASSES.iter().copied());
-            let hint = format!("one of {}, or with a number: exit_3, status_404", ERROR_CLASSES.join(", "));
+            let near = problem.near(&name.value, ERROR_CLASSES.iter().copied().chain(sqlstate_names()));
+            let hint = format!(
+                "one of {}, or with a number: exit_3, status_404; for `sql` a name of PostgreSQL: undefined_table",
+                ERROR_CLASSES.join(", ")
+            );
             self.problems.push(if near.hint.is_some() { near } else { near.hint(hint) });
         }
     }
 
     fn probe_reads(&mut self, probe: &Probe) {
         self.program(&probe.action);
+        self.call(&probe.action, probe.target.as_ref(), probe.timeout.is_some());
         self.error_classes(&probe.tolerate);
         self.reads(&probe.action, probe.span, Kind::Validate);
     }
@@ -163,6 +171,10 @@ impl Rules<'_> {
             Action::Service(service) => {
                 (format!("`service: {}` changes what runs", service.verb.as_str()), "use `remediate`, or `status`")
             }
+            Action::Kubectl(kubectl) => (
+                format!("`kubectl {}` changes something", kubectl.call().verb()),
+                "use `remediate`; a trial says `--dry-run=server`",
+            ),
             other => (format!("`{}` changes a file", other.name()), "use `remediate`"),
         };
         let message = format!("{what}, and a {} step only reads", kind.as_str());
@@ -173,6 +185,7 @@ impl Rules<'_> {
         let program: &Program = match action {
             Action::Run(run) => &run.program,
             Action::Shell(shell) => &shell.program,
+            Action::Kubectl(kubectl) => &kubectl.program,
             _ => return,
         };
         for name in program.env.keys().chain(&program.pass_env) {
@@ -185,6 +198,13 @@ impl Rules<'_> {
             if !(0..=255).contains(&code.value) {
                 self.problems.push(self.error("exit-code", code.span, format!("{} is not an exit code", code.value)));
             }
+        }
+    }
+
+    /// A call of kubectl.
+    fn call(&mut self, action: &Action, target: Option<&TargetRef>, is_bounded: bool) {
+        if let Action::Kubectl(kubectl) = action {
+            super::kubectl::check(self.runbook, kubectl, target, is_bounded, self.problems);
         }
     }
 

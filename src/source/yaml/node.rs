@@ -125,4 +125,10 @@ impl Scalar {
     pub fn place(&self, source: &Source, range: Range<usize>) -> Span {
         place::find(self, source, range).unwrap_or(self.span)
     }
+
+    /// The place in the file of each byte of [`Scalar::text`], or nothing where an escape makes it unclear.
+    #[must_use]
+    pub fn places(&self, source: &Source) -> Option<Vec<usize>> {
+        place::all(self, source)
+    }
 }

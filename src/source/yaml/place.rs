@@ -4,21 +4,41 @@ use super::super::file::{Source, Span};
 use super::node::{Scalar, Style};
 use std::ops::Range;
 
-/// The place of a range of the text, or nothing where it cannot be told for certain.
-pub(super) fn find(scalar: &Scalar, source: &Source, range: Range<usize>) -> Option<Span> {
+/// The place in the file of each byte of the text, or nothing where it cannot be told.
+pub(super) fn all(scalar: &Scalar, source: &Source) -> Option<Vec<usize>> {
+    let base = base(scalar);
+    let mut offsets = offsets(scalar, source)?;
+    offsets.iter_mut().for_each(|offset| *offset += base);
+    let written = source.text().as_bytes();
+    let agree = |(byte, offset): (u8, &usize)| byte.is_ascii_whitespace() || written.get(*offset) == Some(&byte);
+    scalar.text.bytes().zip(&offsets).all(agree).then_some(offsets)
+}
+
+/// What offsets within the written scalar are counted from.
+fn base(scalar: &Scalar) -> usize {
+    scalar.span().start + usize::from(scalar.is_quoted())
+}
+
+fn offsets(scalar: &Scalar, source: &Source) -> Option<Vec<usize>> {
     let text = scalar.text.as_str();
-    let start = text.floor_char_boundary(range.start);
-    let end = text.ceil_char_boundary(range.end).max(start);
     let written = source.text().get(scalar.span().range())?;
-    let offsets = match scalar.style {
+    match scalar.style {
         Style::Plain => flow(text, written, None),
         Style::Single => flow(text, inside(written, '\'')?, Some('\'')),
         // With an escape before the end, the two texts no longer run side by side.
         Style::Double if written.contains('\\') => None,
         Style::Double => flow(text, inside(written, '"')?, None),
         Style::Literal | Style::Folded => block(text, written),
-    }?;
-    let base = scalar.span().start + usize::from(scalar.is_quoted());
+    }
+}
+
+/// The place of a range of the text, or nothing where it cannot be told for certain.
+pub(super) fn find(scalar: &Scalar, source: &Source, range: Range<usize>) -> Option<Span> {
+    let text = scalar.text.as_str();
+    let start = text.floor_char_boundary(range.start);
+    let end = text.ceil_char_boundary(range.end).max(start);
+    let offsets = offsets(scalar, source)?;
+    let base = base(scalar);
     let at = |offset: usize| offsets.get(offset).copied();
     let first = match at(start) {
         Some(place) => place,

@@ -40,7 +40,8 @@ impl Dialogue<'_> {
         });
         drop(loan);
         // The program may have left the cursor in the middle of a line.
-        self.paper.close(&[String::new(), format!("  ({}; the terminal is ours again)", (self.face.clean)(&ended(&over)))]);
+        self.paper
+            .close(&[String::new(), format!("  ({}; the terminal is ours again)", (self.face.clean)(&ended(&over)))]);
         match reason {
             Some(_) => Settled::TakenBack,
             None => Settled::Answer(Answer::HandedOver(over)),

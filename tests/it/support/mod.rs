@@ -3,18 +3,28 @@
 
 mod example;
 mod journal;
+mod kubernetes;
 mod output;
+mod postgres;
+mod prometheus;
 mod sandbox;
+mod server;
 mod services;
 mod simulator;
+pub(crate) mod sshd;
 mod terminal;
 
 pub(crate) use example::example;
 pub(crate) use journal::{Entry, Journal};
+pub(crate) use kubernetes::Kubernetes;
 pub(crate) use output::Output;
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
+pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
 pub(crate) use sandbox::{Sandbox, finish};
+pub(crate) use server::{Connection, Server, say, say_json};
 pub(crate) use services::Services;
 pub(crate) use simulator::Simulator;
+pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
 
 use std::path::PathBuf;

@@ -36,6 +36,14 @@ impl Output {
         self
     }
 
+    /// Fails unless it said this, wherever its lines are broken.
+    #[track_caller]
+    pub(crate) fn tells(self, words: &str) -> Self {
+        let flowing = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flowing(&self.all()).contains(&flowing(words)), "it does not tell {words:?}\n{self}");
+        self
+    }
+
     /// Both streams.
     pub(crate) fn all(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)

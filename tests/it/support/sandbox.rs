@@ -145,7 +145,8 @@ impl Sandbox {
     /// The value of a result field of the only step that has one, as the record has it.
     #[track_caller]
     pub(crate) fn field(&self, step: &str, name: &str) -> serde_json::Value {
-        let run = self.runs().pop().expect("a run");
+        // Runs of the same minute are in no order by their names.
+        let run = self.runs().into_iter().max_by_key(|run| Self::events(run)[0]["time"].to_string()).expect("a run");
         let is_end = |event: &serde_json::Value| event["step"] == step && event["event"]["kind"] == "attempt_ended";
         let last = Self::events(&run).into_iter().rfind(is_end).unwrap_or_else(|| panic!("`{step}` made no attempt"));
         let fields = last["event"]["fields"].clone();

@@ -17,10 +17,15 @@ impl Simulator {
     }
 
     pub(crate) fn with(scene: &str, folder: &Path, more: &[&str]) -> Self {
+        let file = folder.join("config.toml").display().to_string();
+        let own = ["stemedb", "--scene", scene, "--port", "0", "--until-stdin-closes", "--config", &file];
+        Self::start(&[&own, more].concat()).0
+    }
+
+    /// Starts any system that says `listening on URL`; the second part is what it says after that.
+    pub(crate) fn start(arguments: &[&str]) -> (Self, String) {
         let mut child = Command::new(program())
-            .args(["stemedb", "--scene", scene, "--port", "0", "--until-stdin-closes", "--config"])
-            .arg(folder.join("config.toml"))
-            .args(more)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -28,8 +33,10 @@ impl Simulator {
             .expect("the simulator starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("the simulator says {line:?}"));
-        Self { child, url: url.to_owned() }
+        let line = line.trim_end();
+        let said = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("the simulator says {line:?}"));
+        let (url, rest) = said.split_at(said.find(' ').unwrap_or(said.len()));
+        (Self { child, url: url.to_owned() }, rest.to_owned())
     }
 }
 

@@ -3,8 +3,6 @@
 //! Names are resolved by a resolver of our own that leaves out what is not allowed, so that the check is made on the
 //! very addresses that are connected to, and no second look-up can give another answer.
 
-use super::trouble::Trouble;
-use crate::event::ErrorClass;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -158,11 +156,11 @@ fn number(address: IpAddr) -> (u128, u32) {
 
 /// What a target may connect to.
 #[derive(Clone, Debug)]
-pub(super) struct Rules(Arc<[Rule]>);
+pub(in crate::action) struct Rules(Arc<[Rule]>);
 
 impl Rules {
     /// No entry: anything.
-    pub(super) fn new(allow: &[String]) -> Self {
+    pub(in crate::action) fn new(allow: &[String]) -> Self {
         Self(allow.iter().map(|entry| Rule::parse(entry)).collect())
     }
 
@@ -170,41 +168,66 @@ impl Rules {
         self.0.is_empty() || self.0.iter().any(|rule| rule.allows(host, address))
     }
 
-    fn check(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
-        if self.allow(host, address) { Ok(()) } else { Err(Refused { host: host.to_owned(), address }) }
+    /// # Errors
+    /// The address is not allowed.
+    pub(super) fn check(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
+        if self.allow(host, address) { Ok(()) } else { Err(Refused::Address { host: host.to_owned(), address }) }
     }
 
     /// Checks an address that stands in the URL itself: those are never resolved.
-    pub(super) fn check_literal(&self, url: &Url) -> Result<(), Trouble> {
+    pub(super) fn check_literal(&self, url: &Url) -> Result<(), Refused> {
         let address = match url.host() {
             Some(Host::Ipv4(four)) => IpAddr::V4(four),
             Some(Host::Ipv6(six)) => IpAddr::V6(six),
             Some(Host::Domain(_)) | None => return Ok(()),
         };
-        self.check(url.host_str().unwrap_or_default(), address).map_err(|refused| Trouble {
-            class: ErrorClass::Address,
-            message: refused.to_string(),
-            sent: false,
-        })
+        self.check(url.host_str().unwrap_or_default(), address)
     }
 
     /// Checks the address that was really connected to.
-    pub(super) fn check_connected(&self, host: &str, address: Option<SocketAddr>) -> Result<(), Trouble> {
-        let checked = match address {
-            Some(address) => self.check(host, address.ip()).map_err(|refused| refused.to_string()),
+    pub(super) fn check_connected(&self, host: &str, address: Option<SocketAddr>) -> Result<(), Refused> {
+        match address {
+            Some(address) => self.check(host, address.ip()),
             None if self.0.is_empty() => Ok(()),
-            None => Err("the address that was connected to is not known".to_owned()),
-        };
-        checked.map_err(|message| Trouble { class: ErrorClass::Address, message, sent: true })
+            None => Err(Refused::NotKnown),
+        }
+    }
+
+    /// Checks a Unix socket: it counts as loopback.
+    pub(super) fn check_socket(&self, path: &str) -> Result<(), Refused> {
+        let is_loopback = |rule: &Rule| matches!(rule, Rule::Class(Class::Loopback));
+        if self.0.is_empty() || self.0.iter().any(is_loopback) {
+            Ok(())
+        } else {
+            Err(Refused::Socket { path: path.to_owned() })
+        }
+    }
+
+    /// The allowed addresses of a host, which may be an address itself.
+    ///
+    /// # Errors
+    /// [`NotResolved`] or [`Refused`].
+    pub(super) async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Unreachable> {
+        let found = tokio::net::lookup_host((host, port)).await.map_err(|error| NotResolved(Some(error)))?;
+        let found: Vec<SocketAddr> = found.collect();
+        let first = *found.first().ok_or(NotResolved(None))?;
+        let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| self.allow(host, address.ip())).collect();
+        if allowed.is_empty() {
+            return Err(Refused::Address { host: host.to_owned(), address: first.ip() }.into());
+        }
+        Ok(allowed)
     }
 }
 
 /// An address is not allowed.
 #[derive(Debug, thiserror::Error)]
-#[error("`{host}` is at {address}, which is {}; the target does not allow that", Class::of(*address))]
-pub(super) struct Refused {
-    host: String,
-    address: IpAddr,
+pub(super) enum Refused {
+    #[error("`{host}` is at {address}, which is {}; the target does not allow that", Class::of(*address))]
+    Address { host: String, address: IpAddr },
+    #[error("`{path}` is a socket of this machine, which is loopback; the target does not allow that")]
+    Socket { path: String },
+    #[error("the address that was connected to is not known")]
+    NotKnown,
 }
 
 /// A name has no address.
@@ -216,20 +239,24 @@ impl NotResolved {
     pub(super) const TEXT: &str = "the name does not resolve";
 }
 
+/// There is no address to connect to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreachable {
+    #[error(transparent)]
+    NotResolved(#[from] NotResolved),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
 impl Resolve for Rules {
     fn resolve(&self, name: Name) -> Resolving {
         let rules = self.clone();
         Box::pin(async move {
-            let host = name.as_str();
-            let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| NotResolved(Some(error)))?;
-            let found: Vec<SocketAddr> = found.collect();
-            let first = *found.first().ok_or(NotResolved(None))?;
-            let allowed: Vec<SocketAddr> =
-                found.into_iter().filter(|address| rules.allow(host, address.ip())).collect();
-            if allowed.is_empty() {
-                return Err(Refused { host: host.to_owned(), address: first.ip() }.into());
+            match rules.look_up(name.as_str(), 0).await {
+                Ok(allowed) => Ok(Box::new(allowed.into_iter()) as Addrs),
+                Err(Unreachable::NotResolved(error)) => Err(error.into()),
+                Err(Unreachable::Refused(error)) => Err(error.into()),
             }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }

@@ -1,0 +1,233 @@
+//! Requests through the whole program: what goes wrong is a finding with a class, pages are followed, and a busy server
+//! is left alone as long as it asks for.
+
+use crate::support::{Connection, Output, Sandbox, Server, free_address, say, say_json};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The step of a run, as `show` has it.
+#[track_caller]
+fn step(sandbox: &Sandbox, id: &str) -> Value {
+    let show = sandbox.call(["show", "last", "--format", "json"]).exits(0).json();
+    let steps = show["steps"].as_array().expect("steps");
+    steps.iter().find(|step| step["step"] == id).unwrap_or_else(|| panic!("no step {id}: {show:#}")).clone()
+}
+
+fn run(sandbox: &Sandbox) -> Output {
+    let output = sandbox.call(["run", "./case.yaml"]);
+    sandbox.is_whole();
+    output
+}
+
+/// Answers well, badly, late and never, each at its own path.
+fn awkward(target: &str, stream: &mut dyn Connection) {
+    let json = [("Content-Type", "application/json")];
+    match target {
+        "/well" => say_json(stream, &json!({ "state": "fine" })),
+        "/broken-json" => say(stream, "200 OK", &json, "{\"state\": "),
+        "/no-json" => say(stream, "200 OK", &[("Content-Type", "text/html")], "<html>{\"state\": \"fine\"}</html>"),
+        "/gone" => say(stream, "404 Not Found", &[], "no such thing"),
+        "/ring" => say(stream, "302 Found", &[("Location", "/ring")], ""),
+        "/away" => say(stream, "302 Found", &[("Location", "http://elsewhere.invalid/")], ""),
+        "/half" => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").expect("it takes it"),
+        "/ssh" => stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").expect("it takes it"),
+        "/bomb" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n").ok();
+            for number in 0..100_000 {
+                if write!(stream, "X-{number}: {}\r\n", "x".repeat(1000)).is_err() {
+                    return;
+                }
+            }
+        }
+        // The client leaves first.
+        "/hang" => _ = std::io::copy(stream, &mut std::io::sink()),
+        other => say(stream, "500 Internal Server Error", &[], &format!("nobody asked for {other}")),
+    }
+}
+
+#[test]
+fn every_trouble_is_a_finding_with_its_class() {
+    let sandbox = Sandbox::new();
+    let server = Server::new(awkward);
+    let (secure, certificate) = Server::with_tls(awkward);
+    let ca = sandbox.write("ca.pem", &certificate).display().to_string();
+    let nobody = free_address();
+    let cases = [
+        ("well", "here", "/well", "none"),
+        ("refused", "nobody", "/", "'refused'"),
+        ("dns", "nowhere", "/", "'dns'"),
+        ("tls", "distrusted", "/well", "'tls'"),
+        ("trusted", "trusted", "/well", "none"),
+        ("late", "here", "/hang", "'timeout'"),
+        ("gone", "here", "/gone", "'status_404'"),
+        ("half", "here", "/half", "'bad_answer'"),
+        ("ssh", "here", "/ssh", "'bad_answer'"),
+        ("bomb", "here", "/bomb", "'bad_answer'"),
+        ("ring", "here", "/ring", "'status_302'"),
+        ("away", "here", "/away", "'status_302'"),
+        ("elsewhere", "fenced", "/well", "'address'"),
+        ("named", "named", "/well", "'address'"),
+    ];
+    let steps: String = cases
+        .iter()
+        .map(|(id, target, path, error)| {
+            format!(
+                "  - id: {id}\n    validate: Is it {id}?\n    target: {target}\n    http: {{ get: {path} }}\n    timeout: 1s\n    \
+                 tolerate: [refused, timeout, tls, dns, connection, bad_answer, address, status]\n    expect: error == {error}\n"
+            )
+        })
+        .collect();
+    let (url, port) = (&server.url, server.address.port());
+    let targets = format!(
+        "targets:
+  here: {{ http: \"{url}\", allow: [loopback] }}
+  nobody: {{ http: \"http://{nobody}\" }}
+  nowhere: {{ http: \"http://no-such-host.invalid\" }}
+  distrusted: {{ http: \"{0}\" }}
+  trusted: {{ http: \"{0}\", tls: {{ ca: \"{ca}\" }} }}
+  fenced: {{ http: \"{url}\", allow: [private, public] }}
+  named: {{ http: \"http://localhost:{port}\", allow: [public, 10.0.0.0/8, example.com] }}
+",
+        secure.url
+    );
+    let decide = "  - id: what
+    decide: What is the matter?
+    options:
+      away: { when: dns.error == 'dns' and refused.error == 'refused', end: no_action }
+      there: { when: refused.error is none, end: resolved }
+";
+    _ = sandbox.runbook("case", &format!("{targets}steps:\n{steps}{decide}"));
+    let began = Instant::now();
+    let output = run(&sandbox).exits(0).tells("NO ACTION").tells("14 of 14 validations hold");
+    assert!(began.elapsed() < Duration::from_secs(20), "{output}");
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn what_is_not_tolerated_fails_and_says_why() {
+    let sandbox = Sandbox::new();
+    let server = Server::new(awkward);
+    let cases = [
+        ("/half", "bad_answer", "cannot be used"),
+        ("/gone", "status_404", "no such thing"),
+        ("/away", "status_302", "302"),
+        ("/hang", "timeout", "not whole within 300ms"),
+    ];
+    for (path, class, words) in cases {
+        let target = format!("targets: {{ here: {{ http: \"{}\" }} }}\n", server.url);
+        let steps = format!("steps:\n  - {{ id: look, diagnose: Look, http: {{ get: {path} }}, timeout: 300ms }}\n");
+        _ = sandbox.runbook("case", &format!("{target}{steps}"));
+        _ = run(&sandbox).exits(1).tells(words).tells(class);
+        let error = step(&sandbox, "look")["error"].to_string();
+        assert!(error.contains(class), "{error}");
+    }
+}
+
+#[test]
+fn a_body_that_is_not_what_it_says_cannot_tell() {
+    let sandbox = Sandbox::new();
+    let server = Server::new(awkward);
+    for (path, words) in [("/broken-json", "the body is not JSON"), ("/no-json", "body")] {
+        let target = format!("targets: {{ here: {{ http: \"{}\" }} }}\n", server.url);
+        let steps = format!(
+            "steps:\n  - {{ id: look, validate: Is it fine?, http: {{ get: {path} }}, expect: body.state == 'fine' }}\n"
+        );
+        _ = sandbox.runbook("case", &format!("{target}{steps}"));
+        let output = run(&sandbox).exits(1).tells(words);
+        let step = step(&sandbox, "look");
+        assert_eq!((&step["outcome"], &step["verdict"]), (&json!("succeeded"), &json!("cannot_tell")), "{output}");
+    }
+}
+
+#[test]
+fn a_value_that_makes_the_address_too_long_is_refused_before_anything_is_sent() {
+    let sandbox = Sandbox::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = Server::new(move |_, stream| {
+        count.fetch_add(1, Ordering::SeqCst);
+        say(stream, "200 OK", &[], "");
+    });
+    let text = format!(
+        "targets: {{ here: {{ http: \"{}\" }} }}
+steps:
+  - {{ id: long, diagnose: Much, shell: \"head -c 200000 /dev/zero | tr '\\\\0' x\" }}
+  - {{ id: look, diagnose: Look, http: {{ get: \"/{{{{ long.stdout }}}}\" }} }}
+",
+        server.url
+    );
+    _ = sandbox.runbook("case", &text);
+    _ = run(&sandbox).exits(1).tells("the address is 195 KiB long, and no more than 60 KiB can be sent");
+    assert!(step(&sandbox, "look")["error"].to_string().contains("bad_value"));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+/// Two refusals that ask for a second each, then an answer.
+#[test]
+fn a_busy_server_is_asked_again_when_it_says() {
+    let sandbox = Sandbox::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = Server::new(move |_, stream| match count.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => say(stream, "503 Service Unavailable", &[("Retry-After", "1")], "busy"),
+        _ => say_json(stream, &json!({ "state": "fine" })),
+    });
+    let text = format!(
+        "targets: {{ here: {{ http: \"{}\" }} }}
+steps:
+  - id: look
+    validate: Is it fine?
+    http: {{ get: / }}
+    retry: {{ attempts: 3, backoff: 10ms, for: [status_503, timeout] }}
+    expect: body.state == 'fine'
+",
+        server.url
+    );
+    _ = sandbox.runbook("case", &text);
+    let began = Instant::now();
+    _ = run(&sandbox).exits(0);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(15), "{took:?}");
+    assert_eq!((asked.load(Ordering::SeqCst), &step(&sandbox, "look")["attempts"]), (3, &json!(3)));
+}
+
+/// The most memory that a process had, in KiB.
+fn peak_memory(id: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
+#[test]
+fn an_answer_of_a_gigabyte_is_taken_in_bounded_memory() {
+    let sandbox = Sandbox::new();
+    let server = Server::new(|_, stream| {
+        let piece = vec![b'x'; 1 << 20];
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1 << 30).as_bytes()).ok();
+        for _ in 0..1024 {
+            if stream.write_all(&piece).is_err() {
+                return;
+            }
+        }
+    });
+    let target = format!("targets: {{ here: {{ http: \"{}\" }} }}\n", server.url);
+    let steps = "steps:\n  - { id: look, validate: Is it long?, http: { get: / }, expect: text | length > 0 }\n";
+    _ = sandbox.runbook("case", &format!("{target}{steps}"));
+    let mut child =
+        sandbox.command(["run", "./case.yaml"]).stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    let mut most = 0;
+    let status = loop {
+        most = most.max(peak_memory(child.id()).unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("its state") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(1));
+    assert!(most > 0 && most < 200 << 10, "{most} KiB");
+    let step = step(&sandbox, "look");
+    assert_eq!((&step["outcome"], &step["verdict"]), (&json!("succeeded"), &json!("cannot_tell")));
+    assert!(step.to_string().contains("too large: 1 GiB"), "{step:#}");
+    sandbox.is_whole();
+}
