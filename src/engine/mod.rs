@@ -16,6 +16,7 @@ mod dispatch;
 mod facts;
 mod history;
 mod hold;
+mod interactive;
 mod items;
 mod limits;
 mod list;
@@ -35,8 +36,9 @@ mod tests;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
-    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, LockRefused, Locks,
-    Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
+    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
+    LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,
+    StoreError,
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
