@@ -123,7 +123,7 @@ fn open_gates(records: &[Record]) -> IndexMap<StepPath, OpenGate<'_>> {
 
 fn is_required(read: &Read, step: &StepPath) -> bool {
     let graph = read.graph.as_ref();
-    graph.and_then(|graph| Some(graph.node(graph.find(&step.0)?))).is_some_and(|node| node.step.required)
+    graph.and_then(|graph| graph.at_path(&step.0)).is_some_and(|node| node.step.required)
 }
 
 /// An answer is taken up only by a process that has the run.
@@ -174,8 +174,8 @@ pub(super) fn answer(session: &Session, arguments: &AnswerArguments) -> Result<E
 fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandError> {
     let step = &arguments.step;
     let Some(graph) = &read.graph else { return Ok(()) };
-    let Some(node) = graph.find(step).map(|id| graph.node(id)) else {
-        let asking = graph.nodes().iter().filter(|node| is_asking(&node.step)).map(|node| node.id.to_string());
+    let Some(node) = graph.at_path(step) else {
+        let asking = graph.outline().into_iter().filter(|place| is_asking(&place.node().step)).map(|place| place.path);
         let asking: Vec<String> = asking.collect();
         return Err(CommandError::usage(
             format!("run `{}` has no step `{step}`", read.id),
@@ -214,7 +214,7 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
             let known = asked.chain(node.step.when.is_some().then_some("perform"));
             arguments.values.iter().try_for_each(|(name, _)| one_of("question", name, known.clone()))
         }
-        (StepBody::Action(Action::Manual(_)), None) => {
+        (StepBody::Action(Action::Manual(_) | Action::Interactive(_)), None) => {
             let known = ["result"].into_iter().chain(node.step.when.is_some().then_some("perform"));
             arguments.values.iter().try_for_each(|(name, _)| one_of("answer", name, known.clone()))
         }
@@ -231,7 +231,7 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
 fn is_asking(step: &crate::runbook::Step) -> bool {
     step.kind == Kind::Decide
         || step.when.is_some()
-        || matches!(step.body, StepBody::Action(Action::Ask(_) | Action::Manual(_)))
+        || matches!(step.body, StepBody::Action(Action::Ask(_) | Action::Manual(_) | Action::Interactive(_)))
 }
 
 fn one_of<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Result<(), CommandError> {

@@ -12,16 +12,17 @@ use super::prepare::{Prepared, prepare};
 use super::recorded::{step_places, step_table};
 use super::screen::Screen;
 use super::session::Session;
-use super::signals::listen;
-use crate::action::{Hands, Isolation, install_crypto};
+use super::signals::{Lent, listen};
+use crate::action::{Hands, Isolation, Lender, install_crypto};
 use crate::engine::{Acts, Answers, Ports, RunEnd, RunState, Setup, run as perform};
-use crate::event::{Event, Mode, Operator, RunId, SEMANTICS};
+use crate::event::{Event, FrozenRunbook, Mode, Operator, RunId, SEMANTICS};
 use crate::expr::{SecretText, UnknownSort};
+use crate::graph::StepGraph;
 use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
 use crate::runbook::Risk;
 use crate::store::{DirRun, Masker, Owner, Store, boot_id, host_name};
-use crate::terminal::Paper;
+use crate::terminal::{Lend, Paper};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,13 +165,14 @@ async fn go(
     let seen = screen.clone();
     let library = prepared.library.clone();
     let setup = setup(prepared, way, store, record.id());
+    let lent = Lent::default();
     let ports = Ports {
         performer: Arc::new(Hands::new(prepared.base.clone(), Isolation::detect(), library)),
-        person: Box::new(screen.desk(attended, typed)?),
+        person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
         answers: engine_answers,
         inbox: Box::new(record.inbox()?),
         clock: Arc::new(MachineClock),
-        signals: listen()?,
+        signals: listen(&lent)?,
         observer: Box::new(move |record| seen.see(record)),
         live: Some(chunks),
         store: Box::new(record),
@@ -181,6 +183,12 @@ async fn go(
     Ok((end, screen))
 }
 
+/// Runs programs at our terminal.
+fn lender(prepared: &Prepared, lent: &Lent) -> Lend {
+    let (lender, lent) = (Lender::new(prepared.base.clone(), GRACE), lent.clone());
+    Box::new(move |act, marker, wanted_back| lent.while_lent(|| lender.lend(act, marker, wanted_back)))
+}
+
 fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
     let started = started(prepared, &way, store, run);
     let run_value = prepared.run_value(Some(run.as_str()), &way.operator.name);
@@ -189,6 +197,7 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
         graph: Arc::clone(&prepared.graph),
         values: prepared.values(run_value, UnknownSort::Unobtained),
         resolver: prepared.resolver.clone(),
+        called: prepared.called.clone(),
         started,
         acts: if way.mode == Mode::Run { Acts::All } else { Acts::Reads },
         policy: prepared.policy,
@@ -228,7 +237,23 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId) -> Event 
         inputs: prepared.input_views(),
         programs: prepared.programs.clone(),
         warnings: prepared.warnings.clone(),
+        called: frozen(prepared),
     }
+}
+
+/// The called runbooks as they are now.
+fn frozen(prepared: &Prepared) -> Vec<FrozenRunbook> {
+    let freeze = |graph: &Arc<StepGraph>| {
+        let runbook = graph.runbook();
+        let text = runbook.source().text();
+        FrozenRunbook {
+            runbook: runbook.id().to_owned(),
+            file: runbook.source().name().to_owned(),
+            text: text.to_owned(),
+            digest: sha256(text),
+        }
+    };
+    prepared.graph.all_called().values().map(freeze).collect()
 }
 
 /// The exit of a run, the first that applies (ruling 9).
