@@ -11,6 +11,8 @@ mod fingerprint;
 mod fixture;
 mod hands;
 mod http;
+mod json;
+mod kubectl;
 mod outcome;
 mod process;
 mod program;
