@@ -744,3 +744,22 @@ fn a_stop_while_it_connects_is_heard() {
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     sandbox.leaves_nothing_behind();
 }
+
+#[test]
+fn a_step_on_a_list_of_machines_acts_on_each() {
+    let (sandbox, one, two) = (bench(), Sshd::start(), Sshd::start());
+    let body = format!(
+        "targets:
+{}{}steps:
+  - {{ id: make, target: [one, two], remediate: Make it, irreversible: It is nothing., shell: 'echo x >>\"$FILE\"', env: {{ FILE: {file} }} }}
+  - {{ id: made, validate: Twice, run: [cat, {file}], expect: lines | length == 2 }}
+",
+        one.target("one"),
+        two.target("two"),
+        file = sandbox.path("made").display(),
+    );
+    _ = sandbox.runbook("case", &body);
+    let output = run(&sandbox).exits(0).says("RESOLVED");
+    assert_eq!((one.logins(), two.logins()), (1, 1), "{output}");
+    sandbox.leaves_nothing_behind();
+}
