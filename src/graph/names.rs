@@ -1,5 +1,6 @@
 //! What is known of names before a run: result fields of actions, captures, inputs.
 
+use super::check::{Callee, CheckContext};
 use super::node::GraphNode;
 use crate::expr::{Names, Shape};
 use crate::runbook::{Action, Ask, Input, InputType, KubectlAction, Probe, Step, StepBody};
@@ -171,7 +172,7 @@ fn common() -> Fields {
 }
 
 /// Everything that may follow `<id>.` from outside the step; captures are of any shape until they are checked.
-pub(super) fn outside_shape(node: &GraphNode) -> Fields {
+pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields {
     let step = &node.step;
     let mut found = common();
     match &step.body {
@@ -187,6 +188,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
         StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Action(action) => {
             found.extend(step_shape(action));
+            found.extend(outputs(action, context));
             found.extend(
                 step.capture
                     .iter()
@@ -205,8 +207,18 @@ fn loop_fields() -> Fields {
 }
 
 /// The names an action's own result gives, before its captures.
-pub(super) fn own_fields(step: &Step) -> Fields {
-    step.action().map(step_shape).unwrap_or_default()
+pub(super) fn own_fields(step: &Step, context: &CheckContext) -> Fields {
+    let Some(action) = step.action() else { return Fields::new() };
+    let mut found = step_shape(action);
+    found.extend(outputs(action, context));
+    found
+}
+
+/// What a called runbook gives back.
+fn outputs(action: &Action, context: &CheckContext) -> Fields {
+    let Action::Runbook(call) = action else { return Fields::new() };
+    let Some(Callee::Checked(callee)) = context.callees.get(&call.name.value) else { return Fields::new() };
+    callee.runbook().outputs.keys().map(|name| (name.value.clone(), Shape::Any)).collect()
 }
 
 /// The same for `verify` and its like.
