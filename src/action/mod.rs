@@ -4,6 +4,7 @@
 //! never reads the process environment by itself: `cli` gives it a [`BaseEnvironment`].
 
 mod address;
+mod call;
 mod environment;
 mod file;
 mod fingerprint;
@@ -11,6 +12,8 @@ mod fingerprint;
 mod fixture;
 mod hands;
 mod http;
+mod json;
+mod kubectl;
 mod log;
 mod outcome;
 mod process;

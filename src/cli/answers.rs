@@ -27,11 +27,12 @@ fn of_tree(source: &Source, tree: &Node, graph: &StepGraph, problems: &mut Diagn
         problems.push(problem.hint("write: step: option, step: { question: value } or step: done"));
         return answers;
     };
+    let outline = graph.outline();
     for entry in entries {
         let step = &entry.key;
-        if graph.find(&step.value).is_none() {
+        if graph.at_path(&step.value).is_none() && outline.iter().all(|place| *place.node().id != *step.value) {
             let message = format!("`{}` has no step `{}`", graph.runbook().id(), step.value);
-            let ids: Vec<&str> = graph.nodes().iter().map(|node| &*node.id).collect();
+            let ids: Vec<&str> = outline.iter().map(|place| place.path.as_str()).collect();
             problems.push(Diagnostic::error(source, "unknown-step", step.span, message).near(&step.value, ids));
             continue;
         }

@@ -1,9 +1,9 @@
 //! `check`: every problem of every file in one pass.
 
 use super::arguments::{CheckArguments, GraphForm, ProblemFormat};
+use super::callees::{Loader, tell_further};
 use super::exit::Exit;
 use super::failure::CommandError;
-use super::files::{check_context, read_checked};
 use super::scripts::check_scripts;
 use super::session::Session;
 use crate::action::BaseEnvironment;
@@ -19,14 +19,15 @@ pub(super) fn check(session: &Session, arguments: &CheckArguments) -> Result<Exi
     if arguments.graph.is_some() && places.len() != 1 {
         return Err(CommandError::usage("--graph draws one runbook", "name the one you mean: check RUNBOOK --graph"));
     }
-    let context = check_context(library.as_ref());
+    let mut loader = Loader::new(session, library.as_ref());
     let mut graphs = Vec::new();
     let environment = BaseEnvironment::from_vars(std::env::vars_os());
     for place in &places {
-        let Some(graph) = read_checked(session, place, &context, &mut problems)? else { continue };
+        let Some(graph) = loader.read_checked(place, &mut problems)? else { continue };
         check_scripts(&graph, &environment, &mut problems);
         graphs.push(graph);
     }
+    tell_further(&mut problems, &loader.problems);
     print_problems(session, arguments, &problems, places.len())?;
     if let (Some(form), [graph]) = (arguments.graph, graphs.as_slice()) {
         print_graph(session, graph, form)?;

@@ -123,7 +123,7 @@ fn open_gates(records: &[Record]) -> IndexMap<StepPath, OpenGate<'_>> {
 
 fn is_required(read: &Read, step: &StepPath) -> bool {
     let graph = read.graph.as_ref();
-    graph.and_then(|graph| Some(graph.node(graph.find(&step.0)?))).is_some_and(|node| node.step.required)
+    graph.and_then(|graph| graph.at_path(&step.0)).is_some_and(|node| node.step.required)
 }
 
 /// An answer is taken up only by a process that has the run.
@@ -174,8 +174,8 @@ pub(super) fn answer(session: &Session, arguments: &AnswerArguments) -> Result<E
 fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandError> {
     let step = &arguments.step;
     let Some(graph) = &read.graph else { return Ok(()) };
-    let Some(node) = graph.find(step).map(|id| graph.node(id)) else {
-        let asking = graph.nodes().iter().filter(|node| is_asking(&node.step)).map(|node| node.id.to_string());
+    let Some(node) = graph.at_path(step) else {
+        let asking = graph.outline().into_iter().filter(|place| is_asking(&place.node().step)).map(|place| place.path);
         let asking: Vec<String> = asking.collect();
         return Err(CommandError::usage(
             format!("run `{}` has no step `{step}`", read.id),

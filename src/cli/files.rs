@@ -2,12 +2,12 @@
 
 use super::failure::CommandError;
 use super::session::Session;
-use crate::graph::{CheckContext, StepGraph, check};
+use crate::graph::CheckContext;
 use crate::library::{Library, RunbookPlace};
-use crate::runbook::{Runbook, parse_runbook};
+use crate::runbook::Runbook;
 use crate::source::{Diagnostic, Diagnostics, Source};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Reads the text of a runbook; text that cannot be read as text is a problem, a file that cannot be read a failure.
 pub(super) fn read_source(
@@ -30,26 +30,6 @@ pub(super) fn read_source(
     })
 }
 
-/// Reads and checks one runbook; a graph comes back only when there is no error.
-pub(super) fn read_checked(
-    session: &Session,
-    place: &RunbookPlace,
-    context: &CheckContext,
-    problems: &mut Diagnostics,
-) -> Result<Option<StepGraph>, CommandError> {
-    let Some(source) = read_source(session, place, problems)? else { return Ok(None) };
-    let mut found = Diagnostics::new();
-    let graph = parse_runbook(&source, &mut found).and_then(|runbook| {
-        if let RunbookPlace::File(path) = place {
-            check_stem(&runbook, path, &mut found);
-        }
-        check(Arc::new(runbook), context, &mut found)
-    });
-    let failed = found.has_errors();
-    problems.extend(found);
-    Ok(if failed { None } else { graph })
-}
-
 /// What checks know of the library.
 pub(super) fn check_context(library: Option<&Library>) -> CheckContext {
     let ids = |library: &Library| library.runbooks().iter().map(|file| file.id.clone()).collect();
@@ -60,15 +40,22 @@ pub(super) fn check_context(library: Option<&Library>) -> CheckContext {
         names.dedup();
         names
     };
+    let inputs = |library: &Library| {
+        let environments = library.file().into_iter().flat_map(|file| file.environments.values());
+        environments.flat_map(|environment| environment.inputs.keys().cloned()).collect()
+    };
     CheckContext {
         runbooks: library.map(ids),
         environment_values: library.map(names),
+        environment_inputs: library.map(inputs).unwrap_or_default(),
+        callees: BTreeMap::new(),
+        callable: library.map(ids).unwrap_or_default(),
         today: Some(jiff::Zoned::now().date()),
     }
 }
 
 /// The id is the file's stem: `run NAME` finds files by it.
-fn check_stem(runbook: &Runbook, path: &Path, problems: &mut Diagnostics) {
+pub(super) fn check_stem(runbook: &Runbook, path: &Path, problems: &mut Diagnostics) {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     if stem == runbook.id() {
         return;

@@ -8,6 +8,7 @@
 mod answers;
 mod arguments;
 mod ask;
+mod callees;
 mod check;
 mod clock;
 mod console;

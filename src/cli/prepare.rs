@@ -2,9 +2,9 @@
 
 use super::arguments::RunbookArguments;
 use super::ask::ask_input;
+use super::callees::{Loader, tell_further};
 use super::console::Console;
 use super::failure::CommandError;
-use super::files::{check_context, read_checked};
 use super::helper::run_program;
 use super::programs::find_required;
 use super::session::Session;
@@ -12,18 +12,18 @@ use crate::action::{BaseEnvironment, find_program};
 use crate::engine::store;
 use crate::event::{InputView, Mode, ProgramView};
 use crate::expr::{Time, UnknownSort, Value, unknown};
-use crate::graph::{StepGraph, check};
+use crate::graph::StepGraph;
 use crate::library::{Environment, GateRule, Library, RunbookPlace, resolve_runbook};
 use crate::plan::{
-    FindProgram, GateLevel, GatePolicy, InputSources, Plan, PlanContext, ResolvedInput, Resolver, RunAnswer, Values,
-    resolve_inputs,
+    Called, FindProgram, GateLevel, GatePolicy, InputSources, Plan, PlanContext, ResolvedInput, Resolver, RunAnswer,
+    Values, resolve_called, resolve_inputs, target_names,
 };
 use crate::report::sanitize::visible;
 use crate::runbook::{Action, Runbook, Step, Target, TargetPlace, Undo};
 use crate::source::{Diagnostic, Diagnostics, Severity};
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub(super) struct Prepared {
     pub(super) inputs: Vec<ResolvedInput>,
     pub(super) programs: Vec<ProgramView>,
     pub(super) resolver: Resolver,
+    /// What the runbooks that are called need, by name.
+    pub(super) called: HashMap<String, Called>,
     pub(super) base: BaseEnvironment,
     pub(super) warnings: Vec<String>,
     pub(super) now: Timestamp,
@@ -54,7 +56,12 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
     let (graph, mut warnings) = graph(session, &place, library.as_ref(), environment)?;
     let base = BaseEnvironment::from_vars(std::env::vars_os());
     let mut problems = Diagnostics::new();
-    let programs = find_required(graph.runbook(), &base, mode != Mode::Plan, &mut problems);
+    let mut programs = find_required(graph.runbook(), &base, mode != Mode::Plan, &mut problems);
+    let callees = graph.all_called();
+    for callee in callees.values() {
+        programs.extend(find_required(callee.runbook(), &base, mode != Mode::Plan, &mut problems));
+    }
+    programs.dedup_by(|a, b| a.name == b.name && a.path == b.path);
     if mode == Mode::Plan {
         // A plan may be made anywhere: what is missing here is worth a word, and no reason to show nothing.
         warnings.extend(problems.sorted().iter().map(|problem| problem.message.clone()));
@@ -63,20 +70,30 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
     let now = Timestamp::now();
     let outside = Outside { session, base: &base, mode, now };
     let mut loose = Vec::new();
-    let inputs = outside.inputs(graph.runbook(), arguments, environment, &mut loose, &mut problems);
+    let mut inputs = outside.inputs(graph.runbook(), arguments, environment, &mut loose, &mut problems);
+    let mut called = HashMap::new();
+    for (name, callee) in &callees {
+        let found = outside.called_inputs(&graph, name, callee.runbook(), arguments, environment, &mut problems);
+        let given = found.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
+        called.insert(name.clone(), Called { resolver: resolver(callee, &programs, &base), inputs: given });
+        inputs.extend(found.into_iter().map(|input| ResolvedInput { name: format!("{name}.{}", input.name), ..input }));
+    }
     if problems.has_errors() || !loose.is_empty() {
         return Err(CommandError::Inputs { loose, placed: problems });
     }
     warnings.extend(exposed_secrets(&inputs));
+    let mut policy = policy(environment, graph.runbook());
+    policy.production |= environment.is_none() && !callees.values().all(|callee| is_local(callee.runbook()));
     Ok(Prepared {
         library: library.as_ref().map(|library| library.root().to_owned()),
         environment: environment.map(|environment| environment.name.clone()),
         env: environment
             .map_or_else(|| unknown(UnknownSort::Unobtained, "no environment was chosen"), Environment::env_value),
-        policy: policy(environment, graph.runbook()),
+        policy,
         resolver: resolver(&graph, &programs, &base),
         graph: Arc::new(graph),
         inputs,
+        called,
         programs,
         base,
         warnings,
@@ -105,8 +122,10 @@ fn graph(
     environment: Option<&Environment>,
 ) -> Result<(StepGraph, Vec<String>), CommandError> {
     let mut problems = Diagnostics::new();
-    let context = check_context(library);
-    let Some(graph) = read_checked(session, place, &context, &mut problems)? else {
+    let targets = environment.map(|environment| environment.targets.clone()).unwrap_or_default();
+    let mut loader = Loader::new(session, library).with_targets(&targets);
+    let Some(graph) = loader.read_checked(place, &mut problems)? else {
+        tell_further(&mut problems, &loader.problems);
         return Err(CommandError::Invalid(problems));
     };
     let warnings = problems
@@ -119,7 +138,8 @@ fn graph(
     };
     let runbook = graph.runbook().with_targets(&environment.targets);
     let mut found = Diagnostics::new();
-    match check(Arc::new(runbook), &context, &mut found) {
+    let graph = loader.checked(runbook, place, &mut Vec::new(), &mut found)?;
+    match graph.filter(|_| !found.has_errors()) {
         Some(graph) => Ok((graph, warnings)),
         // The runbook alone was fine, so what is wrong stands in the targets of the environment.
         None => Err(CommandError::Invalid(placed_in_library(&found, library))),
@@ -240,6 +260,39 @@ impl Outside<'_> {
         inputs
     }
 
+    /// The inputs of a called runbook that its calls leave to the outside.
+    fn called_inputs(
+        &self,
+        graph: &StepGraph,
+        name: &str,
+        callee: &Runbook,
+        arguments: &RunbookArguments,
+        environment: Option<&Environment>,
+        problems: &mut Diagnostics,
+    ) -> Vec<ResolvedInput> {
+        let calls = |place: crate::graph::Place<'_>| {
+            let (call, _) = place.graph.callee(place.id)?;
+            (call.name.value == name)
+                .then(|| call.inputs.keys().map(|input| input.value.clone()).collect::<HashSet<_>>())
+        };
+        let calls = graph.outline().into_iter().filter_map(calls);
+        let given = calls.reduce(|all, one| all.intersection(&one).cloned().collect()).unwrap_or_default();
+        let mut sources = InputSources {
+            command_line: Vec::new(),
+            labels: arguments.labels.iter().cloned().collect(),
+            environment,
+            variable: &|name| std::env::var(name).ok(),
+            file: &|path| self.file(path),
+            run: &|argv| self.run(argv),
+            ask: None,
+            now: self.now,
+        };
+        let mut found = Vec::new();
+        let inputs = resolve_called(callee, &given, &mut sources, &mut found);
+        found.iter().for_each(|problem| problems.push(problem.diagnostic(callee.source())));
+        inputs
+    }
+
     /// The bytes of a file; `~/` is the home folder, other relative names start at the working folder.
     fn file(&self, path: &str) -> io::Result<Vec<u8>> {
         let path = match (path.strip_prefix("~/"), self.session.home()) {
@@ -317,6 +370,7 @@ impl Prepared {
         let context = PlanContext {
             values: &values,
             resolver: &self.resolver,
+            called: &self.called,
             policy: self.policy,
             environment: self.environment.clone(),
             inputs,
@@ -324,18 +378,4 @@ impl Prepared {
         };
         Plan::new(&self.graph, &context)
     }
-}
-
-/// `targets.NAME`: the names of a list of targets, or the name itself.
-fn target_names(runbook: &crate::runbook::Runbook) -> Value {
-    let names = runbook.targets.iter().map(|(name, target)| {
-        let value = match &target.place {
-            crate::runbook::TargetPlace::Each(names) => {
-                Value::from(names.iter().map(|name| Value::from(name.value.clone())).collect::<Vec<_>>())
-            }
-            _ => Value::from(name.value.clone()),
-        };
-        (name.value.clone(), value)
-    });
-    Value::from_pairs(names.collect::<Vec<_>>())
 }

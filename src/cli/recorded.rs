@@ -1,18 +1,18 @@
 //! A run read back from the store, with what its frozen runbook says of its steps.
 
+use super::callees::thawed;
 use super::failure::CommandError;
 use crate::engine::restore;
 use crate::event::{Event, Record, RunId, StepPath};
 use crate::expr::{Place, Template, UnknownSort, Value, unknown};
-use crate::graph::{CheckContext, StepGraph, check};
+use crate::graph::{Place as StepPlace, StepGraph};
 use crate::plan::Values;
 use crate::report::{StepInfo, StepTable};
-use crate::runbook::{Action, StepBody, parse_runbook};
-use crate::source::{Diagnostics, Source};
+use crate::runbook::{Action, StepBody};
+use crate::source::Source;
 use crate::store::{Store, Transcript};
 use indexmap::IndexMap;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// A run that was read.
 pub(super) struct Read {
@@ -37,10 +37,11 @@ impl Read {
 
 /// The graph of the runbook as it was frozen into the first event.
 fn frozen(records: &[Record]) -> Option<StepGraph> {
-    let Event::RunStarted { text, file, .. } = &records.first()?.event else { return None };
+    let Event::RunStarted { text, file, called, .. } = &records.first()?.event else { return None };
     let source = Source::new(file.as_str(), text.as_str());
-    let runbook = parse_runbook(&source, &mut Diagnostics::new())?;
-    check(Arc::new(runbook), &CheckContext::default(), &mut Diagnostics::new())
+    let called =
+        called.iter().map(|frozen| (frozen.runbook.clone(), Source::new(frozen.file.as_str(), frozen.text.as_str())));
+    thawed(&source, &called.collect(), 0)
 }
 
 /// The inputs as they were recorded; everything else is not known here.
@@ -64,11 +65,16 @@ pub(super) fn step_table(graph: &StepGraph, values: &Values) -> StepTable {
         Ok(text) => text.to_string(),
         Err(_) => template.source_text().to_owned(),
     };
-    let info = |node: &crate::graph::GraphNode| StepInfo {
+    // The inputs of a called runbook are known when it is called.
+    let title = |place: &StepPlace<'_>| {
+        let template = &place.node().step.title;
+        if std::ptr::eq(place.graph, graph) { title(template) } else { template.source_text().to_owned() }
+    };
+    let info = |place: &StepPlace<'_>, node: &crate::graph::GraphNode| StepInfo {
         kind: node.step.kind.as_str().to_owned(),
-        id: node.id.to_string(),
-        title: title(&node.step.title),
-        depth: node.depth,
+        id: place.path.clone(),
+        title: title(place),
+        depth: place.depth,
         risk: node.step.change.as_ref().map(|change| change.risk.as_str().to_owned()),
         answers: match &node.step.body {
             StepBody::Decide(decide) => decide.options.keys().map(|name| name.value.clone()).collect(),
@@ -76,17 +82,18 @@ pub(super) fn step_table(graph: &StepGraph, values: &Values) -> StepTable {
             _ => Vec::new(),
         },
     };
+    let steps = graph.outline().into_iter();
     let steps: HashMap<StepPath, StepInfo> =
-        graph.nodes().iter().map(|node| (StepPath(node.id.to_string()), info(node))).collect();
+        steps.map(|place| (StepPath(place.path.clone()), info(&place, place.node()))).collect();
     steps.into()
 }
 
 /// Where each step stands: `runbooks/x.yaml:38:7`.
 pub(super) fn step_places(graph: &StepGraph) -> HashMap<StepPath, String> {
-    let source = graph.runbook().source();
-    let place = |node: &crate::graph::GraphNode| {
-        let (line, column) = source.position(node.step.span.start);
-        (StepPath(node.id.to_string()), format!("{}:{line}:{column}", source.name()))
+    let place = |place: StepPlace<'_>| {
+        let source = place.graph.runbook().source();
+        let (line, column) = source.position(place.node().step.span.start);
+        (StepPath(place.path), format!("{}:{line}:{column}", source.name()))
     };
-    graph.nodes().iter().map(place).collect()
+    graph.outline().into_iter().map(place).collect()
 }

@@ -15,8 +15,9 @@ use super::session::Session;
 use super::signals::{Lent, listen};
 use crate::action::{Hands, Isolation, Lender, install_crypto};
 use crate::engine::{Acts, Answers, Ports, RunEnd, RunState, Setup, run as perform};
-use crate::event::{Event, Mode, Operator, RunId, SEMANTICS};
+use crate::event::{Event, FrozenRunbook, Mode, Operator, RunId, SEMANTICS};
 use crate::expr::{SecretText, UnknownSort};
+use crate::graph::StepGraph;
 use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
 use crate::runbook::Risk;
@@ -196,6 +197,7 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
         graph: Arc::clone(&prepared.graph),
         values: prepared.values(run_value, UnknownSort::Unobtained),
         resolver: prepared.resolver.clone(),
+        called: prepared.called.clone(),
         started,
         acts: if way.mode == Mode::Run { Acts::All } else { Acts::Reads },
         policy: prepared.policy,
@@ -235,7 +237,23 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId) -> Event 
         inputs: prepared.input_views(),
         programs: prepared.programs.clone(),
         warnings: prepared.warnings.clone(),
+        called: frozen(prepared),
     }
+}
+
+/// The called runbooks as they are now.
+fn frozen(prepared: &Prepared) -> Vec<FrozenRunbook> {
+    let freeze = |graph: &Arc<StepGraph>| {
+        let runbook = graph.runbook();
+        let text = runbook.source().text();
+        FrozenRunbook {
+            runbook: runbook.id().to_owned(),
+            file: runbook.source().name().to_owned(),
+            text: text.to_owned(),
+            digest: sha256(text),
+        }
+    };
+    prepared.graph.all_called().values().map(freeze).collect()
 }
 
 /// The exit of a run, the first that applies (ruling 9).

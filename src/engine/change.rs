@@ -134,7 +134,7 @@ impl Task {
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
-            let again = match self.facts(step, action, change, units, Look::Fresh).await {
+            let again = match self.facts(step, action, change, units, Look::Again).await {
                 Ok(again) => again,
                 Err(end) => return Ok(Err(end)),
             };

@@ -106,6 +106,7 @@ impl Dispatcher {
             grace: setup.grace,
             live: ports.live,
             answers: setup.answers,
+            called: setup.called,
         };
         Self {
             run: setup.run,

@@ -4,7 +4,7 @@
 //! after the closing event), so it is also the judge of one: every prefix of a true record is a legal state, and a
 //! record that breaks a law was not written by a run.
 
-use crate::event::{AnswerKind, Event, Outcome, Record, RunResult, StepPath};
+use crate::event::{AnswerKind, Door, Event, Outcome, Record, RunResult, StepPath};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of a step, as far as the record goes.
@@ -93,6 +93,10 @@ impl History {
         Ok(())
     }
 
+    fn is_passed(&self, path: &StepPath) -> bool {
+        self.steps.get(path).is_some_and(|step| step.passed)
+    }
+
     fn event(&mut self, record: &Record) -> Result<(), &'static str> {
         match &record.event {
             Event::RunStarted { .. } => self.started = true,
@@ -111,7 +115,11 @@ impl History {
             event => {
                 let Some(path) = &record.step else { return Ok(()) };
                 // A loop's gate covers its items, a step's gate its own attempts.
-                let covered = self.steps.get(&holder(path)).is_some_and(|holder| holder.passed);
+                let covered = holder(path).is_some_and(|holder| self.is_passed(&holder));
+                let by_list = matches!(event, Event::GateAnswered { answer, .. } if answer.door == Door::List);
+                if by_list && !loops(path).any(|path| self.is_passed(&path)) {
+                    return Err("a change passes with a list whose gate was not passed");
+                }
                 let step = self.steps.entry(path.clone()).or_default();
                 step.event(event, record.attempt.unwrap_or(0), covered)?;
             }
@@ -167,7 +175,28 @@ impl StepHistory {
     }
 }
 
-/// The path without its item: `reject[3]` gives `reject`.
-fn holder(path: &StepPath) -> StepPath {
-    StepPath(path.0.split('[').next().unwrap_or_default().to_owned())
+/// The list that an item belongs to: `reject[3]` gives `reject`, `store[3]/reject[0]` gives `store[3]/reject`.
+fn holder(path: &StepPath) -> Option<StepPath> {
+    let path = path.0.strip_suffix(']')?;
+    path.rsplit_once('[').map(|(holder, _)| StepPath(holder.to_owned()))
+}
+
+/// The loops that a step stands in: `outer[0]/inner[2]/mint` gives `outer[0]/inner` and `outer`.
+fn loops(path: &StepPath) -> impl Iterator<Item = StepPath> + '_ {
+    let items = path.0.rmatch_indices("]/").map(|(end, _)| StepPath(path.0[..=end].to_owned()));
+    items.filter_map(|item| holder(&item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_the_loops_around_a_step() {
+        let path = |text: &str| StepPath(text.to_owned());
+        assert_eq!(holder(&path("store[3]/reject[0]")), Some(path("store[3]/reject")));
+        assert_eq!(holder(&path("store[3]/mint")), None);
+        let all: Vec<_> = loops(&path("outer[0]/call/inner[2]/mint")).collect();
+        assert_eq!(all, [path("outer[0]/call/inner"), path("outer")]);
+    }
 }

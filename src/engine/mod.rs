@@ -9,6 +9,7 @@
 
 mod attempt;
 mod body;
+mod call;
 mod change;
 mod decide;
 mod dispatch;
@@ -32,7 +33,7 @@ mod tests;
 pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
-    Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
+    NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};

@@ -66,6 +66,15 @@ pub struct Performed {
     pub left: Vec<String>,
 }
 
+/// Why it cannot be shown what an act would change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoPreview {
+    /// The class, as if the act had been performed.
+    pub class: ErrorClass,
+    /// One line, without secrets.
+    pub message: String,
+}
+
 /// The hands: performs acts. A dry run is another performer.
 pub trait Performer: Send + Sync {
     /// Performs one act to its end, whatever happens: never hangs past the timeout plus grace plus drain, leaves no
@@ -75,8 +84,8 @@ pub trait Performer: Send + Sync {
     /// What would change: a unified diff for `edit` and `write`; nothing for other acts.
     ///
     /// # Errors
-    /// One line: the file cannot be read or parsed, or would not be changed safely.
-    fn preview(&self, act: &Act) -> Result<Option<String>, String>;
+    /// The file cannot be read or parsed, or would not be changed safely.
+    fn preview(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>>;
 
     /// Names and digests of files the act depends on (its program, scripts of the library): they are part of what an
     /// approval is bound to.

@@ -5,9 +5,10 @@ use super::port::{Answer, Chunk, Clock, Inbox, Performer, Person, PromptId, RunS
 use super::result::RunEnd;
 use crate::event::{Event, Operator, RunId};
 use crate::graph::StepGraph;
-use crate::plan::{GatePolicy, Resolver, Values};
+use crate::plan::{Called, GatePolicy, Resolver, Values};
 use crate::runbook::Risk;
 use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ pub struct Setup {
     pub values: Values,
     /// Resolves acts.
     pub resolver: Resolver,
+    /// What the runbooks that are called need, by their names; their graphs are held by the graph that calls them.
+    pub called: HashMap<String, Called>,
     /// The first event.
     pub started: Event,
     /// What is performed.

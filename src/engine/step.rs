@@ -166,6 +166,7 @@ impl Task {
                 end.escalate = Some((escalation.to.as_ref().map(|to| to.value.clone()), text));
                 Ok(end)
             }
+            Action::Runbook(call) => self.call(step, call).await,
             _ if step.change.is_some() => self.change(step, action).await,
             _ => self.read(step, action).await,
         }

@@ -102,6 +102,25 @@ pub enum RunResult {
     Interrupted,
 }
 
+impl RunResult {
+    /// The word for it, as `<id>.result` gives it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::Completed => "completed",
+            Self::NotResolved => "not_resolved",
+            Self::NoAction => "no_action",
+            Self::Escalated => "escalated",
+            Self::Declined => "declined",
+            Self::Failed => "failed",
+            Self::Undecided => "undecided",
+            Self::Aborted => "aborted",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// The class of an error, as `tolerate` and `<id>.error` name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -126,6 +145,12 @@ pub enum ErrorClass {
     NotFound,
     /// Permission was denied.
     Denied,
+    /// An object of that name is there already.
+    AlreadyExists,
+    /// Somebody else has changed the object, or it is not in the state that was wanted.
+    Conflict,
+    /// The object was refused for what stands in it.
+    Invalid,
     /// The answer could not be used (invalid, too large).
     BadAnswer,
     /// An expression or value was refused before anything was sent.
@@ -153,6 +178,9 @@ impl fmt::Display for ErrorClass {
             Self::Status(status) => write!(f, "status_{status}"),
             Self::NotFound => f.write_str("not_found"),
             Self::Denied => f.write_str("denied"),
+            Self::AlreadyExists => f.write_str("already_exists"),
+            Self::Conflict => f.write_str("conflict"),
+            Self::Invalid => f.write_str("invalid"),
             Self::BadAnswer => f.write_str("bad_answer"),
             Self::BadValue => f.write_str("bad_value"),
             Self::Address => f.write_str("address"),
@@ -293,6 +321,19 @@ pub struct Waiting {
     pub digest: Option<String>,
 }
 
+/// A runbook as it was when the run began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FrozenRunbook {
+    /// Its id.
+    pub runbook: String,
+    /// The name of its file as it is shown.
+    pub file: String,
+    /// The whole text of that file.
+    pub text: String,
+    /// SHA-256 of that text, in hex.
+    pub digest: String,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -339,6 +380,9 @@ pub enum Event {
         programs: Vec<ProgramView>,
         /// Things worth saying before the first step.
         warnings: Vec<String>,
+        /// The runbooks that are called, by this one or by one of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        called: Vec<FrozenRunbook>,
     },
     /// A target's identity was proven.
     TargetProven {
@@ -415,6 +459,15 @@ pub enum Event {
         digest: String,
         /// The answer.
         answer: GateAnswer,
+    },
+    /// A called runbook begins.
+    Called {
+        /// Its id.
+        runbook: String,
+        /// Its title.
+        title: String,
+        /// Its inputs.
+        inputs: IndexMap<String, StoredValue>,
     },
     /// A question was put to a person.
     Asked {

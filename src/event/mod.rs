@@ -10,8 +10,8 @@ mod name;
 
 pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
 pub use kind::{
-    AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, GateAnswer, InputView, Mode, Outcome, ProgramView,
-    Record, RunResult, StepVerdict, StoredValue, Waiting,
+    AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, FrozenRunbook, GateAnswer, InputView, Mode, Outcome,
+    ProgramView, Record, RunResult, StepVerdict, StoredValue, Waiting,
 };
 pub use name::{Actor, IdentityKind, InvalidRunId, Operator, RunId, StepPath};
 

@@ -1,16 +1,20 @@
 //! Checks what the words of a runbook mean together.
 
+mod calls;
 mod expressions;
 mod kubectl;
 mod logs;
 mod mechanisms;
 mod rules;
+mod statements;
 
 use super::build::flatten;
 use super::node::{NodeId, StepGraph};
 use super::order::{lift, order, topological};
 use crate::runbook::Runbook;
 use crate::source::{Diagnostic, Diagnostics};
+use expressions::shape_word;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a check knows beside the runbook.
@@ -20,8 +24,25 @@ pub struct CheckContext {
     pub runbooks: Option<Vec<String>>,
     /// The names that environments give (`env.NAME`), when there is a library.
     pub environment_values: Option<Vec<String>>,
+    /// The inputs that environments give, when there is a library.
+    pub environment_inputs: Vec<String>,
+    /// The runbooks that this one calls, by name; a name that is not here is no runbook.
+    pub callees: BTreeMap<String, Callee>,
+    /// The names that could be called, for a near miss.
+    pub callable: Vec<String>,
     /// The day, for what goes stale.
     pub today: Option<jiff::civil::Date>,
+}
+
+/// A runbook that another one calls.
+#[derive(Clone, Debug)]
+pub enum Callee {
+    /// It is in order.
+    Checked(Arc<StepGraph>),
+    /// It has problems of its own.
+    Invalid,
+    /// It comes back to the runbook that is checked: the whole ring, from a name to the same name.
+    Ring(Vec<String>),
 }
 
 /// Checks a runbook. Every problem is reported; a graph comes back only when there is no error.
@@ -31,7 +52,9 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
     order(&mut flat, &runbook, &mut found);
     expressions::check(&mut flat, &runbook, context, &mut found);
     lift(&mut flat.nodes);
+    calls::check(&flat, &runbook, context, &mut found);
     rules::check(&flat, &runbook, context, &mut found);
+    statements::check(&flat, &runbook, &mut found);
     let sorted = if found.has_errors() { None } else { Some(topological(&flat.nodes)) };
     if let Some(Err(ring)) = &sorted {
         found.push(ring_problem(&runbook, &flat.nodes, ring));
@@ -39,7 +62,14 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
     let failed = found.has_errors();
     problems.extend(found);
     match sorted {
-        Some(Ok(order)) if !failed => Some(StepGraph { runbook, nodes: flat.nodes, index: flat.index, order }),
+        Some(Ok(order)) if !failed => {
+            let called = context.callees.iter().filter_map(|(name, callee)| match callee {
+                Callee::Checked(graph) => Some((name.clone(), graph.clone())),
+                _ => None,
+            });
+            let called = called.collect();
+            Some(StepGraph { runbook, nodes: flat.nodes, index: flat.index, order, called })
+        }
         _ => None,
     }
 }

@@ -10,8 +10,10 @@ mod draw;
 mod names;
 mod node;
 mod order;
+mod outline;
 
-pub use check::{CheckContext, check};
+pub use check::{Callee, CheckContext, check};
 pub use draw::{GraphFormat, draw};
 pub use names::step_shape;
 pub use node::{GraphNode, NodeId, Parent, Section, StepGraph};
+pub use outline::Place;

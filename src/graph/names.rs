@@ -1,8 +1,9 @@
 //! What is known of names before a run: result fields of actions, captures, inputs.
 
+use super::check::{Callee, CheckContext};
 use super::node::GraphNode;
 use crate::expr::{Names, Shape};
-use crate::runbook::{Action, Ask, Input, InputType, Probe, Step, StepBody};
+use crate::runbook::{Action, Ask, Input, InputType, KubectlAction, Probe, Step, StepBody};
 use indexmap::IndexMap;
 
 /// Result fields by name.
@@ -88,14 +89,7 @@ fn mechanism_shape(action: &Action) -> Fields {
             ("infos", texts()),
             ("elapsed", Shape::Number),
         ]),
-        Action::Kubectl(_) => fields(&[
-            ("exit", Shape::Number),
-            ("stdout", Shape::Text),
-            ("stderr", Shape::Text),
-            ("lines", texts()),
-            ("json", Shape::Any),
-            ("elapsed", Shape::Number),
-        ]),
+        Action::Kubectl(kubectl) => kubectl_shape(kubectl),
         Action::Log(_) => fields(&[
             ("lines", texts()),
             ("count", Shape::Number),
@@ -118,6 +112,25 @@ fn mechanism_shape(action: &Action) -> Fields {
         Action::Runbook(_) => fields(&[("result", Shape::Text)]),
         _ => Fields::new(),
     }
+}
+
+/// What some verbs say beside their text.
+fn kubectl_shape(kubectl: &KubectlAction) -> Fields {
+    let mut found = fields(&[
+        ("exit", Shape::Number),
+        ("stdout", Shape::Text),
+        ("stderr", Shape::Text),
+        ("lines", Shape::List(Box::new(Shape::Text))),
+        ("json", Shape::Any),
+        ("elapsed", Shape::Number),
+    ]);
+    match kubectl.call().verb().as_str() {
+        "auth can-i" => found.insert("allowed".to_owned(), Shape::Boolean),
+        "diff" => found.insert("differs".to_owned(), Shape::Boolean),
+        "create job" => found.insert("name".to_owned(), Shape::Text),
+        _ => None,
+    };
+    found
 }
 
 fn http_shape(has_pages: bool) -> Fields {
@@ -159,7 +172,7 @@ fn common() -> Fields {
 }
 
 /// Everything that may follow `<id>.` from outside the step; captures are of any shape until they are checked.
-pub(super) fn outside_shape(node: &GraphNode) -> Fields {
+pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields {
     let step = &node.step;
     let mut found = common();
     match &step.body {
@@ -175,6 +188,7 @@ pub(super) fn outside_shape(node: &GraphNode) -> Fields {
         StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Action(action) => {
             found.extend(step_shape(action));
+            found.extend(outputs(action, context));
             found.extend(
                 step.capture
                     .iter()
@@ -193,8 +207,18 @@ fn loop_fields() -> Fields {
 }
 
 /// The names an action's own result gives, before its captures.
-pub(super) fn own_fields(step: &Step) -> Fields {
-    step.action().map(step_shape).unwrap_or_default()
+pub(super) fn own_fields(step: &Step, context: &CheckContext) -> Fields {
+    let Some(action) = step.action() else { return Fields::new() };
+    let mut found = step_shape(action);
+    found.extend(outputs(action, context));
+    found
+}
+
+/// What a called runbook gives back.
+fn outputs(action: &Action, context: &CheckContext) -> Fields {
+    let Action::Runbook(call) = action else { return Fields::new() };
+    let Some(Callee::Checked(callee)) = context.callees.get(&call.name.value) else { return Fields::new() };
+    callee.runbook().outputs.keys().map(|name| (name.value.clone(), Shape::Any)).collect()
 }
 
 /// The same for `verify` and its like.

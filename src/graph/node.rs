@@ -1,7 +1,7 @@
 //! The step graph.
 
 use crate::runbook::{Runbook, Step, StepBody};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A step's number: its place in the document, counted from 0.
@@ -68,6 +68,7 @@ pub struct StepGraph {
     pub(super) nodes: Vec<GraphNode>,
     pub(super) index: HashMap<Arc<str>, NodeId>,
     pub(super) order: Vec<NodeId>,
+    pub(super) called: BTreeMap<String, Arc<StepGraph>>,
 }
 
 impl StepGraph {
@@ -110,6 +111,25 @@ impl StepGraph {
     #[must_use]
     pub fn has_change(&self) -> bool {
         self.nodes.iter().any(|node| node.step.change.is_some())
+    }
+
+    /// A runbook that one of its steps calls.
+    #[must_use]
+    pub fn called(&self, name: &str) -> Option<&Arc<StepGraph>> {
+        self.called.get(name)
+    }
+
+    /// All runbooks that are called, also by those that it calls; each once, by name.
+    #[must_use]
+    pub fn all_called(&self) -> BTreeMap<String, Arc<StepGraph>> {
+        let mut all = BTreeMap::new();
+        let mut stack: Vec<_> = self.called.iter().collect();
+        while let Some((name, graph)) = stack.pop() {
+            if all.insert(name.clone(), graph.clone()).is_none() {
+                stack.extend(graph.called.iter());
+            }
+        }
+        all
     }
 
     /// Whether a step is a group that is performed for each item of a list.

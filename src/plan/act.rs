@@ -57,6 +57,20 @@ impl Act {
         (!name.is_empty()).then_some(name)
     }
 
+    /// The machine it is performed on, for acts that are performed on one.
+    #[must_use]
+    pub fn machine(&self) -> Option<&Machine> {
+        match self {
+            Self::Command(command) => Some(&command.machine),
+            Self::Interactive(command) => Some(&command.machine),
+            Self::Edit(edit) => Some(&edit.machine),
+            Self::Write(write) => Some(&write.machine),
+            Self::Log(log) => Some(&log.machine),
+            Self::Service(service) => Some(&service.machine),
+            Self::Http(_) | Self::Sql(_) | Self::Prometheus(_) | Self::Kubectl(_) => None,
+        }
+    }
+
     /// The address it goes to, as a card shows it; nothing on this machine.
     #[must_use]
     pub fn address(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 //! Rank 5.
 
 mod act;
+mod called;
 mod input;
 mod kubectl;
 mod log;
@@ -24,8 +25,10 @@ pub use act::{
     Act, CommandAct, EditAct, HttpAct, KubectlAct, KubectlAnswer, LogAct, LogSourceAct, PagesAct, PrometheusAct,
     RequestBody, ServiceAct, ServiceDriverAct, Setting, Since, SqlAct, SqlBind, SqlStatement, StatusRule, WriteAct,
 };
+pub use called::{Called, called_values, target_names};
 pub use input::{
-    Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, parse_as, resolve_inputs,
+    Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, check_call, parse_as,
+    resolve_called, resolve_inputs,
 };
 pub use pages::Page;
 pub use place::{KubernetesTarget, Machine, PostgresTarget, SshTarget, TargetAct, TlsAct};

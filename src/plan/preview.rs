@@ -3,17 +3,18 @@
 //! Pure: evaluates and renders, touches nothing. The values of steps that have not run are *not yet* and spread; after a
 //! probe, the same walk shows what became known.
 
+use super::called::{Called, called_values};
 use super::policy::GatePolicy;
 use super::resolve::Resolver;
 use super::view::{Grade, grade, view};
 use crate::event::{ActView, GateRequirement, InputView, Line};
-use crate::expr::{Place, Scope, Template, Verdict};
+use crate::expr::{Place, Scope, Template, UnknownSort, Verdict, unknown};
 use crate::graph::{GraphNode, NodeId, Parent, StepGraph};
 use crate::plan::values::{StepScope, Values};
 use crate::runbook::{Action, Change, Probe, StepBody, Undo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a plan is made from, beside the graph.
 pub struct PlanContext<'a> {
@@ -21,6 +22,8 @@ pub struct PlanContext<'a> {
     pub values: &'a Values,
     /// Resolves acts.
     pub resolver: &'a Resolver,
+    /// What called runbooks need.
+    pub called: &'a HashMap<String, Called>,
     /// The gates of the environment.
     pub policy: GatePolicy,
     /// The environment's name.
@@ -73,6 +76,9 @@ pub struct PlanRow {
     pub grade: Grade,
     /// What it does, in one text.
     pub text: String,
+    /// The runbook it calls, whose steps follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<String>,
     /// The options of a decide.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arms: Vec<PlanArm>,
@@ -149,7 +155,8 @@ impl Plan {
     /// Makes the plan of a run.
     #[must_use]
     pub fn new(graph: &StepGraph, context: &PlanContext<'_>) -> Self {
-        let rows = graph.ids().map(|id| row(graph, id, context)).collect();
+        let mut rows = Vec::new();
+        fill_rows(&mut rows, graph, "", 0, context);
         let runbook = graph.runbook();
         let mut plan = Self {
             runbook: runbook.id().to_owned(),
@@ -213,7 +220,7 @@ impl Plan {
     #[must_use]
     pub fn summary(&self) -> PlanSummary {
         let count = |wanted: Grade| self.rows.iter().filter(|row| row.grade == wanted).count();
-        let changes = self.rows.iter().filter(|row| row.kind == "remediate");
+        let changes = self.rows.iter().filter(|row| row.kind == "remediate" && row.calls.is_none());
         let undecided = self.rows.iter().filter(|row| row.kind == "decide" && row.grade != Grade::Exact).map(|row| {
             let mut waits: Vec<String> = row.holes.iter().map(|hole| hole.label.clone()).collect();
             waits.dedup();
@@ -242,15 +249,62 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The rows of a graph, and under each call those of the runbook it calls.
+fn fill_rows(rows: &mut Vec<PlanRow>, graph: &StepGraph, prefix: &str, depth: usize, context: &PlanContext<'_>) {
+    for id in graph.ids() {
+        let mut row = row(graph, id, context);
+        row.number = rows.len() + 1;
+        row.depth += depth;
+        row.id = format!("{prefix}{}", row.id);
+        let (prefix, depth) = (format!("{}/", row.id), row.depth + 1);
+        let callee = graph.callee(id);
+        row.calls = callee.map(|(call, _)| call.name.value.clone());
+        rows.push(row);
+        let Some((call, callee)) = callee else { continue };
+        let Some(called) = context.called.get(&call.name.value) else { continue };
+        let scope = in_loops(graph, id, context);
+        let inputs = called.planned_inputs(call, callee.runbook(), &scope);
+        let values = called_values(callee, inputs, &scope, UnknownSort::NotYet);
+        let inner = PlanContext {
+            values: &values,
+            resolver: &called.resolver,
+            called: context.called,
+            policy: context.policy,
+            environment: context.environment.clone(),
+            inputs: Vec::new(),
+            now: context.now,
+        };
+        fill_rows(rows, callee, &prefix, depth, &inner);
+    }
+}
+
+/// What a step sees before the run: of the loops it stands in, no item is known yet.
+fn in_loops(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> StepScope {
+    let mut scope = context.values.scope(context.now);
+    let up = |holder: &NodeId| graph.node(*holder).item_of;
+    let mut loops: Vec<_> = std::iter::successors(graph.node(id).item_of, up).collect();
+    loops.reverse();
+    for each in loops.into_iter().filter_map(|holder| graph.node(holder).step.each.as_ref()) {
+        scope.extend(items_of(each));
+    }
+    scope
+}
+
+fn items_of(each: &crate::runbook::Each) -> [(String, crate::expr::Value); 2] {
+    let not_yet = |what: &str| unknown(UnknownSort::NotYet, format!("{what} of the list"));
+    [(each.name.value.clone(), not_yet("an item")), ("items".to_owned(), not_yet("the items"))]
+}
+
 fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     let node = graph.node(id);
     let step = &node.step;
-    let mut scope = context.values.scope(context.now);
+    let mut scope = in_loops(graph, id, context);
     let mut row = PlanRow {
         number: id.0 + 1,
         depth: node.depth,
         kind: step.kind.as_str().to_owned(),
-        id: node.id.to_string(),
+        id: graph.general_path(id),
+        calls: None,
         title: plain(&step.title, &scope),
         under: under(graph, id),
         grade: Grade::Exact,
@@ -270,9 +324,7 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     }
     if let Some(each) = &step.each {
         row.for_each = Some(list(&each.list, &scope, &mut row.holes));
-        let not_yet =
-            |what: &str| crate::expr::unknown(crate::expr::UnknownSort::NotYet, format!("{what} of the list"));
-        scope.extend([(each.name.value.clone(), not_yet("an item")), ("items".to_owned(), not_yet("the items"))]);
+        scope.extend(items_of(each));
     }
     match &step.body {
         StepBody::Action(action) => {
@@ -281,7 +333,9 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
         StepBody::Decide(decide) => fill_decide(&mut row, decide, &scope),
         StepBody::Group(steps) => row.text = format!("{} steps", steps.len()),
     }
-    if let Some(change) = &step.change {
+    if let Some(change) = &step.change
+        && graph.callee(id).is_none()
+    {
         fill_change(&mut row, node, change, &scope, context);
     }
     row
@@ -382,6 +436,7 @@ fn describe(action: &Action, scope: &StepScope) -> String {
             _ => "wait".to_owned(),
         },
         Action::Escalate(escalation) => format!("escalate: {}", plain(&escalation.text, scope)),
+        Action::Runbook(call) => format!("call the runbook {}", call.name.value),
         other => other.name().to_owned(),
     }
 }

@@ -82,7 +82,7 @@ fn place(name: &str, target: &Target, scope: &StepScope) -> Result<PostgresTarge
     let user = part(auth.and_then(|auth| auth.user.as_ref()))?;
     if let Some(text) = dsn.reveal() {
         let refuse = |message: String| Refusal { message, span: template.span() };
-        let found = Dsn::parse(&text).map_err(|problem| refuse(format!("the address of `{name}`: {problem}")))?;
+        let found = Dsn::parse(&text).map_err(|problem| refuse(format!("`{name}`: {problem}")))?;
         match (&found.user, &user) {
             (None, None) => {
                 let message = format!("no user for `{name}`: give it in the address, or as `auth: {{user: ..}}`");

@@ -1,6 +1,6 @@
 //! `service`: units that are looked at and changed. A stand-in for systemctl drives real processes.
 
-use crate::support::{Entry, Journal, Sandbox, Services, example};
+use crate::support::{Entry, Journal, Sandbox, Services, Sshd, example};
 use serde_json::json;
 
 /// A place where no gate asks.
@@ -165,4 +165,45 @@ steps:
         let output = sandbox.call(["run", "shown", "--env", "free", "-i", &unit]);
         assert!(output.code != 0 && services.process("app").is_none(), "{output}");
     }
+}
+
+#[test]
+fn a_workload_is_restarted_and_waited_for() {
+    let sandbox = Sandbox::library();
+    let kube = crate::kubernetes_api::with_web();
+    let body = format!(
+        "targets:\n  cluster: {{ kubernetes: {{ context: prod, namespace: default, kubeconfig: {} }} }}\nsteps:\n  - {{ id: before, \
+         diagnose: One, target: cluster, service: {{ status: web }}, expect: [running, state == 'active'] }}\n  - {{ id: act, \
+         remediate: Restart it, target: cluster, service: {{ restart: web }} }}\n  - {{ id: after, validate: It runs, target: \
+         cluster, service: {{ status: deployment/web }}, expect: [running, state == 'active'] }}\n  - {{ id: gone, diagnose: Two, \
+         target: cluster, service: {{ status: nothing }}, tolerate: [not_found], expect: error == 'not_found' }}\n",
+        kube.kubeconfig().display()
+    );
+    let _ = sandbox.runbook("web", &body);
+    let before = kube.kubectl("get pods -l app=web -o name").exits(0).stdout;
+    let output = sandbox.call(["run", "web", "--env", "free"]).exits(0).says("RESOLVED");
+    assert!(!output.all().contains("does not hold"), "{output}");
+    let after = kube.kubectl("get pods -l app=web --field-selector=status.phase=Running -o name").exits(0).stdout;
+    assert!(before.lines().all(|pod| !after.contains(pod)), "{before} became {after}");
+    assert_eq!(sandbox.field("act", "sub"), json!({ "value": "2 of 2 available, 2 new" }));
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn a_unit_of_another_machine_is_driven_there() {
+    let (sandbox, services) = bench();
+    services.unit("app", "ExecStart=sleep 300\n");
+    // The far end looks for programs on a path of its own.
+    let folder = sandbox.path("bin");
+    let sshd = Sshd::with(&format!("SetEnv PATH={}:/usr/bin:/bin", folder.display()));
+    let body = format!(
+        "targets:\n{}steps:\n  - {{ id: act, remediate: Start it, target: web, service: {{ start: app }}, irreversible: It is a \
+         test. }}\n  - {{ id: after, validate: It runs, target: web, service: {{ status: app }}, expect: [running, now >= since] }}\n",
+        sshd.target("web")
+    );
+    let _ = sandbox.runbook("far", &body);
+    _ = sandbox.call(["run", "far", "--env", "free"]).exits(0).says("RESOLVED");
+    assert!(services.process("app").is_some());
+    sandbox.is_whole();
 }

@@ -41,7 +41,7 @@ const LONGEST_FOLDER: usize = 60;
 /// The connections of one run. Dropping it ends them.
 #[derive(Default)]
 pub(in crate::action) struct Links {
-    links: Mutex<HashMap<Address, Arc<Mutex<Option<Master>>>>>,
+    open: Mutex<HashMap<Address, Arc<Mutex<Option<Master>>>>>,
     folder: Mutex<Option<tempfile::TempDir>>,
     count: AtomicU64,
 }
@@ -51,8 +51,8 @@ struct Master {
     handle: duct::Handle,
     socket: PathBuf,
     /// Never written to: that it is open keeps the connection.
-    _input: PipeWriter,
-    _output: PipeReader,
+    hold: Option<PipeWriter>,
+    output: PipeReader,
 }
 
 /// What an attempt waits against.
@@ -92,14 +92,14 @@ impl Links {
     /// It cannot be made; nothing was sent to anybody.
     pub(super) fn reach(&self, address: &Address, means: &Means<'_>, wait: &Patience<'_>) -> Result<PathBuf, Refusal> {
         let link = {
-            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut links = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(links.entry(address.clone()).or_default())
         };
         loop {
             match link.try_lock() {
-                Ok(mut master) => return self.open(&mut master, address, means, wait),
+                Ok(mut master) => return self.ensure(&mut master, address, means, wait),
                 Err(TryLockError::Poisoned(poisoned)) => {
-                    return self.open(&mut poisoned.into_inner(), address, means, wait);
+                    return self.ensure(&mut poisoned.into_inner(), address, means, wait);
                 }
                 Err(TryLockError::WouldBlock) => {
                     wait.check(address)?;
@@ -109,7 +109,7 @@ impl Links {
         }
     }
 
-    fn open(
+    fn ensure(
         &self,
         master: &mut Option<Master>,
         address: &Address,
@@ -147,8 +147,8 @@ impl Links {
         let child_errors = child_output.try_clone().map_err(broken)?;
         let ends = ChildEnds { stdin: Some(child_input), stdout: child_output, stderr: child_errors };
         let launched = launch(&prepared, ends, means.isolation)?;
-        let master = Master { handle: launched.handle, socket, _input: input, _output: output };
-        let greeted = greeted(&master._output, wait);
+        let master = Master { handle: launched.handle, socket, hold: Some(input), output };
+        let greeted = greeted(&master.output, wait);
         let result = match greeted {
             Ok(()) => Ok(master),
             Err(noise) => {
@@ -175,11 +175,13 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        let mut links = std::mem::take(&mut *self.links.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut links = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         let masters: Vec<Master> =
             links.drain().filter_map(|(_, link)| link.lock().unwrap_or_else(PoisonError::into_inner).take()).collect();
         // All are told before anyone is waited for.
-        masters.iter().for_each(|master| master.signal(Signal::TERM));
+        for master in &masters {
+            master.signal(Signal::TERM);
+        }
     }
 }
 
@@ -201,6 +203,7 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
+        drop(self.hold.take());
         if !self.lives() {
             return;
         }

@@ -12,6 +12,9 @@ mod sieve;
 mod talk;
 mod trouble;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use link::Links;
 pub(super) use sieve::Sieve;
 pub(super) use talk::{Far, FarEnd, Talk, prepare};

@@ -153,14 +153,15 @@ impl Dispatcher {
             end.reason = Some("a probe changes nothing".to_owned());
         } else if !well {
             let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
-            end.reason = Some(format!("`{}` ended as {}{why}", runbook.id(), result_word(result)));
+            end.reason = Some(format!("`{}` ended as {}{why}", runbook.id(), result.as_str()));
         }
         let scope = body.scene.values.scope(self.now());
         let output = |expr: &crate::expr::Expr| {
             expr.eval(&scope).unwrap_or_else(|error| unknown(UnknownSort::Unobtained, error.message))
         };
         end.values = runbook.outputs.iter().map(|(name, expr)| (name.value.clone(), output(expr))).collect();
-        end.result = Some(result);
+        // What it would come to with its changes is not known in a probe.
+        end.result = (!untouched).then_some(result);
         end.escalated.clone_from(&body.tally.escalation);
         end
     }
@@ -233,22 +234,6 @@ fn trouble_word(over: &super::super::body::Over) -> &'static str {
         (Outcome::Succeeded, Some(StepVerdict::CannotTell)) => "cannot be told",
         (Outcome::TimedOut, _) => "timed out",
         _ => "failed",
-    }
-}
-
-/// The word of a result, as `<id>.result` gives it.
-pub(super) fn result_word(result: RunResult) -> &'static str {
-    match result {
-        RunResult::Resolved => "resolved",
-        RunResult::Completed => "completed",
-        RunResult::NotResolved => "not_resolved",
-        RunResult::NoAction => "no_action",
-        RunResult::Escalated => "escalated",
-        RunResult::Declined => "declined",
-        RunResult::Failed => "failed",
-        RunResult::Undecided => "undecided",
-        RunResult::Aborted => "aborted",
-        RunResult::Interrupted => "interrupted",
     }
 }
 

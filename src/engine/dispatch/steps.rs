@@ -8,7 +8,7 @@ use super::Dispatcher;
 use crate::event::{Event, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, unknown};
 use crate::graph::{Parent, Section, step_shape};
-use crate::runbook::{Escalation, Kind, OnFailure, Step, StepBody, Then};
+use crate::runbook::{Action, Escalation, Kind, OnFailure, Step, StepBody, Then};
 use indexmap::IndexMap;
 
 impl Dispatcher {
@@ -71,7 +71,13 @@ impl Dispatcher {
             let why = end.reason.clone().unwrap_or_else(|| outcome_word(end.outcome).to_owned());
             let sort = if end.outcome == Outcome::NotPerformed { UnknownSort::NotYet } else { UnknownSort::Unobtained };
             let absent = |name: &str| unknown(sort, format!("`{id}` gave no `{name}`: {why}"));
-            let names = step_shape(action).into_keys().chain(step.capture.keys().map(|name| name.value.clone()));
+            let outputs = match action {
+                Action::Runbook(call) => self.bodies[at.body].scene.graph.called(&call.name.value),
+                _ => None,
+            };
+            let outputs = outputs.into_iter().flat_map(|graph| graph.runbook().outputs.keys());
+            let captured = outputs.chain(step.capture.keys()).map(|name| name.value.clone());
+            let names = step_shape(action).into_keys().chain(captured);
             values.extend(names.map(|name| (name.clone(), absent(&name))));
         }
         if step.each.is_some() {

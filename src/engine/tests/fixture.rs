@@ -1,13 +1,13 @@
 //! Scripted ports.
 
 use crate::engine::{
-    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
-    Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
+    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, NoPreview, Performed,
+    Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
-use crate::graph::{CheckContext, StepGraph, check};
-use crate::plan::{Act, GatePolicy, Resolver, Values, view};
+use crate::graph::{Callee, CheckContext, StepGraph, check};
+use crate::plan::{Act, Called, GatePolicy, Resolver, Values, view};
 use crate::runbook::{Risk, parse_runbook};
 use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
 use futures_util::future::BoxFuture;
@@ -82,8 +82,8 @@ impl Performer for Shared {
         })
     }
 
-    fn preview(&self, _: &Act) -> Result<Option<String>, String> {
-        Ok(None)
+    fn preview(&self, _: Act, _: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn fingerprint(&self, _: &Act) -> Vec<(String, String)> {
@@ -232,6 +232,7 @@ impl Person for Actor {
 /// A run to be performed with scripted ports.
 pub(super) struct Scripted {
     yaml: String,
+    called: Vec<String>,
     scripts: HashMap<String, Script>,
     reply: Option<Reply>,
     pub(super) letters: Arc<Mutex<Vec<InboxDecision>>>,
@@ -258,6 +259,7 @@ impl Scripted {
     pub(super) fn new(steps: &str) -> Self {
         Self {
             yaml: format!("runbook: test\ntitle: Test\n{steps}"),
+            called: Vec::new(),
             scripts: HashMap::new(),
             reply: None,
             letters: Arc::default(),
@@ -270,6 +272,12 @@ impl Scripted {
             signals: Vec::new(),
             fails_after: None,
         }
+    }
+
+    /// A runbook that can be called, by this one and by those given after it.
+    pub(super) fn calling(mut self, yaml: &str) -> Self {
+        self.called.push(yaml.to_owned());
+        self
     }
 
     pub(super) fn act(mut self, text: &str, script: Script) -> Self {
@@ -328,11 +336,19 @@ impl Scripted {
     }
 
     fn graph(&self) -> Arc<StepGraph> {
-        let source = Source::new("test.yaml", self.yaml.clone());
-        let mut problems = Diagnostics::new();
-        let runbook = parse_runbook(&source, &mut problems);
-        let graph = runbook.and_then(|runbook| check(Arc::new(runbook), &CheckContext::default(), &mut problems));
-        Arc::new(graph.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false))))
+        let mut context = CheckContext::default();
+        let mut last = None;
+        for yaml in self.called.iter().chain([&self.yaml]) {
+            let source = Source::new("test.yaml", yaml.clone());
+            let mut problems = Diagnostics::new();
+            let runbook = parse_runbook(&source, &mut problems);
+            let graph = runbook.and_then(|runbook| check(Arc::new(runbook), &context, &mut problems));
+            let graph = graph.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false)));
+            let graph = Arc::new(graph);
+            context.callees.insert(graph.runbook().id().to_owned(), Callee::Checked(graph.clone()));
+            last = Some(graph);
+        }
+        last.expect("a runbook")
     }
 
     pub(super) async fn play(self) -> Played {
@@ -352,11 +368,17 @@ impl Scripted {
         }
         let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };
         let run_id: RunId = "20261121-0100-test".parse().expect("a run id");
+        let resolver = |graph: &StepGraph| Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None));
+        let called = graph
+            .all_called()
+            .into_iter()
+            .map(|(name, graph)| (name, Called { resolver: resolver(&graph), inputs: IndexMap::new() }));
         let ids = graph.nodes().iter().map(|node| node.id.to_string()).collect::<Vec<_>>();
         let setup = Setup {
             run: run_id.clone(),
             values: Values::new(IndexMap::new(), ids, UnknownSort::Unobtained),
-            resolver: Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None)),
+            resolver: resolver(&graph),
+            called: called.collect(),
             graph,
             started: started(run_id, operator.clone()),
             acts: self.acts,
@@ -414,6 +436,7 @@ fn started(run: RunId, operator: Operator) -> Event {
         inputs: Vec::new(),
         programs: Vec::new(),
         warnings: Vec::new(),
+        called: Vec::new(),
     }
 }
 

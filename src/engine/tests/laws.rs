@@ -17,7 +17,7 @@ struct Line {
 }
 
 fn line() -> impl Strategy<Value = Line> {
-    (0_u8..7, 0_u8..6, 0_u8..5, proptest::bool::weighted(0.15))
+    (0_u8..11, 0_u8..6, 0_u8..5, proptest::bool::weighted(0.15))
         .prop_map(|(kind, script, on_failure, needs_none)| Line { kind, script, on_failure, needs_none })
 }
 
@@ -38,13 +38,36 @@ fn yaml(lines: &[Line]) -> String {
             2 => writeln!(text, "  - id: s{place}\n    validate: V\n    run: [a{place}]\n    expect: exit == 0\n{needs}{on_failure}"),
             3 | 4 => writeln!(text, "  - id: s{place}\n    remediate: R\n    run: [a{place}]\n    retry: {{ attempts: 2, every: 1s }}\n    verify: {{ run: [v{place}], expect: exit == 0, within: 3s }}\n{needs}{on_failure}"),
             5 => writeln!(text, "  - id: s{place}\n    decide: C\n    options:\n      one: {{ steps: [ {{ id: in{place}, remediate: I, run: [i{place}] }} ] }}\n      two: {{ when: 1 > 0, end: resolved }}\n      three: {{ when: 2 > 1 }}\n"),
-            _ => writeln!(text, "  - id: s{place}\n    group: G\n    steps:\n      - {{ id: g{place}, remediate: I, run: [g{place}] }}\n      - {{ id: h{place}, validate: H, run: [h{place}] }}\n"),
+            6 => writeln!(text, "  - id: s{place}\n    group: G\n{on_failure}\n    steps:\n      - {{ id: g{place}, remediate: I, run: [g{place}] }}\n      - {{ id: h{place}, validate: H, run: [h{place}] }}\n"),
+            7 => writeln!(text, "  - id: s{place}\n    group: L\n    for_each: \"[1, 2, 3]\"\n    at_once: 2\n    on_item_failure: {{ at_most: 1 }}\n{needs}{on_failure}    steps:\n      - {{ id: l{place}, diagnose: L, run: [a{place}] }}\n      - {{ id: m{place}, remediate: M, run: [m, '{{{{ item }}}}'] }}\n      - {{ id: n{place}, remediate: N, run: [a{place}], when: l{place}.exit == 0 }}\n      - {{ id: o{place}, group: O, for_each: \"['x']\", as: o, pause: 1s, steps: [ {{ id: p{place}, validate: P, run: [a{place}], expect: exit == 0 }} ] }}\n"),
+            8 => writeln!(text, "  - id: s{place}\n    remediate: Call\n    runbook: {{ name: inner, inputs: {{ who: '{place}' }} }}\n{needs}{on_failure}"),
+            9 => writeln!(text, "  - id: s{place}\n    group: Side by side\n    parallel: true\n    first_failure: cancel\n{on_failure}    steps:\n      - {{ id: q{place}, diagnose: Q, run: [a{place}] }}\n      - {{ id: r{place}, group: R, steps: [ {{ id: t{place}, remediate: T, run: [a{place}] }}, {{ id: u{place}, remediate: U, runbook: {{ name: inner, inputs: {{ who: u }} }} }} ] }}\n"),
+            _ => writeln!(text, "  - id: s{place}\n    group: Calls\n    for_each: \"['v', 'w']\"\n{on_failure}    steps:\n      - {{ id: w{place}, remediate: W, runbook: {{ name: inner, inputs: {{ who: '{{{{ item }}}}' }} }} }}\n"),
         }
         .expect("text");
     }
     text.push_str("finally:\n  - { id: last, remediate: Tidy, risk: low, run: [last] }\n");
     text
 }
+
+/// What is called: a read, a decision that may end it, a change, a proof, and a `finally`.
+const INNER: &str = "
+runbook: inner
+title: Inner
+inputs: { who: { type: string } }
+outputs: { code: look.exit }
+steps:
+  - { id: look, diagnose: Look, run: [a0] }
+  - id: which
+    decide: Which?
+    options:
+      one: { when: look.exit == 0 }
+      two: { when: look.exit == 7, end: no_action }
+  - { id: act, remediate: Act, run: [inner, '{{ who }}'], undo: { run: [back] } }
+  - { id: proof, validate: Proof, run: [a1], expect: exit == 0 }
+finally:
+  - { id: tidy, remediate: Tidy, risk: low, run: [tidy, '{{ who }}'] }
+";
 
 fn script(kind: u8) -> Script {
     match kind {
@@ -91,7 +114,7 @@ proptest! {
         disk in prop::option::weighted(0.1, 1_usize..40),
         jobs in 1_usize..4,
     ) {
-        let mut scripted = Scripted::new(&yaml(&lines)).jobs(jobs);
+        let mut scripted = Scripted::new(&yaml(&lines)).calling(INNER).jobs(jobs);
         for (place, line) in lines.iter().enumerate() {
             scripted = scripted.act(&format!("a{place}"), script(line.script));
         }

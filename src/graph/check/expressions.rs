@@ -46,7 +46,8 @@ pub(super) struct Checker<'a> {
 
 /// Checks all expressions and fills in whose values each step uses.
 pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) {
-    let steps = flat.nodes.iter().map(|node| (node.id.to_string(), Shape::Record(outside_shape(node)))).collect();
+    let steps =
+        flat.nodes.iter().map(|node| (node.id.to_string(), Shape::Record(outside_shape(node, context)))).collect();
     let tainted = runbook
         .inputs
         .iter()
@@ -250,7 +251,7 @@ impl Checker<'_> {
     fn results(&mut self, step: &Step, id: &str, before: &Fields, used: &mut Used) {
         let hidden = Some(id);
         let mut own = before.clone();
-        own.extend(own_fields(step));
+        own.extend(own_fields(step, self.context));
         for field in ["error", "attempts", "outcome"] {
             own.insert(field.into(), Shape::Any);
         }
@@ -603,7 +604,7 @@ fn own_result_name(own: &Fields, name: &str) -> bool {
     own.contains_key(name)
 }
 
-fn shape_word(shape: &Shape) -> &'static str {
+pub(super) fn shape_word(shape: &Shape) -> &'static str {
     match shape {
         Shape::Any => "any value",
         Shape::Text => "a text",

@@ -160,7 +160,10 @@ impl Rules<'_> {
 
     /// Ruling 10: a read must look like a read.
     fn reads(&mut self, action: &Action, span: crate::source::Span, kind: Kind) {
-        if !action.is_plain_change() {
+        // A call without a verb has its own problem.
+        let is_no_call = |problem: crate::runbook::KubectlProblem| problem.code == "kubectl-verb";
+        let is_told = matches!(action, Action::Kubectl(call) if call.call().problem(false).is_some_and(is_no_call));
+        if !action.is_plain_change() || is_told {
             return;
         }
         let (what, hint) = match action {

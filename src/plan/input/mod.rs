@@ -1,5 +1,6 @@
 //! Inputs: from the sources a run has to typed values, with every problem reported in one pass.
 
+mod call;
 mod problem;
 mod resolve;
 mod sources;
@@ -9,6 +10,8 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
+pub(super) use call::call_inputs;
+pub use call::{check_call, resolve_called};
 pub use problem::InputProblem;
 pub use resolve::{ResolvedInput, resolve_inputs};
 pub use sources::{Asker, InputSources, LABEL_LIMIT, RunAnswer};

@@ -87,10 +87,10 @@ fn unknown_names(runbook: &Runbook, sources: &InputSources<'_>, problems: &mut V
 }
 
 /// What a source gave.
-struct Found {
-    given: Given,
-    source: String,
-    tainted: bool,
+pub(super) struct Found {
+    pub(super) given: Given,
+    pub(super) source: String,
+    pub(super) tainted: bool,
 }
 
 impl Found {
@@ -100,16 +100,16 @@ impl Found {
 }
 
 /// One input on its way through the sources.
-struct Search<'s, 'a> {
-    name: &'s Sp<String>,
-    input: &'s Input,
-    sources: &'s InputSources<'a>,
-    scope: &'s Earlier,
+pub(super) struct Search<'s, 'a> {
+    pub(super) name: &'s Sp<String>,
+    pub(super) input: &'s Input,
+    pub(super) sources: &'s InputSources<'a>,
+    pub(super) scope: &'s Earlier,
     /// What was looked at in vain, for the message when nothing is found.
-    tried: Vec<String>,
+    pub(super) tried: Vec<String>,
 }
 
-type Step = Result<Option<Found>, Box<InputProblem>>;
+pub(super) type Step = Result<Option<Found>, Box<InputProblem>>;
 
 fn resolve_one(
     name: &Sp<String>,
@@ -165,6 +165,14 @@ impl Search<'_, '_> {
         if let Some(found) = self.command_line()? {
             return Ok(Some(found));
         }
+        match self.outside()? {
+            None => self.default_value(),
+            found => Ok(found),
+        }
+    }
+
+    /// What is neither typed by a person nor written as the default.
+    pub(super) fn outside(&mut self) -> Step {
         if let Some(found) = self.environment() {
             return Ok(Some(found));
         }
@@ -174,7 +182,7 @@ impl Search<'_, '_> {
         if let Some(found) = self.variable() {
             return Ok(Some(found));
         }
-        for source in [Self::file, Self::program, Self::default_value] {
+        for source in [Self::file, Self::program] {
             if let Some(found) = source(self)? {
                 return Ok(Some(found));
             }
@@ -356,7 +364,7 @@ fn problem(name: &Sp<String>, code: &'static str, message: String) -> Box<InputP
 }
 
 /// The value as it may be shown in a message: never a secret's, and never a long one's whole.
-fn shown(input: &Input, given: &Given) -> String {
+pub(super) fn shown(input: &Input, given: &Given) -> String {
     if input.is_secret() {
         return "its value".to_owned();
     }
@@ -370,7 +378,7 @@ fn shown(input: &Input, given: &Given) -> String {
     format!("`{cut}{dots}`")
 }
 
-fn bad_value(name: &Sp<String>, source: &str, shown: &str, broken: Broken) -> Box<InputProblem> {
+pub(super) fn bad_value(name: &Sp<String>, source: &str, shown: &str, broken: Broken) -> Box<InputProblem> {
     let origin = match source {
         "command line" => "given on the command line".to_owned(),
         "default" => "its default".to_owned(),
@@ -381,7 +389,7 @@ fn bad_value(name: &Sp<String>, source: &str, shown: &str, broken: Broken) -> Bo
     problem
 }
 
-fn missing(name: &Sp<String>, tried: &[String]) -> Box<InputProblem> {
+pub(super) fn missing(name: &Sp<String>, tried: &[String]) -> Box<InputProblem> {
     let mut message = format!("input `{name}` has no value");
     if !tried.is_empty() {
         message.push_str(": ");
@@ -393,11 +401,11 @@ fn missing(name: &Sp<String>, tried: &[String]) -> Box<InputProblem> {
 }
 
 /// What a default may read: the environment's values and the inputs before it.
-struct Earlier {
-    env: Option<Value>,
-    values: IndexMap<String, Value>,
-    tainted: HashSet<String>,
-    now: jiff::Timestamp,
+pub(super) struct Earlier {
+    pub(super) env: Option<Value>,
+    pub(super) values: IndexMap<String, Value>,
+    pub(super) tainted: HashSet<String>,
+    pub(super) now: jiff::Timestamp,
 }
 
 impl Earlier {

@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 fn row(number: usize, kind: &str, id: &str, text: &str) -> PlanRow {
     PlanRow {
+        calls: None,
         number,
         depth: 0,
         kind: kind.into(),

@@ -150,6 +150,7 @@ pub(super) fn started(warnings: &[&str]) -> Event {
         ],
         programs: vec![],
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
+        called: Vec::new(),
     }
 }
 

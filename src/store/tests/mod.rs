@@ -110,6 +110,7 @@ fn started(run: &RunId, store: &str) -> Record {
         inputs: Vec::new(),
         programs: Vec::new(),
         warnings: Vec::new(),
+        called: Vec::new(),
     })
 }
 

@@ -11,6 +11,7 @@ pub mod admission;
 pub mod control;
 pub mod controller;
 pub mod defaults;
+pub mod deletion;
 pub mod deployments;
 pub mod discovery;
 pub mod fields;

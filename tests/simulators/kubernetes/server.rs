@@ -127,7 +127,7 @@ async fn run(cluster: Arc<Cluster>) {
             due.time()
         };
         changed.mark_unchanged();
-        let sleep = due.map_or(Duration::from_secs(3600), |due| {
+        let sleep = due.map_or(Duration::from_hours(1), |due| {
             Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
                 + Duration::from_millis(1)
         });
@@ -168,35 +168,51 @@ fn respond(cluster: &Arc<Cluster>, request: &Request) -> Response {
     };
     match done {
         Err(failure) => failure.into_response(),
-        Ok(Reply::Json(code, document)) => {
+        Ok((reply, warnings)) => {
+            let mut response = send(cluster, reply);
+            for warning in warnings {
+                let text = format!("299 - \"{}\"", warning.replace('"', "\\\""));
+                if let Ok(text) = text.parse() {
+                    response.headers_mut().append("warning", text);
+                }
+            }
+            response
+        }
+    }
+}
+
+fn send(cluster: &Arc<Cluster>, reply: Reply) -> Response {
+    match reply {
+        Reply::Json(code, document) => {
             (StatusCode::from_u16(code).unwrap_or(StatusCode::OK), Json(document)).into_response()
         }
-        Ok(Reply::Text(text)) => text.into_response(),
-        Ok(Reply::Bytes(kind, bytes)) => ([("content-type", kind)], bytes).into_response(),
-        Ok(Reply::Watch(plan)) => {
-            let body = watching(Arc::clone(cluster), *plan);
-            ([("content-type", "application/json")], body).into_response()
+        Reply::Text(text) => text.into_response(),
+        Reply::Bytes(kind, bytes) => ([("content-type", kind)], bytes).into_response(),
+        Reply::Watch(plan) => {
+            ([("content-type", "application/json")], watching(Arc::clone(cluster), *plan)).into_response()
         }
-        Ok(Reply::Follow(follow)) => {
+        Reply::Follow(follow) => {
             ([("content-type", "text/plain")], following(Arc::clone(cluster), follow)).into_response()
         }
     }
 }
 
-/// From a request to its answer, with the state at hand.
-fn handle(store: &mut Store, request: &Request, url: &str) -> Result<Reply, Failure> {
+/// From a request to its answer and its warnings, with the state at hand.
+fn handle(store: &mut Store, request: &Request, url: &str) -> Result<(Reply, Vec<String>), Failure> {
     let user = User::of(request, store)?;
     let path = request.path.trim_end_matches('/');
     if let Some(page) = page(store, request, path, url) {
         let verb = request.method.as_str().to_lowercase();
         Wish { verb: &verb, path, ..Wish::default() }.demand(store, &user)?;
-        return page;
+        return page.map(|page| (page, Vec::new()));
     }
     let place = Place::parse(path).ok_or_else(Failure::no_path)?;
     let verb = place.verb(&request.method, &request.query);
     Wish::at(&place, verb).demand(store, &user)?;
     let kind = place.kind(&store.kinds)?.clone();
-    Call { store, kind, place, request, now: Timestamp::now() }.answer(&user)
+    let mut call = Call { store, kind, place, request, now: Timestamp::now(), warnings: Vec::new() };
+    let reply = call.answer(&user)?;
+    Ok((reply, call.warnings))
 }
 
 /// The answer for a path that is no resource.
@@ -223,11 +239,14 @@ fn page(store: &Store, request: &Request, path: &str, url: &str) -> Option<Resul
 
 /// The body of a watch.
 fn watching(cluster: Arc<Cluster>, plan: Plan) -> Body {
-    let end = tokio::time::Instant::now() + plan.timeout.unwrap_or(Duration::from_secs(24 * 3600));
+    let end = tokio::time::Instant::now() + plan.timeout.unwrap_or(Duration::from_hours(24));
     let changed = cluster.changed.subscribe();
     let start = (cluster, plan, changed, false);
     Body::from_stream(futures_util::stream::unfold(start, move |(cluster, mut plan, mut changed, over)| async move {
-        while !over {
+        if over {
+            return None;
+        }
+        loop {
             changed.mark_unchanged();
             let (lines, over) = plan.next(&lock(&cluster.store), Timestamp::now());
             if !lines.is_empty() || over {
@@ -241,7 +260,6 @@ fn watching(cluster: Arc<Cluster>, plan: Plan) -> Body {
                 }
             }
         }
-        None
     }))
 }
 
@@ -254,17 +272,17 @@ fn following(cluster: Arc<Cluster>, follow: logs::Follow) -> Body {
         if !first.is_empty() {
             return Some((Ok::<_, Infallible>(first), (cluster, follow, changed, more)));
         }
-        while more {
+        if !more {
+            return None;
+        }
+        loop {
             changed.mark_unchanged();
             let (lines, more) = follow.next(&lock(&cluster.store));
             if !lines.is_empty() || !more {
                 return Some((Ok(lines), (cluster, follow, changed, more)));
             }
-            if changed.changed().await.is_err() {
-                break;
-            }
+            changed.changed().await.ok()?;
         }
-        None
     }))
 }
 
