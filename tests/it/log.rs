@@ -162,7 +162,7 @@ steps:
     validate: Look
     log: { file: app.log, tail: 2 }
     capture: { longest: lines | map('length') | max }
-    expect: [longest > 1048576, longest < 1048700, first is endingwith('(cut here: 2 MiB more)')]
+    expect: [longest > 1048576, longest < 1048700, first is endingwith('2 MiB more)')]
 ";
     let _ = sandbox.runbook("look", steps);
     let began = std::time::Instant::now();

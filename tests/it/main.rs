@@ -14,6 +14,7 @@ mod interactive;
 mod kubectl;
 mod kubernetes_api;
 mod kubernetes_life;
+mod kubernetes_streams;
 mod log;
 mod prometheus;
 mod properties;

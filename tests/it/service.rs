@@ -23,7 +23,9 @@ fn change(sandbox: &Sandbox, service: &str, rest: &str) -> crate::support::Outpu
 #[test]
 fn the_example_of_the_reference_runs() {
     let (sandbox, services) = bench();
-    services.unit("app", "ExecStart=sh -c 'sleep 0.3; touch ready.mark; exec sleep 300'\n").systemctl("start", "app");
+    services
+        .unit("app", "ExecStart=sh -c 'sleep 0.3; touch ready.mark; exec env -u PWD sleep 300'\n")
+        .systemctl("start", "app");
     let before = services.process("app").expect("it runs");
     let mark = sandbox.path("units/app.service.d/ready.mark");
     let text = example("service-example").replace("/run/app.ready", &mark.display().to_string());
@@ -191,16 +193,19 @@ fn a_workload_is_restarted_and_waited_for() {
 }
 
 #[test]
-fn a_unit_of_another_machine_is_driven_there() {
+fn a_service_of_another_machine_is_driven_there() {
     let (sandbox, services) = bench();
     services.unit("app", "ExecStart=sleep 300\n");
-    // The far end looks for programs on a path of its own.
-    let folder = sandbox.path("bin");
-    let sshd = Sshd::with(&format!("SetEnv PATH={}:/usr/bin:/bin", folder.display()));
+    // The far end looks for programs in the usual folders alone, and no systemd runs there.
+    let systemctl = sandbox.path("bin/systemctl").display().to_string();
+    let sshd = Sshd::start();
     let body = format!(
-        "targets:\n{}steps:\n  - {{ id: act, remediate: Start it, target: web, service: {{ start: app }}, irreversible: It is a \
-         test. }}\n  - {{ id: after, validate: It runs, target: web, service: {{ status: app }}, expect: [running, now >= since] }}\n",
-        sshd.target("web")
+        "targets:\n{}    service:\n      start: [{systemctl}, start, \"{{{{ name }}}}\"]\n      status: [test, -e, \"{units}/{{{{ \
+         name }}}}.service.d/pid\"]\nsteps:\n  - {{ id: act, remediate: Start it, target: web, service: {{ start: app }}, irreversible: It is a test. \
+         }}\n  - {{ id: after, validate: It runs, target: web, service: {{ status: app }}, expect: [running, state == 'active'] \
+         }}\n",
+        sshd.target("web"),
+        units = sandbox.path("units").display(),
     );
     let _ = sandbox.runbook("far", &body);
     _ = sandbox.call(["run", "far", "--env", "free"]).exits(0).says("RESOLVED");

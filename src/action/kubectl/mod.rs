@@ -1,5 +1,6 @@
 //! `kubectl`: the stock client as a child, and what its end means.
 
+mod address;
 mod judge;
 mod manifest;
 mod trouble;
@@ -17,6 +18,9 @@ use std::time::Duration;
 pub(super) async fn perform(act: KubectlAct, context: AttemptContext, workshop: Arc<Workshop>) -> Performed {
     let evidence = Arc::clone(&context.evidence);
     let judge = Judge::new(&act, context.change);
+    if let Err(refusal) = address::check(&act, &context, &workshop).await {
+        return refusal.report(&*evidence);
+    }
     let command = match prepared(act, context.timeout) {
         Ok(command) => command,
         Err(refusal) => return refusal.report(&*evidence),

@@ -54,8 +54,9 @@ fn every_way_of_saying_no_has_its_class() {
         ("Error in configuration: context was not found for specified context: nope", ErrorClass::BadValue),
         (r#"error: context "nope" does not exist"#, ErrorClass::BadValue),
         ("error: unknown flag: --frob", ErrorClass::BadValue),
-        ("Error from server (InternalError): an error on the server", ErrorClass::Status(500)),
-        ("Error from server (TooManyRequests): Cannot evict pod", ErrorClass::Status(429)),
+        ("error: stat /nowhere/config: no such file or directory", ErrorClass::BadValue),
+        ("Error from server (InternalError): an error on the server", ErrorClass::BadAnswer),
+        ("Error from server (TooManyRequests): Cannot evict pod", ErrorClass::Conflict),
         (r#"error: deployment "x" exceeded its progress deadline"#, ErrorClass::Exit(1)),
         ("", ErrorClass::Exit(1)),
     ];
@@ -70,7 +71,7 @@ fn the_clients_own_log_and_its_warnings_are_not_the_error() {
         Warning: the server doesn't have a resource type 'pods'\n\n\
         Error from server (InternalError): etcdserver: request timed out\n";
     let trouble = Trouble::of(stderr, "", 1);
-    assert_eq!(trouble.class, ErrorClass::Status(500));
+    assert_eq!(trouble.class, ErrorClass::BadAnswer);
     assert_eq!(trouble.text, "Error from server (InternalError): etcdserver: request timed out");
     // An answer that may hide an effect.
     assert!(trouble.is_unclear);

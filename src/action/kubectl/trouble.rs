@@ -89,77 +89,64 @@ fn reason(text: &str) -> Option<&str> {
 
 fn class_of(text: &str) -> Option<ErrorClass> {
     if let Some(reason) = reason(text) {
-        return class_of_reason(reason);
+        return class_of_reason(reason, text);
     }
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    // What comes first wins: "failed to download openapi: .. connection refused" is about the connection.
-    Some(if has(&["connection refused", "was refused - did you specify"]) {
-        ErrorClass::Refused
-    } else if has(&["no such host", "server misbehaving", "Temporary failure in name resolution"]) {
-        ErrorClass::Dns
-    } else if has(&["x509: ", "tls: ", "HTTP response to HTTPS client"]) {
-        ErrorClass::Tls
-    } else if has(&["must be logged in", "provide credentials", "getting credentials", "denied the request"]) {
-        ErrorClass::Denied
-    } else if has(&["timed out waiting", "i/o timeout", "deadline exceeded", "Client.Timeout", "handshake timeout"])
-        || has(&["UntilWithSync timeout", "request canceled while waiting"])
-    {
-        ErrorClass::Timeout
-    } else if text.ends_with("EOF")
-        || has(&["connection reset", "broken pipe", "GOAWAY", "connection lost"])
-        || has(&["no route to host", "network is unreachable", "server closed"])
-    {
-        ErrorClass::Connection
-    } else if has(&["invalid character", "unexpected end of JSON", "proto: ", "serializer for "]) {
-        ErrorClass::BadAnswer
-    } else if is_about_the_call(text) {
-        ErrorClass::BadValue
-    } else if has(&[
-        "have a resource type",
-        "no matching resources",
-        "no matches for kind",
-        "could not find the requested",
-    ]) || text.ends_with("not found")
-    {
-        ErrorClass::NotFound
-    } else if has(&[" is invalid", "error validating", "error parsing", "error converting YAML"]) {
-        ErrorClass::Invalid
-    } else if text.contains("Expected replicas to be") {
-        ErrorClass::Conflict
-    } else if has(&["an error on the server", "currently unable to handle"]) {
-        ErrorClass::Status(500)
-    } else {
-        return None;
-    })
+    if text.ends_with("EOF") {
+        return Some(ErrorClass::Connection);
+    }
+    let own =
+        FORMS.iter().find(|(_, forms)| forms.iter().any(|form| text.contains(form))).map(|(class, _)| class.clone());
+    own.or_else(|| is_about_the_call(text).then_some(ErrorClass::BadValue))
+        .or_else(|| text.ends_with("not found").then_some(ErrorClass::NotFound))
 }
+
+/// Words of errors that are not the server's, with their classes. The first that fits wins: "error validating data: failed
+/// to download openapi: .. connection refused" is about the connection.
+const FORMS: &[(ErrorClass, &[&str])] = &[
+    (ErrorClass::Refused, &["connection refused", "was refused - did you specify"]),
+    (ErrorClass::Dns, &["no such host", "server misbehaving", "Temporary failure in name resolution"]),
+    (ErrorClass::Tls, &["x509: ", "tls: ", "HTTP response to HTTPS client"]),
+    (ErrorClass::Denied, &["must be logged in", "provide credentials", "getting credentials", "denied the request"]),
+    (
+        ErrorClass::Timeout,
+        &["timed out waiting", "i/o timeout", "deadline exceeded", "Client.Timeout", "handshake timeout"],
+    ),
+    (ErrorClass::Timeout, &["UntilWithSync timeout", "request canceled while waiting"]),
+    (ErrorClass::Connection, &["connection reset", "broken pipe", "GOAWAY", "connection lost", "server closed"]),
+    (ErrorClass::Connection, &["no route to host", "network is unreachable", "unexpected EOF"]),
+    (ErrorClass::BadAnswer, &["invalid character", "unexpected end of JSON", "proto: ", "serializer for "]),
+    (ErrorClass::BadAnswer, &["an error on the server", "currently unable to handle"]),
+    (ErrorClass::BadValue, &["not found for specified context", "Error in configuration", "error loading config file"]),
+    (
+        ErrorClass::BadValue,
+        &["unknown flag", "unknown shorthand", "unknown command", "no configuration has been provided"],
+    ),
+    (ErrorClass::NotFound, &["have a resource type", "no matching resources", "no matches for kind"]),
+    (ErrorClass::NotFound, &["could not find the requested"]),
+    (ErrorClass::Invalid, &[" is invalid", "error validating", "error parsing", "error converting YAML"]),
+    (ErrorClass::Conflict, &["Expected replicas to be"]),
+];
 
 /// The call itself or the kubeconfig file makes no sense: nothing was sent.
 fn is_about_the_call(text: &str) -> bool {
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let context = text.contains("context") && has(&["not found for specified context", "does not exist"]);
-    let usage = has(&["unknown flag", "unknown shorthand", "unknown command", "invalid argument", "is required"]);
-    context
-        || usage
-        || has(&["Error in configuration", "error loading config file", "no configuration has been provided"])
+    let no_context = text.starts_with("error: context ") && text.ends_with("does not exist");
+    let no_file = text.starts_with("error: stat ") && text.ends_with("no such file or directory");
+    no_context || no_file
 }
 
-/// Reasons of the server that say more than its status.
-fn class_of_reason(reason: &str) -> Option<ErrorClass> {
+/// What the reasons of the server come to. Where it could not do its work, its answer tells nothing about the object.
+fn class_of_reason(reason: &str, text: &str) -> Option<ErrorClass> {
     Some(match reason {
         "NotFound" => ErrorClass::NotFound,
         "Forbidden" | "Unauthorized" => ErrorClass::Denied,
         "AlreadyExists" => ErrorClass::AlreadyExists,
         "Conflict" => ErrorClass::Conflict,
-        "Invalid" | "BadRequest" => ErrorClass::Invalid,
+        "Invalid" | "BadRequest" | "MethodNotAllowed" | "RequestEntityTooLarge" => ErrorClass::Invalid,
         "Timeout" | "ServerTimeout" => ErrorClass::Timeout,
-        "MethodNotAllowed" => ErrorClass::Status(405),
-        "NotAcceptable" => ErrorClass::Status(406),
-        "Gone" | "Expired" => ErrorClass::Status(410),
-        "RequestEntityTooLarge" => ErrorClass::Status(413),
-        "UnsupportedMediaType" => ErrorClass::Status(415),
-        "TooManyRequests" => ErrorClass::Status(429),
-        "InternalError" => ErrorClass::Status(500),
-        "ServiceUnavailable" => ErrorClass::Status(503),
+        // An eviction that a disruption budget forbids.
+        "TooManyRequests" if text.contains("evict") => ErrorClass::Conflict,
+        "TooManyRequests" | "InternalError" | "ServiceUnavailable" | "Gone" | "Expired" => ErrorClass::BadAnswer,
+        "NotAcceptable" | "UnsupportedMediaType" => ErrorClass::BadAnswer,
         _ => return None,
     })
 }
@@ -172,8 +159,12 @@ fn is_unclear(class: &ErrorClass, text: &str) -> bool {
         return false;
     }
     match class {
-        ErrorClass::Timeout | ErrorClass::Connection | ErrorClass::BadAnswer => true,
-        ErrorClass::Status(500 | 503) => text.contains("timed out") || text.contains("timeout"),
+        ErrorClass::Timeout | ErrorClass::Connection => true,
+        // A server that could not do it has not done it, unless it only did not hear back from its store.
+        ErrorClass::BadAnswer if reason(text).is_some() || text.contains("on the server") => {
+            text.contains("timed out") || text.contains("timeout")
+        }
+        ErrorClass::BadAnswer => true,
         _ => false,
     }
 }
