@@ -189,6 +189,7 @@ impl Rules<'_> {
             Action::Run(run) => &run.program,
             Action::Shell(shell) => &shell.program,
             Action::Kubectl(kubectl) => &kubectl.program,
+            Action::Interactive(run) => &run.program,
             _ => return,
         };
         for name in program.env.keys().chain(&program.pass_env) {
