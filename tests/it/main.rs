@@ -11,6 +11,7 @@ mod generated;
 mod hostile;
 mod http;
 mod kubernetes_api;
+mod nested;
 mod prometheus;
 mod properties;
 mod run;
