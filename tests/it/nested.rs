@@ -39,7 +39,7 @@ inputs:
 outputs:
   file: look.file
 steps:
-  - { id: look, diagnose: \"Look at {{ name }}\", run: [echo, \"{{ name }}\"], capture: { file: stdout | trim } }
+  - { id: look, diagnose: \"Look at {{ name }}\", run: [echo, \"{{ name }}\"], env: { N: \"{{ count }}\" }, capture: { file: stdout | trim } }
   - { id: act, remediate: \"Restart {{ name }}\", run: [touch, \"{{ name }}.done\"], irreversible: it is nothing, risk: low }
   - { id: proof, validate: It is done, run: [test, -e, \"{{ name }}.done\"] }
 finally:
@@ -83,7 +83,7 @@ fn one_card_at_the_terminal_approves_the_whole_list() {
     _ = sandbox.runbook("stores", STORES);
     let mut terminal = Terminal::open(&sandbox, &["run", "stores", "--env", "prod"]);
     terminal.sees("Give each of 3 stores a token").sees("for each of 3 items");
-    terminal.sees("north").sees("touch north.token").sees("touch south.token").sees("touch west.token");
+    terminal.sees("touch north.token").sees("3: north, south, west");
     terminal.sees("go on?").types("y");
     let screen = terminal.sees("RESOLVED").exits(0);
     assert_eq!(screen.matches("go on?").count(), 1, "one answer is enough\n{screen}");
@@ -259,7 +259,7 @@ steps:
         group: Reads
         steps:
           - { id: hangs, diagnose: Hangs, shell: 'touch started; sleep 300' }
-          - { id: never, diagnose: Never, run: [touch, never] }
+          - { id: never, remediate: Never, run: [touch, never], irreversible: it is nothing, risk: low }
   - { id: proof, validate: The other one was there, run: [test, -e, started] }
 ";
     _ = sandbox.runbook("case", body);
