@@ -61,6 +61,7 @@ fn plan(text: &str) -> Plan {
     let context = PlanContext {
         values: &Values::new(IndexMap::new(), ids, UnknownSort::NotYet),
         resolver: &Resolver::new(Arc::clone(graph.runbook()), HashMap::new(), Arc::new(|_| None)),
+        called: &HashMap::new(),
         policy: GatePolicy::default(),
         environment: None,
         inputs: Vec::new(),

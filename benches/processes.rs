@@ -93,6 +93,7 @@ fn started(run: RunId, graph: &StepGraph, store: &Store) -> Event {
         store: store.id().into(),
         inputs: Vec::new(),
         programs: Vec::new(),
+        called: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -112,6 +113,7 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         graph: Arc::clone(graph),
         values: Values::new(IndexMap::new(), ids, UnknownSort::Unobtained),
         resolver: Resolver::new(Arc::clone(graph.runbook()), HashMap::new(), find),
+        called: HashMap::new(),
         started: started(record.id().clone(), graph, &store),
         acts: Acts::All,
         policy: GatePolicy::default(),

@@ -217,6 +217,19 @@ impl Rules {
         }
         Ok(allowed)
     }
+
+    /// Checks every address of a host, for a program that resolves the name by itself and may take any of them.
+    ///
+    /// # Errors
+    /// [`NotResolved`], or [`Refused`] for the first that is not allowed.
+    pub(super) async fn check_all(&self, host: &str, port: u16) -> Result<(), Unreachable> {
+        let found = tokio::net::lookup_host((host, port)).await.map_err(|error| NotResolved(Some(error)))?;
+        let mut found = found.peekable();
+        if found.peek().is_none() {
+            return Err(NotResolved(None).into());
+        }
+        found.try_for_each(|address| self.check(host, address.ip())).map_err(Unreachable::from)
+    }
 }
 
 /// An address is not allowed.

@@ -1,7 +1,7 @@
 //! Digests of the files an act depends on: an approval is bound to them (ruling 12).
 
 use super::file;
-use crate::plan::{Act, CommandAct};
+use crate::plan::{Act, CommandAct, Machine};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::Read;
@@ -30,16 +30,23 @@ impl Fingerprints {
             Act::Command(command) => self.of_command(command),
             Act::Interactive(command) => self.of_command(command),
             Act::Kubectl(kubectl) => self.of_command(&kubectl.command),
-            Act::Http(_) | Act::Sql(_) | Act::Prometheus(_) | Act::Log(_) | Act::Service(_) => Vec::new(),
+            Act::Service(service) => service.command().map(|command| self.of_command(command)).unwrap_or_default(),
+            Act::Http(_) | Act::Sql(_) | Act::Prometheus(_) | Act::Log(_) => Vec::new(),
+            // On another machine, the engine binds the approval to the preview.
+            Act::Edit(_) | Act::Write(_) if matches!(act.machine(), Some(Machine::Ssh(_))) => Vec::new(),
             // What would be written, seen from what is there now.
             Act::Edit(_) | Act::Write(_) => {
-                let diff = file::preview(act).unwrap_or_else(Some).unwrap_or_default();
+                let diff = file::preview(act).unwrap_or_else(|none| Some(none.message)).unwrap_or_default();
                 vec![("diff".to_owned(), hex(&Sha256::digest(diff)))]
             }
         }
     }
 
     fn of_command(&self, command: &CommandAct) -> Vec<(String, String)> {
+        // What stands on another machine is not ours to read here.
+        if matches!(command.machine, Machine::Ssh(_)) {
+            return Vec::new();
+        }
         let program = command.program.clone().into_iter();
         let folder = command.cwd.as_ref().and_then(crate::expr::Rendered::reveal);
         let arguments = command.argv.iter().skip(1).filter_map(|argument| {

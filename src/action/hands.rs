@@ -5,9 +5,9 @@ use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
 use super::ssh::Links;
-use super::{file, http, process, prometheus, sql};
-use crate::engine::{AttemptContext, Performed, Performer};
-use crate::plan::Act;
+use super::{file, http, kubectl, log, process, prometheus, service, sql};
+use crate::engine::{AttemptContext, NoPreview, Performed, Performer};
+use crate::plan::{Act, Machine};
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +41,13 @@ impl Performer for Hands {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
             Act::Prometheus(query) => Box::pin(prometheus::perform(*query, context, Arc::clone(&self.connector))),
-            act @ (Act::Edit(_) | Act::Write(_)) => Box::pin(file::perform(act, context)),
+            act @ (Act::Edit(_) | Act::Write(_)) => match act.machine() {
+                Some(Machine::Ssh(_)) => Box::pin(file::perform_far(act, context, Arc::clone(&self.workshop))),
+                _ => Box::pin(file::perform(act, context)),
+            },
+            Act::Kubectl(call) => Box::pin(kubectl::perform(*call, context, Arc::clone(&self.workshop))),
+            Act::Log(log) => Box::pin(log::perform(*log, context, Arc::clone(&self.workshop))),
+            Act::Service(service) => Box::pin(service::perform(*service, context, Arc::clone(&self.workshop))),
             Act::Sql(sql) => Box::pin(sql::perform(*sql, context)),
             other => Box::pin(async move {
                 let what = crate::plan::view(&other).action;
@@ -51,10 +57,13 @@ impl Performer for Hands {
         }
     }
 
-    fn preview(&self, act: &Act) -> Result<Option<String>, String> {
-        match act {
-            Act::Edit(_) | Act::Write(_) => file::preview(act),
-            _ => Ok(None),
+    fn preview(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>> {
+        match (&act, act.machine()) {
+            (Act::Edit(_) | Act::Write(_), Some(Machine::Ssh(_))) => {
+                Box::pin(file::preview_far(act, context, Arc::clone(&self.workshop)))
+            }
+            (Act::Edit(_) | Act::Write(_), _) => Box::pin(std::future::ready(file::preview(&act))),
+            _ => Box::pin(std::future::ready(Ok(None))),
         }
     }
 

@@ -163,9 +163,16 @@ impl Task {
         Ok(Attempted { performed, tolerated })
     }
 
-    async fn perform(&self, path: &str, number: u32, act: Act, change: bool, timeout: Duration) -> Performed {
-        let (started, pid) = oneshot::channel();
-        let context = AttemptContext {
+    /// What the hands need beside the act.
+    pub(super) fn context(
+        &self,
+        path: &str,
+        number: u32,
+        change: bool,
+        timeout: Duration,
+        started: Option<oneshot::Sender<u32>>,
+    ) -> AttemptContext {
+        AttemptContext {
             step: StepPath(path.to_owned()),
             marker: format!("{}/{path}/{number}", self.shared.run),
             change,
@@ -174,8 +181,13 @@ impl Task {
             cancel: self.cancel.clone(),
             evidence: self.shared.evidence.clone(),
             live: self.shared.live.clone(),
-            started: Some(started),
-        };
+            started,
+        }
+    }
+
+    async fn perform(&self, path: &str, number: u32, act: Act, change: bool, timeout: Duration) -> Performed {
+        let (started, pid) = oneshot::channel();
+        let context = self.context(path, number, change, timeout, Some(started));
         let performing = self.shared.performer.perform(act, context);
         tokio::pin!(performing);
         // The pid is worth a line only if the process is still there by the time it is known.

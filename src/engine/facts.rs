@@ -4,12 +4,19 @@ use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
 use super::store_value::store;
-use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, UsedView};
+use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
-use crate::plan::{Act, StepScope, view};
+use crate::plan::{Act, Machine, StepScope, view};
 use crate::runbook::{Action, Body, Change, Probe, Step, Undo};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a preview may take, of a file on another machine.
+const PREVIEW_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a preview may take.
+const PREVIEW: Duration = Duration::from_secs(30);
 
 /// What a gate is about, at one moment.
 pub(super) struct Facts {
@@ -23,8 +30,13 @@ impl Facts {
     /// SHA-256 over the facts that an approval is bound to (ruling 12): not titles, preview or evidence.
     pub(super) fn digest(&self, number: u32) -> String {
         let text = serde_json::json!({ "facts": self.digest_base, "number": number }).to_string();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+        digest_of(&text)
     }
+}
+
+/// SHA-256 of a text, in hex.
+fn digest_of(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How closely a gate's facts are looked at.
@@ -32,8 +44,44 @@ impl Facts {
 pub(super) enum Look {
     /// The target is proven now, and the preview is asked for.
     Fresh,
+    /// Right before the act: the target is proven again; the preview was for the person at the gate.
+    Again,
     /// The target was proven a moment ago for the same list; its first item has shown a preview.
     Further,
+}
+
+/// A target of a change, as it proved itself.
+#[derive(serde::Serialize)]
+struct TargetFacts {
+    name: String,
+    address: String,
+    identity: Option<String>,
+}
+
+/// The targets of a change, each once.
+struct Places(Vec<TargetFacts>);
+
+impl Places {
+    /// What a typed gate wants: the name that the target proved, or its own; for several, all of them or their number.
+    fn name(&self) -> Option<String> {
+        let names: Vec<_> =
+            self.0.iter().map(|place| place.identity.clone().unwrap_or_else(|| place.name.clone())).collect();
+        match names.len() {
+            0 => None,
+            1..=3 => Some(names.join(", ")),
+            many => Some(format!("{many} targets")),
+        }
+    }
+
+    /// The targets as a card shows them; nothing when there is none.
+    fn shown(&self) -> Option<String> {
+        let lines = self.0.iter().map(|TargetFacts { name, address, identity }| match identity {
+            Some(identity) => format!("{name} = {identity} (proven just now) at {address}"),
+            None => format!("{name} at {address} (declares no identity)"),
+        });
+        let lines: Vec<_> = lines.collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
 }
 
 impl Task {
@@ -62,22 +110,15 @@ impl Task {
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
         }
         let scope = &units[0].scope;
-        let target = acts[0].target().map(str::to_owned);
-        let identity = match &target {
-            None => None,
-            Some(target) => self
-                .prove(target, look == Look::Fresh, scope)
-                .await
-                .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?,
-        };
-        let address = acts[0].address().unwrap_or_else(|| self.shared.host.clone());
-        let name = identity.clone().or_else(|| target.clone()).unwrap_or_else(|| self.shared.host.clone());
+        let places = self.places(&acts, look, scope).await?;
+        let name = places.name().unwrap_or_else(|| self.shared.host.clone());
         let requirement = self
             .shared
             .policy
             .requirement(change, &name, scope)
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
-        let fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
+        let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
+        let diff = self.diffs(&acts, look, &mut fingerprints).await?;
         let undo = self.undo_text(change, scope);
         let digest_base = serde_json::json!({
             "run": self.shared.run,
@@ -85,23 +126,17 @@ impl Task {
             "environment": self.shared.environment,
             "acts": views,
             "files": fingerprints,
-            "target": target,
-            "address": address,
-            "identity": identity,
+            "targets": places.0,
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = if look == Look::Fresh { self.preview(change, &acts, scope).await? } else { None };
+        let preview = if look == Look::Fresh { self.preview(change, &acts[0], diff, scope).await? } else { None };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
             act: views[0].clone(),
             items: items(units, &views),
-            target: Some(match (&target, &identity) {
-                (Some(target), Some(identity)) => format!("{target} = {identity} (proven just now) at {address}"),
-                (Some(target), None) => format!("{target} at {address} (declares no identity)"),
-                (None, _) => format!("this machine, {address}"),
-            }),
+            target: Some(places.shown().unwrap_or_else(|| format!("this machine, {}", self.shared.host))),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
             preview,
@@ -116,13 +151,64 @@ impl Task {
         Ok(Facts { acts, requirement, card, digest_base })
     }
 
-    async fn preview(&self, change: &Change, acts: &[Act], scope: &StepScope) -> Result<Option<String>, StepEnd> {
-        let diff =
-            self.shared.performer.preview(&acts[0]).map_err(|reason| StepEnd::failed(ErrorClass::BadValue, reason))?;
-        if diff.is_some() {
-            return Ok(diff);
+    /// Every declared target that the acts go to, proven now.
+    async fn places(&self, acts: &[Act], look: Look, scope: &StepScope) -> Result<Places, StepEnd> {
+        let mut places: Vec<TargetFacts> = Vec::new();
+        for act in acts {
+            let Some(name) = act.target() else { continue };
+            if places.iter().any(|place| place.name == name) {
+                continue;
+            }
+            let identity = self
+                .prove(name, look != Look::Further, scope)
+                .await
+                .map_err(|error| StepEnd::failed(ErrorClass::BadAnswer, error.reason()))?;
+            let address = act.address().unwrap_or_else(|| self.shared.host.clone());
+            places.push(TargetFacts { name: name.to_owned(), address, identity });
         }
-        let Some(probe) = &change.preview else { return Ok(None) };
+        Ok(Places(places))
+    }
+
+    /// What the first act would change; and for every file on another machine, what an approval is bound to: the
+    /// change as it is worked out from what is there now.
+    async fn diffs(
+        &self,
+        acts: &[Act],
+        look: Look,
+        fingerprints: &mut [Vec<(String, String)>],
+    ) -> Result<Option<String>, StepEnd> {
+        let mut first = None;
+        for (place, act) in acts.iter().enumerate() {
+            let is_elsewhere = matches!(act.machine(), Some(Machine::Ssh(_)));
+            let is_file = matches!(act, Act::Edit(_) | Act::Write(_));
+            let is_shown = place == 0 && look == Look::Fresh;
+            if !is_shown && !(is_file && is_elsewhere) {
+                continue;
+            }
+            let context = self.context(&self.path(), 0, false, PREVIEW_TIMEOUT, None);
+            let diff = self.shared.performer.preview(act.clone(), context).await;
+            let diff = diff.map_err(|none| StepEnd::failed(none.class, none.message))?;
+            if let (Some(diff), true) = (&diff, is_elsewhere) {
+                fingerprints[place].push(("diff".to_owned(), digest_of(diff)));
+            }
+            if place == 0 {
+                first = diff;
+            }
+        }
+        Ok(first)
+    }
+
+    async fn preview(
+        &self,
+        change: &Change,
+        act: &Act,
+        diff: Option<String>,
+        scope: &StepScope,
+    ) -> Result<Option<String>, StepEnd> {
+        if let Some(diff) = diff {
+            return Ok(Some(diff));
+        }
+        let Some(probe) = &change.preview else { return Ok(self.own_preview(act).await) };
         let shown = match self.probe_once(probe, scope, "preview", 1).await {
             Ok(end) => {
                 let text = ["stdout", "text"].iter().find_map(|name| end.values.get(*name));
@@ -132,6 +218,25 @@ impl Task {
             Err(Gone) => "the preview was stopped".to_owned(),
         };
         Ok(Some(shown))
+    }
+
+    /// The read that the mechanism itself has for it; on record like any other read.
+    async fn own_preview(&self, act: &Act) -> Option<String> {
+        let read = crate::plan::preview_of(act)?;
+        let path = format!("{}/preview", self.path());
+        let Ok(attempted) = self.attempt(&path, 1, read, false, PREVIEW, &[]).await else {
+            return Some("the preview was stopped".to_owned());
+        };
+        let performed = attempted.performed;
+        if performed.outcome != Outcome::Succeeded {
+            let reason = performed.message.unwrap_or_else(|| "no answer".to_owned());
+            return Some(format!("there is no preview: {reason}"));
+        }
+        let text = performed.fields.get("stdout").map(|text| match unknown_of(text) {
+            Some(unknown) => format!("the preview cannot be shown: {}", unknown.reason),
+            None => self.shared.evidence.mask(&text.to_string()),
+        });
+        Some(text.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "it would change nothing".to_owned()))
     }
 
     fn undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
@@ -233,6 +338,13 @@ fn expressions(action: &Action) -> Vec<&Expr> {
         Action::Write(write) => {
             templates.extend([&write.file, &write.text]);
             None
+        }
+        Action::Kubectl(kubectl) => {
+            templates.extend(&kubectl.args);
+            if let Some(manifest) = &kubectl.manifest {
+                manifest.templates(&mut templates);
+            }
+            Some(&kubectl.program)
         }
         _ => None,
     };

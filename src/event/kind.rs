@@ -145,6 +145,12 @@ pub enum ErrorClass {
     NotFound,
     /// Permission was denied.
     Denied,
+    /// An object of that name is there already.
+    AlreadyExists,
+    /// Somebody else has changed the object, or it is not in the state that was wanted.
+    Conflict,
+    /// The object was refused for what stands in it.
+    Invalid,
     /// The answer could not be used (invalid, too large).
     BadAnswer,
     /// An expression or value was refused before anything was sent.
@@ -172,6 +178,9 @@ impl fmt::Display for ErrorClass {
             Self::Status(status) => write!(f, "status_{status}"),
             Self::NotFound => f.write_str("not_found"),
             Self::Denied => f.write_str("denied"),
+            Self::AlreadyExists => f.write_str("already_exists"),
+            Self::Conflict => f.write_str("conflict"),
+            Self::Invalid => f.write_str("invalid"),
             Self::BadAnswer => f.write_str("bad_answer"),
             Self::BadValue => f.write_str("bad_value"),
             Self::Address => f.write_str("address"),

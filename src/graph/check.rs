@@ -3,8 +3,10 @@
 mod calls;
 mod expressions;
 mod kubectl;
+mod logs;
 mod mechanisms;
 mod rules;
+mod statements;
 
 use super::build::flatten;
 use super::node::{NodeId, StepGraph};
@@ -53,6 +55,7 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
     lift(&mut flat.nodes);
     calls::check(&flat, &runbook, context, &mut found);
     rules::check(&flat, &runbook, context, &mut found);
+    statements::check(&flat, &runbook, &mut found);
     let sorted = if found.has_errors() { None } else { Some(topological(&flat.nodes)) };
     if let Some(Err(ring)) = &sorted {
         found.push(ring_problem(&runbook, &flat.nodes, ring));

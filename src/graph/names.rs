@@ -3,7 +3,7 @@
 use super::check::{Callee, CheckContext};
 use super::node::GraphNode;
 use crate::expr::{Names, Shape};
-use crate::runbook::{Action, Ask, Input, InputType, Probe, Step, StepBody};
+use crate::runbook::{Action, Ask, Input, InputType, KubectlAction, Probe, Step, StepBody};
 use indexmap::IndexMap;
 
 /// Result fields by name.
@@ -89,14 +89,7 @@ fn mechanism_shape(action: &Action) -> Fields {
             ("infos", texts()),
             ("elapsed", Shape::Number),
         ]),
-        Action::Kubectl(_) => fields(&[
-            ("exit", Shape::Number),
-            ("stdout", Shape::Text),
-            ("stderr", Shape::Text),
-            ("lines", texts()),
-            ("json", Shape::Any),
-            ("elapsed", Shape::Number),
-        ]),
+        Action::Kubectl(kubectl) => kubectl_shape(kubectl),
         Action::Log(_) => fields(&[
             ("lines", texts()),
             ("count", Shape::Number),
@@ -119,6 +112,25 @@ fn mechanism_shape(action: &Action) -> Fields {
         Action::Runbook(_) => fields(&[("result", Shape::Text)]),
         _ => Fields::new(),
     }
+}
+
+/// What some verbs say beside their text.
+fn kubectl_shape(kubectl: &KubectlAction) -> Fields {
+    let mut found = fields(&[
+        ("exit", Shape::Number),
+        ("stdout", Shape::Text),
+        ("stderr", Shape::Text),
+        ("lines", Shape::List(Box::new(Shape::Text))),
+        ("json", Shape::Any),
+        ("elapsed", Shape::Number),
+    ]);
+    match kubectl.call().verb().as_str() {
+        "auth can-i" => found.insert("allowed".to_owned(), Shape::Boolean),
+        "diff" => found.insert("differs".to_owned(), Shape::Boolean),
+        "create job" => found.insert("name".to_owned(), Shape::Text),
+        _ => None,
+    };
+    found
 }
 
 fn http_shape(has_pages: bool) -> Fields {

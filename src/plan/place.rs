@@ -57,7 +57,9 @@ impl Machine {
         }
     }
 
-    pub(super) fn address(&self) -> Option<String> {
+    /// `user@host:port` of another machine.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
         match self {
             Self::Here | Self::Local(_) => None,
             Self::Ssh(ssh) => Some(ssh.address()),

@@ -115,6 +115,7 @@ pub(super) fn command_view(command: &CommandAct, holes: &mut Holes) -> ActView {
     if command.script.is_some() {
         more.push(line("with", argv[..argv.len().saturating_sub(1)].join(" ")));
     }
+    more.extend(super::ssh::on(&command.machine, holes));
     for (name, value) in &command.env {
         more.push(line("env", format!("{name}={}", super::quote::quote_argument(&holes.text(value)))));
     }
@@ -136,6 +137,7 @@ pub(super) fn command_view(command: &CommandAct, holes: &mut Holes) -> ActView {
     {
         more.push(line("program", program.display().to_string()));
     }
+    more.extend(super::ssh::by_hand(command));
     ActView { action: action.to_owned(), text, more, target: None, holes: Vec::new() }
 }
 
@@ -197,7 +199,7 @@ fn http_view(http: &HttpAct, holes: &mut Holes) -> ActView {
 }
 
 fn edit_view(edit: &EditAct, holes: &mut Holes) -> ActView {
-    let mut more = Vec::new();
+    let mut more: Vec<Line> = super::ssh::on(&edit.machine, holes).into_iter().collect();
     for setting in &edit.settings {
         let path = setting.path.join(".");
         match &setting.value {
@@ -218,7 +220,7 @@ fn edit_view(edit: &EditAct, holes: &mut Holes) -> ActView {
 }
 
 fn write_view(write: &WriteAct, holes: &mut Holes) -> ActView {
-    let mut more = Vec::new();
+    let mut more: Vec<Line> = super::ssh::on(&write.machine, holes).into_iter().collect();
     if let Some(mode) = write.mode {
         more.push(line("mode", format!("{mode:04o}")));
     }

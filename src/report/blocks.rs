@@ -168,6 +168,9 @@ impl StepEnd<'_> {
         }
         if self.outcome != Outcome::Succeeded || self.verdict.is_some_and(|verdict| verdict != StepVerdict::Holds) {
             out.extend(self.trouble(style));
+        } else if let Some(note) = self.reason {
+            // What an act says although it succeeded: its answer is not whole, or was not kept.
+            out.extend(labelled(style, INDENT, "note", "    ", &style.text(note)));
         }
         out
     }

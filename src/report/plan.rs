@@ -68,6 +68,9 @@ fn step(row: &PlanRow, widths: &Widths, style: &Style) -> Vec<String> {
     for line in style.lines(&row.text) {
         out.push(format!("{:INDENT$}{line}", ""));
     }
+    for line in row.act.iter().flat_map(|act| &act.more) {
+        out.extend(labelled(style, INDENT, &format!("{:<8}", line.label), " ", &style.text(&line.text)));
+    }
     let facts = [
         ("when", row.when.as_ref()),
         ("for each", row.for_each.as_ref()),

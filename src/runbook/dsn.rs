@@ -223,9 +223,9 @@ impl Found {
     }
 
     fn dsn(self) -> Result<Dsn, DsnProblem> {
-        let Some(host) = self.host.filter(|host| !host.is_empty()) else { return problem("it names no host") };
+        let Some(host) = self.host.filter(|host| !host.is_empty()) else { return problem("the address names no host") };
         let Some(database) = self.database.filter(|name| !name.is_empty()) else {
-            return problem("it names no database");
+            return problem("the address names no database");
         };
         let port = match self.port {
             None => PORT,

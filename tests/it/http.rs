@@ -1,7 +1,7 @@
 //! Requests through the whole program: what goes wrong is a finding with a class, pages are followed, and a busy server
 //! is left alone as long as it asks for.
 
-use crate::support::{Connection, Output, Sandbox, Server, free_address, say, say_json};
+use crate::support::{Connection, Output, Sandbox, Server, certified, documented, free_address, say, say_json};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +51,7 @@ fn awkward(target: &str, stream: &mut dyn Connection) {
 fn every_trouble_is_a_finding_with_its_class() {
     let sandbox = Sandbox::new();
     let server = Server::new(awkward);
-    let (secure, certificate) = Server::with_tls(awkward);
+    let (secure, certificate) = Server::with_tls("localhost", None, awkward);
     let ca = sandbox.write("ca.pem", &certificate).display().to_string();
     let nobody = free_address();
     let cases = [
@@ -112,7 +112,7 @@ fn what_is_not_tolerated_fails_and_says_why() {
     let cases = [
         ("/half", "bad_answer", "cannot be used"),
         ("/gone", "status_404", "no such thing"),
-        ("/away", "status_302", "302"),
+        ("/away", "status_302", "to http://elsewhere.invalid/: a read is redirected at its own scheme"),
         ("/hang", "timeout", "not whole within 300ms"),
     ];
     for (path, class, words) in cases {
@@ -230,4 +230,98 @@ fn an_answer_of_a_gigabyte_is_taken_in_bounded_memory() {
     assert_eq!((&step["outcome"], &step["verdict"]), (&json!("succeeded"), &json!("cannot_tell")));
     assert!(step.to_string().contains("too large: 1 GiB"), "{step:#}");
     sandbox.is_whole();
+}
+
+#[test]
+fn the_pages_of_the_reference_are_followed_to_the_end() {
+    let sandbox = Sandbox::new();
+    let after = |target: &str, key: &str| -> usize {
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        let found = pairs.into_iter().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
+        found.and_then(|value| value.trim_start_matches("t=").parse().ok()).unwrap_or(0)
+    };
+    let server = Server::new(move |target, stream| {
+        let list = |from: usize, most: usize, all: usize| -> Vec<usize> { (from..all).take(most).collect() };
+        if target.starts_with("/jobs?state=queued") {
+            let from = after(target, "pageToken");
+            let next = if from + 20 < 45 { format!("t={}", from + 20) } else { String::new() };
+            say_json(stream, &json!({ "items": list(from, 20, 45), "nextPageToken": next }));
+        } else if target.starts_with("/hosts") {
+            let from = after(target, "from");
+            let link = format!("</hosts?from={}>; rel=\"next\"", from + 2);
+            let head = [("Content-Type", "application/json"), ("Link", link.as_str())];
+            let body = json!(list(from, 2, 5)).to_string();
+            say(stream, "200 OK", if from + 2 < 5 { &head } else { &head[..1] }, &body);
+        } else {
+            let from = after(target, "offset");
+            say_json(stream, &json!({ "events": list(from, 100, 250) }));
+        }
+    });
+    let file = sandbox.write("pages-example.yaml", &documented("pages-example")).display().to_string();
+    let output = sandbox.call(["run", &file, "-i", &format!("url={}", server.url)]).exits(0);
+    assert_eq!(step(&sandbox, "by_link")["captures"]["hosts"], json!([0, 1, 2, 3, 4]), "{output}");
+    let evidence = |id: &str| step(&sandbox, id)["evidence"].as_array().expect("evidence").len();
+    assert_eq!([evidence("by_token"), evidence("by_link"), evidence("by_offset")], [3, 3, 3], "{output}");
+    sandbox.is_whole();
+}
+
+#[test]
+fn pages_that_do_not_end_well_fail_and_say_why() {
+    let sandbox = Sandbox::new();
+    let server = Server::new(|target, stream| match target {
+        "/ring" | "/ring?again" => say_json(stream, &json!({ "items": [1], "next": "/ring?again" })),
+        "/breaks" => say_json(stream, &json!({ "items": [1], "next": "/gone" })),
+        "/away" => say_json(stream, &json!({ "items": [1], "next": "http://elsewhere.invalid/" })),
+        "/many" => say_json(stream, &json!({ "items": [1, 2, 3, 4], "next": "" })),
+        _ => say(stream, "404 Not Found", &[], "no such page"),
+    });
+    let cases = [
+        ("/ring", "page 2: the next page is one that was read before"),
+        ("/breaks", "page 2: status 404 Not Found: no such page"),
+        ("/away", "page 1: the next page is not at the target (`http://elsewhere.invalid/`)"),
+        ("/many", "page 1: there are more than 3 items"),
+    ];
+    for (path, words) in cases {
+        let target = format!("targets: {{ here: {{ http: \"{}\" }} }}\n", server.url);
+        let pages = "pages: { items: body.items, next: body.next, limit: 3 }";
+        let steps =
+            format!("steps:\n  - {{ id: look, diagnose: Look, http: {{ get: {path}, {pages} }}, show: items }}\n");
+        _ = sandbox.runbook("case", &format!("{target}{steps}"));
+        _ = run(&sandbox).exits(1).tells(words);
+    }
+}
+
+/// A server of another name, which lets in only one client.
+#[test]
+fn both_sides_of_a_tls_connection_prove_who_they_are() {
+    let sandbox = Sandbox::new();
+    let client = certified("runwright");
+    let (server, certificate) = Server::with_tls("api.internal", Some(&client), awkward);
+    let file = |name: &str, text: &str| sandbox.write(name, text).display().to_string();
+    let (ca, cert, key) = (
+        file("ca.pem", &certificate),
+        file("cert.pem", &client.cert.pem()),
+        file("key.pem", &client.signing_key.serialize_pem()),
+    );
+    let url = &server.url;
+    let text = format!(
+        "targets:
+  whole: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{cert}\", key: \"{key}\", server_name: api.internal }} }}
+  nameless: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{cert}\", key: \"{key}\" }} }}
+  unknown: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", server_name: api.internal }} }}
+  distrusting: {{ http: \"{url}\", tls: {{ cert: \"{cert}\", key: \"{key}\", server_name: api.internal }} }}
+  keyless: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{cert}\" }} }}
+  mixed: {{ http: \"{url}\", tls: {{ ca: \"{ca}\", cert: \"{key}\", key: \"{cert}\" }} }}
+steps:
+  - {{ id: whole, validate: Whole, target: whole, http: {{ get: /well }}, expect: body.state == 'fine' }}
+  - {{ id: nameless, validate: The wrong name, target: nameless, http: {{ get: /well }}, tolerate: [tls], expect: error == 'tls' }}
+  - {{ id: unknown, validate: Nobody, target: unknown, http: {{ get: /well }}, tolerate: [tls, connection], expect: error is not none }}
+  - {{ id: distrusting, validate: No root, target: distrusting, http: {{ get: /well }}, tolerate: [tls], expect: error == 'tls' }}
+  - {{ id: keyless, validate: Half a key, target: keyless, http: {{ get: /well }}, tolerate: [bad_value], expect: error == 'bad_value' }}
+  - {{ id: mixed, validate: Mixed up, target: mixed, http: {{ get: /well }}, tolerate: [tls], expect: error == 'tls' }}
+"
+    );
+    _ = sandbox.runbook("case", &text);
+    _ = run(&sandbox).exits(0).tells("6 of 6 validations hold");
 }

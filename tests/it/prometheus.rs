@@ -1,7 +1,7 @@
 //! Queries and alerts through the whole program, against a real Prometheus.
 
-use crate::support::{MetricsPage, Output, Prometheus, Sandbox, Simulator};
-use serde_json::Value;
+use crate::support::{MetricsPage, Output, Prometheus, Sandbox, Server, Simulator, documented, say_json};
+use serde_json::{Value, json};
 
 const PAGE: &str = r#"
 load{endpoint="/a"} 0.4
@@ -86,7 +86,7 @@ fn numbers_series_and_nothing_are_told_apart() {
     for (id, verdict) in verdicts {
         assert_eq!(step(&sandbox, id)["verdict"], verdict, "{id}: {output}");
     }
-    let _ = output
+    _ = output
         .exits(1)
         .tells("the query returned 2 series: use `series`")
         .tells("the query returned no series")
@@ -246,10 +246,69 @@ steps:
 "#;
     _ = sandbox.runbook("case", text);
     let output = sandbox.call(["plan", "./case.yaml"]).exits(0);
-    let _ = output
+    _ = output
         .tells("rate(x{shard='‹first.series[0].labels.shard›'}[5m])")
         .tells("over 10m, every 10s")
         .tells("TooMany: pending > 100")
         .tells("3 steps: 2 exact, 1 partial");
     assert!(sandbox.runs().is_empty());
+}
+
+#[test]
+fn the_examples_of_the_reference_run() {
+    let sandbox = Sandbox::new();
+    let page = MetricsPage::new(
+        "request_p99_seconds{endpoint=\"/search\"} 0.1\nrequest_p99_seconds{endpoint=\"/load\"} 0.45\n\
+         request_p99_seconds{endpoint=\"/other\"} 1.9\nqueue_items 7\n",
+    );
+    let prometheus = Prometheus::scraping(page.address);
+    let call = |name: &str, more: &[&str]| {
+        let file = sandbox.write(&format!("{name}.yaml"), &documented(name)).display().to_string();
+        let url = format!("url={}", prometheus.url);
+        sandbox.call([&["run", file.as_str(), "-i", url.as_str()], more].concat())
+    };
+    let good = call("prometheus-example", &["-i", "job=case"]).exits(0);
+    assert_eq!(step(&sandbox, "queue")["captures"]["most"], 7, "{good}");
+    _ = call("prometheus-example", &["-i", "job=nobody"]).exits(1).tells("the query returned no series");
+    _ = call("alert-example", &[]).exits(0);
+    page.says("request_p99_seconds{endpoint=\"/search\"} 0.3\nrequest_p99_seconds{endpoint=\"/load\"} 0.45\n");
+    prometheus.has("request_p99_seconds{endpoint=\"/search\"} > 0.2");
+    _ = call("prometheus-example", &["-i", "job=case"]).exits(1);
+    assert_eq!(step(&sandbox, "latency")["verdict"], "does_not_hold");
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn a_target_is_proven_and_fenced_and_its_warnings_are_told() {
+    let sandbox = Sandbox::new();
+    let server = Server::new(|target, stream| match target {
+        "/api/v1/status/config" => say_json(stream, &json!({ "data": { "cluster": "blue" } })),
+        _ => say_json(
+            stream,
+            &json!({
+                "status": "success", "warnings": ["store 3 did not answer"],
+                "data": { "resultType": "vector", "result": [{ "metric": {}, "value": [1, "1"] }] },
+            }),
+        ),
+    });
+    let text = |cluster: &str, allow: &str| {
+        format!(
+            "targets:
+  prom:
+    prometheus: \"{}\"
+    allow: {allow}
+    identity: {{ get: /api/v1/status/config, read: body.data.cluster, expect: body.data.cluster == '{cluster}' }}
+steps:
+  - {{ id: look, validate: Look, prometheus: up, expect: [value == 1, warnings | length == 1] }}
+",
+            server.url
+        )
+    };
+    _ = sandbox.runbook("case", &text("blue", "loopback"));
+    _ = sandbox.call(["run", "./case.yaml"]).exits(0).tells("Prometheus warns: store 3 did not answer");
+    _ = sandbox.runbook("case", &text("green", "loopback"));
+    _ = sandbox.call(["run", "./case.yaml"]).exits(9).tells("blue");
+    _ = sandbox.runbook("case", &text("blue", "public"));
+    _ = sandbox.call(["run", "./case.yaml"]).exits(1).tells("which is loopback");
+    sandbox.is_whole();
 }

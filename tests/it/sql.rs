@@ -1,5 +1,11 @@
 //! `sql`, against a real PostgreSQL server.
 
+mod bench;
+mod connecting;
+mod failures;
+mod gates;
+mod values;
+
 use super::support::{Cluster, Stop};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

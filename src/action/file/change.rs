@@ -1,4 +1,5 @@
-//! An `edit` or `write` worked out against the file as it is: the new bytes, and a diff without secrets.
+//! An `edit` or `write` worked out against the file as it is: the new bytes, and a diff without secrets. On this machine,
+//! together with the place on the disk.
 
 use super::datum::{Datum, Found, mask_of, quoted};
 use super::disk::{Kept, Place, Rights, owner};
@@ -15,10 +16,11 @@ use std::path::Path;
 /// Past so many lines on both sides, a diff is told in one sentence: working it out could take very long.
 const MAX_DIFF_LINES: usize = 40_000;
 
-/// What would be done to a file.
-pub(super) struct FileChange {
-    place: Place,
-    rights: Rights,
+/// The mode of a new file, unless the act says another.
+pub(super) const NEW_FILE_MODE: u32 = 0o644;
+
+/// The new bytes of a file, worked out from the old ones. It knows no disk: the file may be here or elsewhere.
+pub(super) struct Rewrite {
     /// The file as the act names it.
     pub(super) file: String,
     /// The new bytes.
@@ -27,20 +29,19 @@ pub(super) struct FileChange {
     pub(super) diff: String,
 }
 
-impl FileChange {
-    /// Works it out; changes nothing.
-    pub(super) fn of(act: &Act) -> Result<Self, Problem> {
+impl Rewrite {
+    /// Works it out of what is in the file; `None` when it is not there.
+    pub(super) fn of(act: &Act, before: Option<&[u8]>) -> Result<Self, Problem> {
         match act {
-            Act::Edit(act) => Self::of_edit(act),
-            Act::Write(act) => Self::of_write(act),
+            Act::Edit(act) => Self::of_edit(act, before),
+            Act::Write(act) => Self::of_write(act, before),
             _ => Err(Problem::bad_value("this act does not change a file")),
         }
     }
 
-    fn of_edit(act: &EditAct) -> Result<Self, Problem> {
+    fn of_edit(act: &EditAct, before: Option<&[u8]>) -> Result<Self, Problem> {
         let file = known(&act.file, "the path")?;
-        let place = Place::open(Path::new(&file), act.follow)?;
-        let Some(bytes) = place.bytes() else {
+        let Some(bytes) = before else {
             let message = format!("{file} is not there, and `edit` makes no new file; use `write` for that");
             return Err(Problem::new(ErrorClass::NotFound, message));
         };
@@ -63,28 +64,48 @@ impl FileChange {
         };
         let diff =
             diff(&file, Some(before), before == after, &masks.apply(before), &masks.apply(&shown), after.as_bytes());
-        let rights = Rights::default();
-        Ok(Self { place, rights, file, after: after.into_bytes(), diff })
+        Ok(Self { file, after: after.into_bytes(), diff })
     }
 
-    fn of_write(act: &WriteAct) -> Result<Self, Problem> {
+    fn of_write(act: &WriteAct, before: Option<&[u8]>) -> Result<Self, Problem> {
         let file = known(&act.file, "the path")?;
         let after = known(&act.text, "the text")?;
-        let place = Place::open(Path::new(&file), act.follow)?;
-        let (user, group) = act.owner.as_deref().map_or(Ok((None, None)), owner)?;
-        let rights = Rights { mode: act.mode.unwrap_or(0o644), user, group };
         let mut masks = Masks::default();
         for piece in &act.text.pieces {
             if let Piece::Secret(secret) = piece {
                 masks.add(secret.reveal(), &mask_of(secret));
             }
         }
-        let before = place.bytes().map(String::from_utf8_lossy);
-        let equal = place.bytes() == Some(after.as_bytes());
+        let equal = before == Some(after.as_bytes());
+        let before = before.map(String::from_utf8_lossy);
         let old = masks.apply(before.as_deref().unwrap_or_default());
         let new = masks.apply(&act.text.to_string());
         let diff = diff(&file, before.as_deref(), equal, &old, &new, after.as_bytes());
-        Ok(Self { place, rights, file, after: after.into_bytes(), diff })
+        Ok(Self { file, after: after.into_bytes(), diff })
+    }
+}
+
+/// What would be done to a file of this machine.
+pub(super) struct FileChange {
+    place: Place,
+    rights: Rights,
+    pub(super) rewrite: Rewrite,
+}
+
+impl FileChange {
+    /// Works it out; changes nothing.
+    pub(super) fn of(act: &Act) -> Result<Self, Problem> {
+        let (file, follow) = path_of(act)?;
+        let place = Place::open(Path::new(&file), follow)?;
+        let rights = match act {
+            Act::Write(act) => {
+                let (user, group) = act.owner.as_deref().map_or(Ok((None, None)), owner)?;
+                Rights { mode: act.mode.unwrap_or(NEW_FILE_MODE), user, group }
+            }
+            _ => Rights::default(),
+        };
+        let rewrite = Rewrite::of(act, place.bytes())?;
+        Ok(Self { place, rights, rewrite })
     }
 
     /// The bytes of the file now; nothing when it is not there.
@@ -94,12 +115,21 @@ impl FileChange {
 
     /// Whether the file already says so.
     pub(super) fn is_settled(&self) -> bool {
-        self.before() == Some(self.after.as_slice())
+        self.before() == Some(self.rewrite.after.as_slice())
     }
 
     /// Does it. On an error the file is as it was.
     pub(super) fn make(&self) -> Result<Kept, Problem> {
-        self.place.replace(&self.after, self.rights)
+        self.place.replace(&self.rewrite.after, self.rights)
+    }
+}
+
+/// The file that an act names, and whether links may be followed.
+pub(super) fn path_of(act: &Act) -> Result<(String, bool), Problem> {
+    match act {
+        Act::Edit(act) => Ok((known(&act.file, "the path")?, act.follow)),
+        Act::Write(act) => Ok((known(&act.file, "the path")?, act.follow)),
+        _ => Err(Problem::bad_value("this act does not change a file")),
     }
 }
 

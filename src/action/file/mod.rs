@@ -9,6 +9,7 @@ mod datum;
 mod disk;
 mod edit;
 mod env;
+mod far;
 mod ini;
 mod json;
 mod lines;
@@ -22,4 +23,5 @@ mod yaml_tree;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use far::{perform as perform_far, preview as preview_far};
 pub(crate) use perform::{perform, preview};

@@ -1,16 +1,19 @@
 //! Performs and previews `edit` and `write`.
 
-use super::change::{FileChange, sha256};
+use super::change::{FileChange, Rewrite, sha256};
 use super::disk::Kept;
 use super::problem::Problem;
-use crate::engine::{AttemptContext, Cancel, Evidence, Performed, StoreError};
+use crate::engine::{AttemptContext, Cancel, Evidence, NoPreview, Performed, StoreError};
 use crate::event::{ErrorClass, EvidenceRef, Outcome};
 use crate::expr::Value;
 use crate::plan::Act;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// Performs an `edit` or `write`. The old bytes and the diff are kept, synced, before the file is touched.
+/// The preview of an act that changes nothing.
+pub(super) const UNCHANGED: &str = "no change";
+
+/// Performs an `edit` or `write` on this machine. The old bytes and the diff are kept, synced, before the file is touched.
 ///
 /// `Failed` means that the file is as it was. `Unknown` means that it was replaced and the disk did not confirm it, or that
 /// the end was not seen within the time.
@@ -37,12 +40,12 @@ pub(crate) async fn perform(act: Act, context: AttemptContext) -> Performed {
 ///
 /// # Errors
 /// One line: the file cannot be read or parsed, or would not be changed safely.
-pub(crate) fn preview(act: &Act) -> Result<Option<String>, String> {
+pub(crate) fn preview(act: &Act) -> Result<Option<String>, NoPreview> {
     if !matches!(act, Act::Edit(_) | Act::Write(_)) {
         return Ok(None);
     }
-    let change = FileChange::of(act).map_err(|problem| problem.message)?;
-    Ok(Some(if change.is_settled() { "no change".to_owned() } else { change.diff }))
+    let change = FileChange::of(act).map_err(|problem| NoPreview { class: problem.class, message: problem.message })?;
+    Ok(Some(if change.is_settled() { UNCHANGED.to_owned() } else { change.rewrite.diff }))
 }
 
 fn run(act: &Act, evidence: &dyn Evidence, cancel: &Cancel) -> Performed {
@@ -51,28 +54,29 @@ fn run(act: &Act, evidence: &dyn Evidence, cancel: &Cancel) -> Performed {
         Err(problem) => return failed(evidence, &problem, Vec::new()),
     };
     if change.is_settled() {
-        return finished(Outcome::Succeeded, &change, Vec::new());
+        return finished(Outcome::Succeeded, &change.rewrite, change.before(), Vec::new());
     }
-    let kept = match keep(evidence, &change) {
+    let (rewrite, before) = (&change.rewrite, change.before());
+    let kept = match keep(evidence, rewrite, before) {
         Ok(kept) => kept,
         Err(error) => {
             let message =
-                format!("{} was not touched, because its old content could not be kept: {error}", change.file);
+                format!("{} was not touched, because its old content could not be kept: {error}", rewrite.file);
             return failed(evidence, &Problem::new(ErrorClass::System, message), Vec::new());
         }
     };
     if cancel.is_cancelled() {
-        let message = format!("stopped before {} was touched", change.file);
+        let message = format!("stopped before {} was touched", rewrite.file);
         return Performed { evidence: kept, ..ended(Outcome::Cancelled, ErrorClass::Cancelled, message) };
     }
     match change.make() {
-        Ok(Kept::Durable) => finished(Outcome::Succeeded, &change, kept),
+        Ok(Kept::Durable) => finished(Outcome::Succeeded, rewrite, before, kept),
         Ok(Kept::Unproven) => {
-            let message = format!("{} was replaced, but its folder could not be synced", change.file);
+            let message = format!("{} was replaced, but its folder could not be synced", rewrite.file);
             Performed {
                 error: Some(ErrorClass::System),
                 message: Some(message),
-                ..finished(Outcome::Unknown, &change, kept)
+                ..finished(Outcome::Unknown, rewrite, before, kept)
             }
         }
         Err(problem) => failed(evidence, &problem, kept),
@@ -80,10 +84,14 @@ fn run(act: &Act, evidence: &dyn Evidence, cancel: &Cancel) -> Performed {
 }
 
 /// Keeps the exact old bytes (for undo) and the diff.
-fn keep(evidence: &dyn Evidence, change: &FileChange) -> Result<Vec<EvidenceRef>, StoreError> {
+pub(super) fn keep(
+    evidence: &dyn Evidence,
+    rewrite: &Rewrite,
+    before: Option<&[u8]>,
+) -> Result<Vec<EvidenceRef>, StoreError> {
     let mut kept = Vec::new();
-    let mut streams = vec![("diff", change.diff.as_bytes())];
-    if let Some(before) = change.before() {
+    let mut streams = vec![("diff", rewrite.diff.as_bytes())];
+    if let Some(before) = before {
         streams.insert(0, ("before", before));
     }
     for (stream, bytes) in streams {
@@ -94,26 +102,34 @@ fn keep(evidence: &dyn Evidence, change: &FileChange) -> Result<Vec<EvidenceRef>
     Ok(kept)
 }
 
-fn finished(outcome: Outcome, change: &FileChange, evidence: Vec<EvidenceRef>) -> Performed {
-    let changed = !change.is_settled();
-    let before = change.before().map_or_else(|| Value::from(()), |bytes| Value::from(sha256(bytes)));
+/// The report of a file that says now what it shall, with its result fields.
+pub(super) fn finished(
+    outcome: Outcome,
+    rewrite: &Rewrite,
+    old: Option<&[u8]>,
+    evidence: Vec<EvidenceRef>,
+) -> Performed {
+    let changed = old != Some(rewrite.after.as_slice());
+    let before = old.map_or_else(|| Value::from(()), |bytes| Value::from(sha256(bytes)));
     let fields = IndexMap::from([
         ("changed".to_owned(), Value::from(changed)),
-        ("created".to_owned(), Value::from(change.before().is_none())),
-        ("file".to_owned(), Value::from(change.file.clone())),
+        ("created".to_owned(), Value::from(old.is_none())),
+        ("file".to_owned(), Value::from(rewrite.file.clone())),
         ("before_sha256".to_owned(), before),
-        ("after_sha256".to_owned(), Value::from(sha256(&change.after))),
-        ("diff".to_owned(), Value::from(change.diff.clone())),
+        ("after_sha256".to_owned(), Value::from(sha256(&rewrite.after))),
+        ("diff".to_owned(), Value::from(rewrite.diff.clone())),
     ]);
     Performed { outcome, error: None, message: None, fields, evidence, left: Vec::new() }
 }
 
-fn failed(evidence: &dyn Evidence, problem: &Problem, kept: Vec<EvidenceRef>) -> Performed {
+/// The report of a file that was left as it is.
+pub(super) fn failed(evidence: &dyn Evidence, problem: &Problem, kept: Vec<EvidenceRef>) -> Performed {
     let message = evidence.mask(&problem.message);
     Performed { evidence: kept, ..ended(Outcome::Failed, problem.class.clone(), message) }
 }
 
-fn ended(outcome: Outcome, error: ErrorClass, message: String) -> Performed {
+/// A report without result fields; the message must be masked already.
+pub(super) fn ended(outcome: Outcome, error: ErrorClass, message: String) -> Performed {
     Performed {
         outcome,
         error: Some(error),

@@ -1,7 +1,8 @@
 //! Clients: what they trust, what they follow, what they connect to.
 
+use super::tls::Material;
 use crate::action::address::Rules;
-use crate::action::outcome::{Refusal, known};
+use crate::action::outcome::Refusal;
 use crate::event::ErrorClass;
 use crate::plan::{HttpAct, Method};
 use reqwest::redirect::{Attempt, Policy};
@@ -15,7 +16,7 @@ use url::Url;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The most redirects that are followed.
-const REDIRECTS: usize = 5;
+pub(super) const REDIRECTS: usize = 5;
 
 /// Installs the provider of cryptography (ring). Call it before anything else uses TLS; a second call does nothing.
 pub fn install_crypto() {
@@ -33,7 +34,7 @@ pub(in crate::action) struct Connector {
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     secure: bool,
-    ca: Option<Vec<u8>>,
+    material: Material,
     allow: Vec<String>,
     follows: bool,
 }
@@ -46,7 +47,7 @@ impl Connector {
     pub(super) fn client(&self, act: &HttpAct, url: &Url, rules: &Rules) -> Result<Client, Refusal> {
         let key = Key {
             secure: url.scheme() == "https",
-            ca: ca(act)?,
+            material: Material::read(&act.target.tls)?,
             allow: act.target.allow.clone(),
             follows: matches!(act.method, Method::Get | Method::Head),
         };
@@ -58,18 +59,6 @@ impl Connector {
         clients.insert(key, client.clone());
         Ok(client)
     }
-}
-
-fn ca(act: &HttpAct) -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(ca) = &act.target.tls.ca else { return Ok(None) };
-    let file = known(ca, "`ca`")?;
-    std::fs::read(&file).map(Some).map_err(|error| {
-        let class = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => ErrorClass::Denied,
-            _ => ErrorClass::NotFound,
-        };
-        Refusal::new(class, format!("cannot read the certificates in `{file}`: {error}"))
-    })
 }
 
 fn build(key: &Key, rules: &Rules) -> Result<Client, Refusal> {
@@ -88,14 +77,20 @@ fn build(key: &Key, rules: &Rules) -> Result<Client, Refusal> {
         .dns_resolver(std::sync::Arc::new(rules.clone()))
         .redirect(if key.follows { Policy::custom(same_place) } else { Policy::none() });
     let mut extra = Vec::new();
-    if let Some(pem) = &key.ca {
+    if let Some(pem) = &key.material.ca {
         extra = Certificate::from_pem_bundle(pem).map_err(unusable)?;
         if extra.is_empty() {
             return Err(Refusal::new(ErrorClass::Tls, "the file of `ca` holds no certificate"));
         }
     }
-    // Without TLS there is no need to load any roots, and no redirect leads to TLS.
-    builder = if key.secure { builder.tls_certs_merge(extra) } else { builder.tls_certs_only(Vec::new()) };
+    builder = if !key.secure {
+        // Without TLS there is no need to load any roots, and no redirect leads to TLS.
+        builder.tls_certs_only(Vec::new())
+    } else if key.material.is_special() {
+        builder.tls_backend_preconfigured(key.material.configuration()?)
+    } else {
+        builder.tls_certs_merge(extra)
+    };
     builder.build().map_err(unusable)
 }
 

@@ -7,6 +7,7 @@ mod client;
 mod pages;
 mod request;
 mod retry_after;
+mod tls;
 mod trouble;
 
 pub use client::install_crypto;

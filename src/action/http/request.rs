@@ -1,16 +1,13 @@
 //! From an act to a request: every value final, and none of them able to change where it goes.
 
+use crate::action::json::with_secrets;
 use crate::action::outcome::{Refusal, bytes, known};
-use crate::expr::{Rendered, SecretText, Value, to_json, unknown_of};
+use crate::expr::Rendered;
 use crate::plan::{HttpAct, RequestBody, TargetAct};
 use base64::Engine as _;
-use minijinja::value::ValueKind;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response};
 use url::Url;
-
-/// How deep a JSON body may be.
-const DEEPEST: usize = 128;
 
 /// The longest address. The library beneath takes 65,534 bytes; most servers take 8 KiB.
 const LONGEST_URL: usize = 60 << 10;
@@ -172,7 +169,7 @@ fn body(body: &RequestBody) -> Result<(Option<Vec<u8>>, Option<&'static str>), R
     match body {
         RequestBody::Empty => Ok((None, None)),
         RequestBody::Json(value) => {
-            let json = json(value, "", DEEPEST)?;
+            let json = with_secrets(value, "the body")?;
             Ok((Some(json.to_string().into_bytes()), Some("application/json")))
         }
         RequestBody::Form(pairs) => {
@@ -183,42 +180,5 @@ fn body(body: &RequestBody) -> Result<(Option<Vec<u8>>, Option<&'static str>), R
             Ok((Some(form.finish().into_bytes()), Some("application/x-www-form-urlencoded")))
         }
         RequestBody::Text(text) => Ok((Some(known(text, "the body")?.into_bytes()), Some("text/plain; charset=utf-8"))),
-    }
-}
-
-/// A value as JSON with its secrets in. `place` is where it stands: `.a[0].b`.
-fn json(value: &Value, place: &str, deeper: usize) -> Result<serde_json::Value, Refusal> {
-    let refused = |why: &str| {
-        let place = if place.is_empty() { "the body".to_owned() } else { format!("`{place}` in the body") };
-        Refusal::value(format!("{place} {why}"))
-    };
-    if let Some(unknown) = unknown_of(value) {
-        return Err(refused(&format!("is {unknown}")));
-    }
-    if let Some(secret) = value.downcast_object_ref::<SecretText>() {
-        return Ok(serde_json::Value::from(secret.reveal()));
-    }
-    let deeper = deeper.checked_sub(1).ok_or_else(|| refused("is more than 128 levels deep"))?;
-    match value.kind() {
-        ValueKind::Map => {
-            let mut map = serde_json::Map::new();
-            for key in value.try_iter().map_err(|error| refused(&format!("cannot be read: {error}")))? {
-                let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-                let inner = value.get_item(&key).map_err(|error| refused(&format!("cannot be read: {error}")))?;
-                let inner = json(&inner, &format!("{place}.{name}"), deeper)?;
-                map.insert(name, inner);
-            }
-            Ok(serde_json::Value::Object(map))
-        }
-        ValueKind::Seq | ValueKind::Iterable => {
-            let items = value.try_iter().map_err(|error| refused(&format!("cannot be read: {error}")))?;
-            let items = items.enumerate().map(|(index, item)| json(&item, &format!("{place}[{index}]"), deeper));
-            items.collect::<Result<Vec<_>, _>>().map(serde_json::Value::Array)
-        }
-        ValueKind::Undefined | ValueKind::Invalid => Err(refused("has no value")),
-        ValueKind::Number if f64::try_from(value.clone()).is_ok_and(|number| !number.is_finite()) => {
-            Err(refused("is a number that JSON does not have"))
-        }
-        _ => Ok(to_json(value)),
     }
 }

@@ -1,19 +1,27 @@
 //! Programs: one child per attempt, watched by one thread until it and everything it started are gone.
 
+mod bell;
 mod command;
 mod crew;
 mod family;
+mod interactive;
 mod launcher;
 mod lines;
 mod output;
+mod pipes;
+mod unkept;
 mod verdict;
 mod watch;
 
+pub(super) use bell::Bell;
 pub(super) use command::{Prepared, arguments};
 pub(super) use crew::Crew;
+pub use interactive::Lender;
 pub(super) use launcher::{ChildEnds, launch, nonce};
 pub use launcher::{Isolation, exec_mode};
-pub(super) use watch::Bell;
+pub(super) use verdict::Answer;
+
+pub(super) use lines::Lines;
 
 use super::environment::BaseEnvironment;
 use super::outcome::{Refusal, cancelled_before_start};
@@ -23,6 +31,7 @@ use crate::event::{ErrorClass, Outcome};
 use crate::plan::{CommandAct, Machine};
 use crew::Duty;
 use std::sync::Arc;
+use unkept::Unkept;
 use verdict::Facts;
 
 /// What every attempt shares.
@@ -67,6 +76,45 @@ pub(super) async fn perform(act: CommandAct, context: AttemptContext, workshop: 
         let lost = Refusal::new(ErrorClass::System, "the thread that watched the program is gone");
         let outcome = if change { Outcome::Unknown } else { Outcome::Failed };
         Performed { outcome, ..lost.report(&*evidence) }
+    })
+}
+
+/// Has another machine answer: performs a program of our own there and gives back what it wrote, whole. Nothing of it is
+/// kept or shown; `name` names it in messages.
+pub(super) async fn ask(
+    act: CommandAct,
+    name: String,
+    mut context: AttemptContext,
+    workshop: Arc<Workshop>,
+) -> verdict::Answer {
+    context.evidence = Arc::new(Unkept(Arc::clone(&context.evidence)));
+    context.live = None;
+    let cancel = context.cancel.clone();
+    let change = context.change;
+    let bell = match Bell::new() {
+        Ok(bell) => Arc::new(bell),
+        Err(error) => return verdict::Answer::refused(system("cannot make an event counter", &error)),
+    };
+    let heard = Arc::clone(&bell);
+    let mut work = tokio::task::spawn_blocking(move || {
+        let facts = Facts::named(&name, &context);
+        match carry_out(&act, context, &workshop, &heard) {
+            Ok(ended) => facts.answer(ended),
+            Err(refusal) => verdict::Answer::refused(refusal),
+        }
+    });
+    let ended = tokio::select! {
+        biased;
+        ended = &mut work => ended,
+        () = cancel.cancelled() => {
+            bell.ring();
+            work.await
+        }
+    };
+    ended.unwrap_or_else(|error| {
+        let lost = Refusal::new(ErrorClass::System, format!("the thread that watched the program is gone: {error}"));
+        let outcome = if change { Outcome::Unknown } else { Outcome::Failed };
+        verdict::Answer { outcome, ..verdict::Answer::refused(lost) }
     })
 }
 

@@ -3,7 +3,7 @@
 use super::lines::Lines;
 use super::output::Collected;
 use super::watch::{Ended, Stop, signal_of};
-use crate::action::outcome::{one_line, span, unobtained};
+use crate::action::outcome::{Refusal, one_line, span, unobtained};
 use crate::action::ssh::{Far, FarEnd};
 use crate::engine::{AttemptContext, Evidence, Performed};
 use crate::event::{ErrorClass, Outcome};
@@ -22,6 +22,26 @@ pub(super) struct Facts {
     grace: Duration,
 }
 
+/// What a program of our own came to.
+pub(in crate::action) struct Answer {
+    pub(in crate::action) outcome: Outcome,
+    pub(in crate::action) error: Option<ErrorClass>,
+    /// May hold secrets.
+    pub(in crate::action) message: Option<String>,
+    /// Everything it wrote, or why that is too much.
+    pub(in crate::action) stdout: Result<Vec<u8>, String>,
+    pub(in crate::action) left: Vec<String>,
+}
+
+impl Answer {
+    /// It was not begun.
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        let outcome = if refusal.class == ErrorClass::Cancelled { Outcome::Cancelled } else { Outcome::Failed };
+        let (error, message) = (Some(refusal.class), Some(refusal.message));
+        Self { outcome, error, message, stdout: Ok(Vec::new()), left: Vec::new() }
+    }
+}
+
 /// An outcome with its reason.
 struct Judged {
     outcome: Outcome,
@@ -30,6 +50,12 @@ struct Judged {
 }
 
 impl Facts {
+    /// Facts of a program of our own, whose success is 0.
+    pub(super) fn named(name: &str, context: &AttemptContext) -> Self {
+        let (timeout, grace) = (context.timeout, context.grace);
+        Self { name: name.to_owned(), ok: vec![0], change: context.change, timeout, grace }
+    }
+
     pub(super) fn new(act: &CommandAct, context: &AttemptContext) -> Self {
         let name = match (&act.script, act.argv.first()) {
             (Some(_), _) => "the script".to_owned(),
@@ -37,6 +63,20 @@ impl Facts {
             (None, None) => "the program".to_owned(),
         };
         Self { name, ok: act.ok.clone(), change: context.change, timeout: context.timeout, grace: context.grace }
+    }
+
+    /// What came of a program of our own, with its output as it is.
+    pub(super) fn answer(&self, ended: Ended) -> Answer {
+        if let Some(refusal) = ended.refusal {
+            return Answer::refused(refusal);
+        }
+        let Judged { outcome, error, message } = match &ended.far {
+            Some(far) => self.far_outcome(far, &ended),
+            None => self.outcome(&ended),
+        };
+        let mut left = ended.left;
+        left.extend(ended.far.into_iter().flat_map(|far| far.left));
+        Answer { outcome, error, message, stdout: ended.stdout.text, left }
     }
 
     /// The report.

@@ -6,13 +6,13 @@ use super::command::Prepared;
 use super::family::{Family, Member};
 use super::launcher::{ChildEnds, launch, launcher_failure};
 use super::output::{Collected, Stream};
-use super::{Workshop, system};
+use super::pipes::{Feed, PIECE, pipe_to_read};
+use super::{Bell, Workshop, system};
 use crate::action::outcome::Refusal;
 use crate::action::ssh::{FarEnd, Sieve, Talk};
 use crate::engine::AttemptContext;
 use crate::event::ErrorClass;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,7 +20,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// How long output may still come after the child has ended.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -33,29 +32,6 @@ const FAR_SLACK: Duration = Duration::from_secs(3);
 
 /// How often we look again for processes that were made while we were ending others.
 const SWEEPS: usize = 5;
-
-/// The most that is read or written in one piece.
-const PIECE: usize = 64 << 10;
-
-/// Wakes the watching thread.
-pub(in crate::action) struct Bell(OwnedFd);
-
-impl Bell {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
-    }
-
-    pub(super) fn ring(&self) {
-        // It can only fail when it has been rung 2^64 - 2 times.
-        rustix::io::write(&self.0, &1_u64.to_ne_bytes()).ok();
-    }
-}
-
-impl AsFd for Bell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
 
 /// Why a child was ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +75,6 @@ pub(super) struct Watch {
     talk: Option<Talk>,
     /// Everything that the far end needs was written.
     told: bool,
-}
-
-/// Standard input on its way to the child.
-struct Feed {
-    pipe: io::PipeWriter,
-    text: Zeroizing<Vec<u8>>,
-    written: usize,
 }
 
 /// What one turn of the poll has seen.
@@ -347,9 +316,9 @@ impl Watch {
             let fds: [Option<(BorrowedFd<'_>, PollFlags)>; 5] = [
                 self.stdout.fd().map(|fd| (fd, PollFlags::IN)),
                 self.stderr.fd().map(|fd| (fd, PollFlags::IN)),
-                self.feed.as_ref().filter(|_| self.is_hungry()).map(|feed| (feed.pipe.as_fd(), PollFlags::OUT)),
+                self.feed.as_ref().filter(|_| self.is_hungry()).map(|feed| (feed.as_fd(), PollFlags::OUT)),
                 child.then(|| (self.child.as_fd(), PollFlags::IN)),
-                bell.map(|bell| (bell.0.as_fd(), PollFlags::IN)),
+                bell.map(|bell| (bell.as_fd(), PollFlags::IN)),
             ];
             poll_some(&fds, members, until)
         };
@@ -381,35 +350,6 @@ impl Stopping {
     }
 }
 
-impl Feed {
-    /// The end for the child and the feed, when there is something to feed.
-    fn new(text: Option<Zeroizing<Vec<u8>>>) -> io::Result<Option<(io::PipeReader, Self)>> {
-        let Some(text) = text else { return Ok(None) };
-        let (reader, pipe) = io::pipe()?;
-        no_blocking(&pipe)?;
-        Ok(Some((reader, Self { pipe, text, written: 0 })))
-    }
-
-    /// Writes what fits. Over when all is written, or when the child reads no more.
-    fn is_over(&mut self) -> bool {
-        use rustix::io::Errno;
-        let rest = self.text.get(self.written..).unwrap_or_default();
-        let piece = rest.get(..PIECE).unwrap_or(rest);
-        match rustix::io::write(&self.pipe, piece) {
-            Ok(count) => self.written += count,
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            // Not reading all of its input is the program's own affair.
-            Err(_) => return true,
-        }
-        self.is_complete()
-    }
-
-    /// Whether all was written.
-    fn is_complete(&self) -> bool {
-        self.written >= self.text.len()
-    }
-}
-
 /// The first five answers of a poll over what is there of the five and over the members.
 fn poll_some(fds: &[Option<(BorrowedFd<'_>, PollFlags)>; 5], members: &[Member], until: Option<Instant>) -> [bool; 5] {
     let mut list: Vec<PollFd<'_>> = Vec::with_capacity(fds.len() + members.len());
@@ -425,7 +365,7 @@ fn poll_some(fds: &[Option<(BorrowedFd<'_>, PollFlags)>; 5], members: &[Member],
     fds.each_ref().map(|fd| fd.is_some() && answers.next().unwrap_or(false))
 }
 
-fn has_ended(handle: &OwnedFd) -> bool {
+pub(super) fn has_ended(handle: &OwnedFd) -> bool {
     let mut list = [PollFd::new(handle, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut list, Some(&now)).is_ok_and(|ready| ready > 0)
@@ -442,18 +382,6 @@ fn open(handle: &duct::Handle) -> Result<(Pid, OwnedFd), Refusal> {
         drop(handle.kill());
         system("the program was killed at once, because it cannot be watched", &error.into())
     })
-}
-
-fn pipe_to_read() -> io::Result<(io::PipeReader, io::PipeWriter)> {
-    let (reader, writer) = io::pipe()?;
-    no_blocking(&reader)?;
-    Ok((reader, writer))
-}
-
-/// Our end only: the two ends of a pipe have flags of their own.
-fn no_blocking(end: impl AsFd) -> io::Result<()> {
-    let flags = fcntl_getfl(&end)?;
-    Ok(fcntl_setfl(&end, flags | OFlags::NONBLOCK)?)
 }
 
 /// Some time from now; a time that cannot be expressed is a year.

@@ -21,7 +21,8 @@ pub(super) fn read(mut performed: Performed, act: &PrometheusAct, evidence: &dyn
     };
     performed.fields = match found {
         Ok(found) => {
-            performed.message = performed.message.take().into_iter().chain(found.warned()).reduce(joined);
+            let said: Vec<String> = performed.message.take().into_iter().chain(found.warned()).collect();
+            performed.message = (!said.is_empty()).then(|| said.join("; "));
             found.fields(act.alert.is_some())
         }
         Err(trouble) => {
@@ -38,10 +39,6 @@ pub(super) fn read(mut performed: Performed, act: &PrometheusAct, evidence: &dyn
     };
     performed.fields.extend(kept.into_iter().flatten());
     performed
-}
-
-fn joined(one: String, other: String) -> String {
-    format!("{one}; {other}")
 }
 
 /// Why an answer is none.

@@ -3,6 +3,8 @@
 //! The exchange itself is that of [`super::http`], with everything that holds there: addresses, TLS, credentials,
 //! bounds, evidence.
 
+#![expect(clippy::disallowed_methods, reason = "a range ends at the moment it is asked for")]
+
 mod answer;
 mod reply;
 

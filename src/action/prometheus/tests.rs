@@ -210,3 +210,28 @@ fn the_form_says_what_is_asked() {
         "/api/v1/query_range query=up&start=1772364000.500&end=1772364600.500&step=0.200&timeout=1.500"
     );
 }
+
+#[tokio::test]
+async fn headers_and_credentials_of_the_target_arrive() {
+    install_crypto();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let kept = std::sync::Arc::clone(&seen);
+    let answer = move |headers: axum::http::HeaderMap, body: String| async move {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("none").to_owned();
+        *kept.lock().unwrap() = format!("{} {} {body}", header("authorization"), header("x-scope-orgid"));
+        r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // A Prometheus often stands behind a prefix.
+    let router = Router::new().route("/prefix/api/v1/query", post(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut act = act(&format!("http://{address}/prefix/"));
+    act.target.bearer = Some(Rendered::text("token"));
+    act.target.headers.insert("X-Scope-OrgID".to_owned(), Rendered::text("one"));
+    act.query = Rendered::text("up{a=\"&=+\"}");
+    let performed = Trial::new().perform(Act::Prometheus(Box::new(act))).await;
+    assert_eq!((performed.outcome, field(&performed, "value")), (Outcome::Succeeded, json!(1)), "{performed:?}");
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(seen, "Bearer token one query=up%7Ba%3D%22%26%3D%2B%22%7D&timeout=30.000");
+}

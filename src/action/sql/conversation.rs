@@ -206,7 +206,11 @@ fn wrapping(prepared: &Statement) -> (String, String) {
     let names: Vec<String> =
         distinct(prepared.columns().iter().map(tokio_postgres::Column::name)).iter().map(quoted).collect();
     let columns = prepared.columns().iter().zip(&names).map(|(column, name)| {
-        if is_readable(column.type_()) { name.clone() } else { format!("{name}::text as {name}") }
+        if is_readable(column.type_()) {
+            return name.clone();
+        }
+        // As psql prints it, which a cast does not do for every type; a row of nothing but nulls is not null.
+        format!("case when pg_catalog.num_nulls({name}) = 0 then pg_catalog.concat({name}) end as {name}")
     });
     let select = format!("select {} from runwright_rows", columns.collect::<Vec<_>>().join(", "));
     (select, format!("with runwright_rows ({}) as (\n", names.join(", ")))

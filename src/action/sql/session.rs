@@ -74,7 +74,7 @@ impl Doorway {
     /// The target's values are unknown or cannot be used.
     pub(super) fn new(target: &PostgresTarget, marker: &str) -> Result<Self, Refusal> {
         let text = known(&target.dsn, "the target's address")?;
-        let dsn = Dsn::parse(&text).map_err(|problem| Refusal::value(format!("the target's address: {problem}")))?;
+        let dsn = Dsn::parse(&text).map_err(|problem| Refusal::value(problem.to_string()))?;
         let own = target.user.as_ref().map(|user| known(user, "`auth: {user}`")).transpose()?;
         let Some(user) = own.or_else(|| dsn.user.clone()).filter(|user| !user.is_empty()) else {
             return Err(Refusal::value("the target names no user"));

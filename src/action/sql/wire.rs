@@ -39,10 +39,20 @@ impl Allowance {
 #[error("the server sends too much")]
 pub(super) struct Flood;
 
+/// What the first byte of a server can be: the answer to the wish for TLS, a request to log in, a refusal, a notice, an
+/// offer of another version.
+const FIRST: &[u8] = b"SNREv";
+
+/// The server speaks something else.
+#[derive(Debug, thiserror::Error)]
+#[error("it speaks another protocol")]
+struct Foreign;
+
 /// A counted connection.
 pub(super) struct Wire {
     pipe: Pipe,
     allowance: Allowance,
+    has_spoken: bool,
 }
 
 enum Pipe {
@@ -52,11 +62,11 @@ enum Pipe {
 
 impl Wire {
     pub(super) fn tcp(stream: TcpStream, allowance: Allowance) -> Self {
-        Self { pipe: Pipe::Tcp(stream), allowance }
+        Self { pipe: Pipe::Tcp(stream), allowance, has_spoken: false }
     }
 
     pub(super) fn unix(stream: UnixStream, allowance: Allowance) -> Self {
-        Self { pipe: Pipe::Unix(stream), allowance }
+        Self { pipe: Pipe::Unix(stream), allowance, has_spoken: false }
     }
 }
 
@@ -68,9 +78,16 @@ impl AsyncRead for Wire {
             Pipe::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if matches!(read, Poll::Ready(Ok(()))) {
-            let count = (buf.filled().len() - before) as u64;
-            if let Err(flood) = self.allowance.spend(count) {
+            let came = buf.filled().get(before..).unwrap_or_default();
+            if let Err(flood) = self.allowance.spend(came.len() as u64) {
                 return Poll::Ready(Err(io::Error::other(flood)));
+            }
+            if let (false, Some(first)) = (self.has_spoken, came.first()) {
+                // Text would be taken for a very long message, and waited for.
+                if !FIRST.contains(first) {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, Foreign)));
+                }
+                self.has_spoken = true;
             }
         }
         read

@@ -46,9 +46,9 @@ impl fmt::Display for Address {
         }
         let is_v6 = self.host.contains(':');
         if is_v6 {
-            write!(f, "[{}]", self.host)?
+            write!(f, "[{}]", self.host)?;
         } else {
-            f.write_str(&self.host)?
+            f.write_str(&self.host)?;
         }
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
@@ -104,6 +104,17 @@ impl Address {
         &self.host
     }
 
+    /// The port, when one is named.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The name under which its key is looked up.
+    pub(super) fn known_as(&self) -> String {
+        let port = self.port.filter(|port| *port != 22);
+        port.map_or_else(|| self.host.clone(), |port| format!("[{}]:{port}", self.host))
+    }
+
     /// Where the keys of hosts are looked up.
     pub(super) fn known_hosts(&self) -> &str {
         self.known_hosts.as_deref().unwrap_or("~/.ssh/known_hosts")
@@ -112,14 +123,14 @@ impl Address {
     /// The arguments of the client that hold for every use: options only, without the host.
     pub(super) fn options(&self, client: &Path) -> Result<Vec<OsString>, Refusal> {
         let mut options = self.common();
-        options.extend(["-T", "-a", "-x", "-e", "none"].map(str::to_owned));
+        options.extend(["-a", "-x", "-e", "none"].map(str::to_owned));
         let mut option = |name: &str, value: &str| options.extend(["-o".to_owned(), format!("{name}={value}")]);
         option("ServerAliveInterval", "5");
         option("ServerAliveCountMax", "3");
         option("ForwardAgent", "no");
         option("ForwardX11", "no");
         option("ClearAllForwardings", "yes");
-        option("RequestTTY", "no");
+        option("ControlMaster", "no");
         option("ControlPersist", "no");
         if let Some(jump) = &self.jump {
             option("ProxyCommand", &self.proxy(jump, client)?);
@@ -129,8 +140,7 @@ impl Address {
         if let Some(address) = self.pinned {
             option("HostName", &address.to_string());
             // The key is looked up under the name that was written.
-            let port = self.port.filter(|port| *port != 22);
-            option("HostKeyAlias", &port.map_or_else(|| self.host.clone(), |port| format!("[{}]:{port}", self.host)));
+            option("HostKeyAlias", &self.known_as());
         }
         if let Some(user) = &self.user {
             options.extend(["-l".to_owned(), user.clone()]);
@@ -181,7 +191,9 @@ impl Address {
             words.extend(["-p".to_owned(), port.to_string()]);
         }
         // The client fills %h and %p in; all other percent signs are doubled.
-        words.iter_mut().for_each(|word| *word = word.replace('%', "%%"));
+        for word in &mut words {
+            *word = word.replace('%', "%%");
+        }
         words.extend(["-W", "[%h]:%p", "--"].map(str::to_owned));
         words.push(jump.host.clone());
         shlex::try_join(words.iter().map(String::as_str)).map_err(|_| Refusal::value("`jump` holds a NUL"))
@@ -320,7 +332,7 @@ mod tests {
             ..target("web1")
         };
         let options = Address::of(&target).unwrap().options(Path::new("/usr/bin/ssh")).unwrap();
-        let proxy = options.iter().filter_map(|word| word.to_str()?.strip_prefix("ProxyCommand=")).next().unwrap();
+        let proxy = options.iter().find_map(|word| word.to_str()?.strip_prefix("ProxyCommand=")).unwrap();
         assert!(proxy.contains("StrictHostKeyChecking=yes") && proxy.ends_with("-W '[%h]:%p' -- gate"), "{proxy}");
         assert!(proxy.contains("100%%%%/key"), "{proxy}");
     }

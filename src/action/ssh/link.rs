@@ -12,6 +12,7 @@ use super::super::process::{Bell, ChildEnds, Isolation, Prepared, Workshop, laun
 use super::super::program::find_program;
 use super::address::Address;
 use super::far::{HELLO, HOLD};
+use super::folder::private_folder;
 use super::trouble::not_reached;
 use crate::engine::Cancel;
 use crate::event::ErrorClass;
@@ -35,13 +36,10 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a client may take to end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A socket's path has room for 108 bytes, and the client adds 17 while it makes it.
-const LONGEST_FOLDER: usize = 60;
-
 /// The connections of one run. Dropping it ends them.
 #[derive(Default)]
 pub(in crate::action) struct Links {
-    links: Mutex<HashMap<Address, Arc<Mutex<Option<Master>>>>>,
+    open: Mutex<HashMap<Address, Arc<Mutex<Option<Master>>>>>,
     folder: Mutex<Option<tempfile::TempDir>>,
     count: AtomicU64,
 }
@@ -51,8 +49,8 @@ struct Master {
     handle: duct::Handle,
     socket: PathBuf,
     /// Never written to: that it is open keeps the connection.
-    _input: PipeWriter,
-    _output: PipeReader,
+    hold: Option<PipeWriter>,
+    output: PipeReader,
 }
 
 /// What an attempt waits against.
@@ -92,14 +90,14 @@ impl Links {
     /// It cannot be made; nothing was sent to anybody.
     pub(super) fn reach(&self, address: &Address, means: &Means<'_>, wait: &Patience<'_>) -> Result<PathBuf, Refusal> {
         let link = {
-            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut links = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(links.entry(address.clone()).or_default())
         };
         loop {
             match link.try_lock() {
-                Ok(mut master) => return self.open(&mut master, address, means, wait),
+                Ok(mut master) => return self.ensure(&mut master, address, means, wait),
                 Err(TryLockError::Poisoned(poisoned)) => {
-                    return self.open(&mut poisoned.into_inner(), address, means, wait);
+                    return self.ensure(&mut poisoned.into_inner(), address, means, wait);
                 }
                 Err(TryLockError::WouldBlock) => {
                     wait.check(address)?;
@@ -109,7 +107,7 @@ impl Links {
         }
     }
 
-    fn open(
+    fn ensure(
         &self,
         master: &mut Option<Master>,
         address: &Address,
@@ -130,9 +128,9 @@ impl Links {
     fn connect(&self, address: &Address, means: &Means<'_>, wait: &Patience<'_>) -> Result<Master, Refusal> {
         let socket = self.new_file(means.environment, "s")?;
         let log = self.new_file(means.environment, "l")?;
-        let mut argv = vec![OsString::from("ssh")];
+        let mut argv: Vec<OsString> = ["ssh", "-T", "-M"].map(OsString::from).into();
         argv.extend(address.options(&means.client)?);
-        argv.extend(["-M".into(), "-S".into(), socket.clone().into(), "-E".into(), log.clone().into()]);
+        argv.extend(["-S".into(), socket.clone().into(), "-E".into(), log.clone().into()]);
         argv.extend(["--", address.host(), HOLD].map(OsString::from));
         let prepared = Prepared {
             program: means.client.clone(),
@@ -147,8 +145,8 @@ impl Links {
         let child_errors = child_output.try_clone().map_err(broken)?;
         let ends = ChildEnds { stdin: Some(child_input), stdout: child_output, stderr: child_errors };
         let launched = launch(&prepared, ends, means.isolation)?;
-        let master = Master { handle: launched.handle, socket, _input: input, _output: output };
-        let greeted = greeted(&master._output, wait);
+        let master = Master { handle: launched.handle, socket, hold: Some(input), output };
+        let greeted = greeted(&master.output, wait);
         let result = match greeted {
             Ok(()) => Ok(master),
             Err(noise) => {
@@ -175,11 +173,13 @@ impl Links {
 
 impl Drop for Links {
     fn drop(&mut self) {
-        let mut links = std::mem::take(&mut *self.links.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut links = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         let masters: Vec<Master> =
             links.drain().filter_map(|(_, link)| link.lock().unwrap_or_else(PoisonError::into_inner).take()).collect();
         // All are told before anyone is waited for.
-        masters.iter().for_each(|master| master.signal(Signal::TERM));
+        for master in &masters {
+            master.signal(Signal::TERM);
+        }
     }
 }
 
@@ -201,6 +201,7 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
+        drop(self.hold.take());
         if !self.lives() {
             return;
         }
@@ -256,21 +257,6 @@ fn greeted(output: &PipeReader, wait: &Patience<'_>) -> Result<(), String> {
         // A flood instead of a greeting: the end of it is enough.
         heard.drain(..heard.len().saturating_sub(4096));
     }
-}
-
-/// A folder for sockets: short, and ours alone.
-fn private_folder(environment: &BaseEnvironment) -> Result<tempfile::TempDir, Refusal> {
-    let wanted = ["XDG_RUNTIME_DIR", "TMPDIR"].into_iter().filter_map(|name| environment.var(name)).map(Path::new);
-    let short = wanted.filter(|path| path.is_absolute() && path.as_os_str().len() <= LONGEST_FOLDER);
-    let mut last = None;
-    for parent in short.chain([Path::new("/tmp"), Path::new("/var/tmp")]) {
-        match tempfile::Builder::new().prefix("rw-").tempdir_in(parent) {
-            Ok(folder) => return Ok(folder),
-            Err(error) => last = Some(error),
-        }
-    }
-    let why = last.map(|error| error.to_string()).unwrap_or_default();
-    Err(Refusal::new(ErrorClass::System, format!("cannot make a folder for the sockets of ssh: {why}")))
 }
 
 /// The end of what a client wrote.

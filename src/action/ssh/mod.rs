@@ -7,11 +7,17 @@
 
 mod address;
 mod far;
+mod folder;
 mod link;
 mod sieve;
 mod talk;
+mod terminal;
 mod trouble;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) use link::Links;
 pub(super) use sieve::Sieve;
 pub(super) use talk::{Far, FarEnd, Talk, prepare};
+pub(super) use terminal::at_terminal;

@@ -110,8 +110,11 @@ impl Sieve {
                 self.held.clear();
                 false
             }
-            (false, Stage::Hello) => self.skip(HELLO.as_bytes().to_vec(), Stage::Start),
-            (false, Stage::Start) => self.skip(format!("{}\n", self.nonce).into_bytes(), Stage::Open),
+            (false, Stage::Hello) => self.skip(HELLO.as_bytes(), Stage::Start),
+            (false, Stage::Start) => {
+                let mark = format!("{}\n", self.nonce);
+                self.skip(mark.as_bytes(), Stage::Open)
+            }
             (false, Stage::Open) => {
                 passed.append(&mut self.held);
                 false
@@ -121,9 +124,9 @@ impl Sieve {
     }
 
     /// Drops everything up to a mark.
-    fn skip(&mut self, mark: Vec<u8>, then: Stage) -> bool {
-        let at = memmem::find(&self.held, &mark);
-        let until = at.unwrap_or_else(|| self.held.len() - overlap(&self.held, &mark));
+    fn skip(&mut self, mark: &[u8], then: Stage) -> bool {
+        let at = memmem::find(&self.held, mark);
+        let until = at.unwrap_or_else(|| self.held.len() - overlap(&self.held, mark));
         let before: Vec<u8> = self.held.drain(..until).collect();
         self.hear_noise(&before);
         if at.is_some() {
@@ -225,7 +228,7 @@ mod tests {
     fn a_flood_before_the_first_word_is_not_kept() {
         let mut out = Sieve::stdout("abc");
         for _ in 0..100 {
-            assert!(out.sift(&[b'x'; 64 << 10]).is_empty());
+            assert!(out.sift(&vec![b'x'; 64 << 10]).is_empty());
         }
         assert!(out.held.len() < 64 && out.noise.len() <= NOISE && !out.is_reading());
     }

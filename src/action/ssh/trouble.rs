@@ -15,17 +15,18 @@ fn why(address: &Address, log: &str, noise: &str) -> (ErrorClass, String) {
     let low = log.to_lowercase();
     let has = |words: &str| low.contains(words);
     let last = last_line(log);
-    let (host, file) = (address.host(), address.known_hosts());
+    let (name, file) = (address.known_as(), address.known_hosts());
     if has("remote host identification has changed") || has("host key for") && has("has changed") {
         let why = format!(
             "its host key is not the one that {file} has for it. Somebody may be in between, or the machine was set up \
-             anew: compare the keys, then remove the old one (ssh-keygen -R {host})"
+             anew: compare the keys, then remove the old one (ssh-keygen -f {file} -R '{name}')"
         );
         return (ErrorClass::Denied, why);
     }
     if has("host key is known for") || has("host key verification failed") {
+        let (host, port) = (address.host(), address.port().map(|port| format!(" -p {port}")).unwrap_or_default());
         let why = format!(
-            "its host key is not in {file}. Get it (ssh-keyscan {host}), compare it with what the machine says of itself, and add it"
+            "its host key is not in {file}. Get it (ssh-keyscan{port} {host}), compare it with what the machine says of itself, and add it"
         );
         return (ErrorClass::Denied, why);
     }
@@ -62,7 +63,7 @@ pub(super) fn last_line(log: &str) -> String {
     let dull = |line: &&str| {
         line.starts_with("mux_client") || line.starts_with("ControlSocket") || line.starts_with("Warning:")
     };
-    let line = log.lines().map(str::trim).filter(|line| !line.is_empty() && !dull(line)).next_back();
+    let line = log.lines().map(str::trim).rfind(|line| !line.is_empty() && !dull(line));
     line.unwrap_or_default().trim_end_matches('.').to_owned()
 }
 

@@ -1,8 +1,8 @@
 //! Scripted ports.
 
 use crate::engine::{
-    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, Performed, Performer,
-    Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
+    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, NoPreview, Performed,
+    Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
@@ -82,8 +82,8 @@ impl Performer for Shared {
         })
     }
 
-    fn preview(&self, _: &Act) -> Result<Option<String>, String> {
-        Ok(None)
+    fn preview(&self, _: Act, _: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     fn fingerprint(&self, _: &Act) -> Vec<(String, String)> {

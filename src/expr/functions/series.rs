@@ -109,7 +109,7 @@ fn beyond(arguments: &mut Arguments<'_>, side: Ordering) -> Outcome {
             (Some(unknown), ..) => note(&mut missing, format!("the value of {shown} is {unknown}")),
             (None, Some(number), Some(limit)) => match order(number, limit) {
                 Some(found_side) if found_side == side => {
-                    found.push(Value::from_pairs([("labels", labels), ("value", value), ("limit", value_of(limit))]))
+                    found.push(Value::from_pairs([("labels", labels), ("value", value), ("limit", value_of(limit))]));
                 }
                 Some(_) => {}
                 None => note(&mut missing, format!("the value of {shown} is no number")),

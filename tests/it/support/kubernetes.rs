@@ -6,7 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+const INSTALL: &str = "install the Debian package kubernetes-client";
 
 /// Two running clusters, `prod` and `drill`, and a kubeconfig for them with the contexts `prod` (which is current),
 /// `drill` and `viewer` (in `prod`, may only look). They end when this is dropped.
@@ -23,13 +26,14 @@ impl Kubernetes {
         Self::with(&[])
     }
 
-    /// Starts them with more arguments for the simulator, as `--uid`, `--release` or `--ready-after`.
+    /// Starts them with more arguments for the simulator, as `--uid` or `--ready-after`. They say that they are of the
+    /// same release as the kubectl here.
     pub(crate) fn with(more: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("runwright-kube-").tempdir().expect("a folder");
         let file = folder.path().join("kubeconfig").display().to_string();
-        let (simulator, rest) = simulator::Simulator::start(
-            &[&["kubernetes", "--until-stdin-closes", "--kubeconfig", &file], more].concat(),
-        );
+        let release = format!("1.{}.0", minor());
+        let own = ["kubernetes", "--until-stdin-closes", "--release", &release, "--kubeconfig", &file];
+        let (simulator, rest) = simulator::Simulator::start(&[&own, more].concat());
         let drill = rest.trim_start_matches(" (drill: ").trim_end_matches(')').to_owned();
         Self { simulator, drill, folder }
     }
@@ -79,9 +83,7 @@ impl Kubernetes {
     pub(crate) fn kubectl_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut child =
             self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let child = child.as_mut().unwrap_or_else(|why| {
-            panic!("kubectl does not start ({why}): install the Debian package kubernetes-client")
-        });
+        let child = child.as_mut().unwrap_or_else(|why| panic!("kubectl does not start ({why}): {INSTALL}"));
         let mut stdin = child.stdin.take().expect("its input");
         // A kubectl that does not read its input closes it.
         stdin.write_all(input.as_bytes()).ok();
@@ -115,16 +117,35 @@ impl Kubernetes {
     /// Waits until a call of kubectl says something; fails after ten seconds.
     #[track_caller]
     pub(crate) fn until(&self, line: &str, words: &str) -> Output {
+        self.until_it(line, |output| output.all().contains(words))
+    }
+
+    /// Waits until a call of kubectl comes to what is wanted; fails after ten seconds.
+    #[track_caller]
+    pub(crate) fn until_it(&self, line: &str, is_wanted: impl Fn(&Output) -> bool) -> Output {
         let end = Instant::now() + Duration::from_secs(10);
         loop {
             let output = self.kubectl(line);
-            if output.all().contains(words) {
+            if is_wanted(&output) {
                 return output;
             }
-            assert!(Instant::now() < end, "it never says {words:?}\n{output}");
+            assert!(Instant::now() < end, "it never comes to what is wanted\n{output}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// The minor version of the kubectl here, as 32. What an old one cannot do is not asked of it.
+pub(crate) fn minor() -> u32 {
+    static MINOR: OnceLock<u32> = OnceLock::new();
+    *MINOR.get_or_init(|| {
+        let call =
+            Command::new("kubectl").args(["version", "--client", "--output=json"]).env_remove("KUBECONFIG").output();
+        let output = call.unwrap_or_else(|why| panic!("kubectl does not start ({why}): {INSTALL}"));
+        let said: Value = serde_json::from_slice(&output.stdout).expect("its version");
+        let version = said["clientVersion"]["gitVersion"].as_str().expect("a version");
+        version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or_else(|| panic!("{version}"))
+    })
 }
 
 fn requests(address: &str) -> Vec<Value> {

@@ -194,6 +194,11 @@ impl Cluster {
         text
     }
 
+    /// A database that is there.
+    pub(crate) fn named(&self, name: &str) -> Database<'_> {
+        Database { cluster: self, name: name.to_owned() }
+    }
+
     /// A new database.
     pub(crate) fn database(&self) -> Database<'_> {
         static COUNT: AtomicU32 = AtomicU32::new(0);

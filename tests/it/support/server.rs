@@ -1,6 +1,7 @@
 //! Servers that do as a test says: whatever a server on the other side may do.
 
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -9,6 +10,14 @@ use std::sync::Arc;
 pub(crate) trait Connection: Read + Write {}
 
 impl<T: Read + Write> Connection for T {}
+
+/// A certificate that signed itself, with its key.
+pub(crate) type Certified = rcgen::CertifiedKey<rcgen::KeyPair>;
+
+/// A certificate for a name.
+pub(crate) fn certified(name: &str) -> Certified {
+    rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate")
+}
 
 /// A server; every connection has a thread, which ends with the tests at the latest.
 pub(crate) struct Server {
@@ -34,17 +43,31 @@ impl Server {
         Self { address, url: format!("http://{address}") }
     }
 
-    /// The same behind TLS, with a certificate for `localhost` that it signed itself; the certificate comes along.
-    pub(crate) fn with_tls(answer: impl Fn(&str, &mut dyn Connection) + Send + Sync + 'static) -> (Self, String) {
-        let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    /// The same behind TLS, with a certificate that it signed itself; the certificate comes along. With the
+    /// certificate of a client, nobody else gets in.
+    pub(crate) fn with_tls(
+        name: &str,
+        client: Option<&Certified>,
+        answer: impl Fn(&str, &mut dyn Connection) + Send + Sync + 'static,
+    ) -> (Self, String) {
+        let own = certified(name);
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+        let mut clients = rustls::RootCertStore::empty();
+        if let Some(client) = client {
+            clients.add(client.cert.der().clone()).expect("a root");
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let configuration = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .expect("a configuration");
+            .expect("versions");
+        let configuration = if client.is_some() {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider).build();
+            configuration.with_client_cert_verifier(verifier.expect("a verifier"))
+        } else {
+            configuration.with_no_client_auth()
+        };
+        let configuration = configuration.with_single_cert(vec![own.cert.der().clone()], key).expect("a configuration");
         let configuration = Arc::new(configuration);
         let answer = Arc::new(answer);
         let (address, listener) = listen();

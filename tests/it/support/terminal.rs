@@ -31,6 +31,11 @@ struct Screen {
 impl Terminal {
     /// Starts the program at a terminal.
     pub(crate) fn open(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+        Self::open_with(sandbox, arguments, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn open_with(sandbox: &Sandbox, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_runwright"));
@@ -41,6 +46,9 @@ impl Terminal {
             command.env(name, value);
         }
         command.env("TERM", "xterm-256color");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         let child = pair.slave.spawn_command(command).expect("the program starts");
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().expect("its output");

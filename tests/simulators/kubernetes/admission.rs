@@ -49,7 +49,7 @@ pub fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Result<(), Fai
     if !kind.is_custom() {
         own_rules(kind, object, old, &mut wrong);
     }
-    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(&kind.kind, name(object), &causes)) }
+    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid(&kind.name, name(object), &causes)) }
 }
 
 fn own_rules(kind: &Kind, object: &Value, old: Option<&Value>, wrong: &mut impl FnMut(&str, &str)) {
@@ -70,6 +70,11 @@ fn own_rules(kind: &Kind, object: &Value, old: Option<&Value>, wrong: &mut impl 
                 wrong("spec.selector", "Invalid value: field is immutable");
             }
             containers(&object["spec"]["template"]["spec"], "spec.template.spec.containers", wrong);
+            let restarts = text(object, "/spec/template/spec/restartPolicy");
+            if restarts != "Always" {
+                let why = format!("Unsupported value: {restarts:?}: supported values: \"Always\"");
+                wrong("spec.template.spec.restartPolicy", &why);
+            }
         }
         "jobs" => {
             containers(&object["spec"]["template"]["spec"], "spec.template.spec.containers", wrong);

@@ -10,6 +10,7 @@ pub fn fill(kind: &Kind, object: &mut Value) {
     if kind.is_custom() {
         return;
     }
+    super::object::drop_nulls(object);
     match kind.plural.as_str() {
         "pods" => pod(&mut object["spec"]),
         "deployments" => {

@@ -140,7 +140,9 @@ fn scale(store: &mut Store, own: &Value, current: Option<&Value>, now: Timestamp
         return;
     }
     if text(own, "/spec/strategy/type") == "Recreate" {
-        old.iter().for_each(|set| resize(store, own, set, 0, now));
+        for set in &old {
+            resize(store, own, set, 0, now);
+        }
         let all = sets.iter().filter(|set| !is_current(set));
         let left: usize =
             all.map(|set| owned(store, "", "pods", set).iter().filter(|pod| !is_ended(pod)).count()).sum();

@@ -64,8 +64,8 @@ fn resource(kind: &Kind) -> Vec<Value> {
         &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
     };
     let mut own = json!({
-        "name": kind.plural, "singularName": kind.kind.to_lowercase(), "namespaced": kind.namespaced,
-        "kind": kind.kind, "verbs": verbs,
+        "name": kind.plural, "singularName": kind.name.to_lowercase(), "namespaced": kind.namespaced,
+        "kind": kind.name, "verbs": verbs,
     });
     if !kind.short.is_empty() {
         own["shortNames"] = json!(kind.short);
@@ -78,11 +78,11 @@ fn resource(kind: &Kind) -> Vec<Value> {
         let (of, verbs): (&str, &[&str]) = match subresource.as_str() {
             "scale" => ("Scale", &["get", "patch", "update"]),
             "eviction" => ("Eviction", &["create"]),
-            "log" => (&kind.kind, &["get"]),
+            "log" => (&kind.name, &["get"]),
             "portforward" => ("PodPortForwardOptions", &["create", "get"]),
             "exec" => ("PodExecOptions", &["create", "get"]),
-            "finalize" => (&kind.kind, &["update"]),
-            _ => (&kind.kind, &["get", "patch", "update"]),
+            "finalize" => (&kind.name, &["update"]),
+            _ => (&kind.name, &["get", "patch", "update"]),
         };
         let mut entry = json!({
             "name": format!("{}/{subresource}", kind.plural), "singularName": "", "namespaced": kind.namespaced,

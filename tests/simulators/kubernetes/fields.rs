@@ -141,7 +141,7 @@ fn part(item: &Value, key: &str) -> Value {
 
 fn is_item(item: &Value, step: &str) -> bool {
     if let Some(text) = step.strip_prefix("v:") {
-        return item.to_string() == text;
+        return serde_json::from_str::<Value>(text).is_ok_and(|value| *item == value);
     }
     let keys: Value = step.strip_prefix("k:").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     keys.as_object().is_some_and(|keys| keys.iter().all(|(key, value)| part(item, key) == *value))
@@ -280,13 +280,18 @@ pub fn apply(
                 continue;
             }
             let field = shown(&path);
-            let by = format!("conflict with \"{}\" using {}", other.manager(), text(&other.head, "/apiVersion"));
+            let through = match text(&other.head, "/subresource") {
+                "" => String::new(),
+                door => format!(" with subresource \"{door}\""),
+            };
+            let version = text(&other.head, "/apiVersion");
+            let by = format!("conflict with \"{}\"{through} using {version}", other.manager());
             causes.push(json!({ "reason": "FieldManagerConflict", "message": by, "field": field }));
             other.fields.0.remove(&path);
         }
     }
     if !causes.is_empty() && !force {
-        return Err(conflict(causes));
+        return Err(conflict(&causes));
     }
     let mut merged = before.clone();
     merge(&mut merged, wish, &[], kind);
@@ -311,7 +316,7 @@ pub fn apply(
     Ok(merged)
 }
 
-fn conflict(causes: Vec<Value>) -> Failure {
+fn conflict(causes: &[Value]) -> Failure {
     let said: Vec<String> =
         causes.iter().map(|cause| format!("{}: {}", text(cause, "/message"), text(cause, "/field"))).collect();
     let plural = if causes.len() == 1 { "" } else { "s" };

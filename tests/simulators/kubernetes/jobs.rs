@@ -46,11 +46,12 @@ pub fn job(store: &mut Store, own: &Value, now: Timestamp, due: &mut Due) {
         active = 0;
     } else {
         let room = number(own, "/spec/parallelism", 1).min(wanted - succeeded);
-        for _ in active..room {
+        let missing = (room - active).max(0);
+        for _ in 0..missing {
             let made = format!("{}-{}", name(own), suffix(store.next()));
             make_pod(store, own, &made, &[], None, now);
-            active += 1;
         }
+        active += missing;
     }
     if !suspended {
         status["startTime"] = started.map_or_else(|| stamp(now), stamp);

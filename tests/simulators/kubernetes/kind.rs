@@ -11,7 +11,7 @@ pub struct Kind {
     /// The version, as `v1`.
     pub version: String,
     /// The name of the type, as `Deployment`.
-    pub kind: String,
+    pub name: String,
     /// The name in paths, as `deployments`.
     pub plural: String,
     /// Short names, as `deploy`.
@@ -70,7 +70,6 @@ type Row = (
     &'static [&'static str],
 );
 
-/// Where a kind has two versions, the preferred one stands first.
 const BUILT_IN: &[Row] = &[
     ("", "v1", "Namespace", "namespaces", &["ns"], false, false, &["status", "finalize"]),
     ("", "v1", "Node", "nodes", &["no"], false, false, &["status"]),
@@ -87,9 +86,9 @@ const BUILT_IN: &[Row] = &[
     ("apps", "v1", "StatefulSet", "statefulsets", &["sts"], true, true, &["status", "scale"]),
     ("apps", "v1", "DaemonSet", "daemonsets", &["ds"], true, true, &["status"]),
     ("apps", "v1", "ControllerRevision", "controllerrevisions", &[], true, false, &[]),
+    ("batch", "v1beta1", "CronJob", "cronjobs", &["cj"], true, true, &["status"]),
     ("batch", "v1", "Job", "jobs", &[], true, true, &["status"]),
     ("batch", "v1", "CronJob", "cronjobs", &["cj"], true, true, &["status"]),
-    ("batch", "v1beta1", "CronJob", "cronjobs", &["cj"], true, true, &["status"]),
     ("coordination.k8s.io", "v1", "Lease", "leases", &[], true, false, &[]),
     ("rbac.authorization.k8s.io", "v1", "Role", "roles", &[], true, false, &[]),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", &[], true, false, &[]),
@@ -97,6 +96,7 @@ const BUILT_IN: &[Row] = &[
     ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", &[], false, false, &[]),
     ("networking.k8s.io", "v1", "Ingress", "ingresses", &["ing"], true, false, &["status"]),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", &["netpol"], true, false, &[]),
+    ("policy", "v1beta1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], true, false, &["status"]),
     ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", &["pdb"], true, false, &["status"]),
     ("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", &[], false, false, &[]),
     ("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", &[], false, false, &[]),
@@ -122,15 +122,15 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// The built-in kinds. Before Kubernetes 1.21 a CronJob was there only as `batch/v1beta1`, and from 1.25 on only as
-    /// `batch/v1`; `minor` says whose world this is.
+    /// The built-in kinds. Up to Kubernetes 1.24 a CronJob and a PodDisruptionBudget are `v1beta1` too, and before
+    /// 1.21 in the first place: a client of that time knows no other. `minor` says whose world this is.
     pub fn built_in(minor: u32) -> Self {
-        let served = |row: &&Row| match (row.0, row.1, row.2) {
-            ("batch", "v1", "CronJob") => minor >= 21,
-            ("batch", "v1beta1", _) => minor < 25,
-            _ => true,
-        };
-        Self { all: BUILT_IN.iter().filter(served).map(built_in).collect() }
+        let served = |row: &&Row| row.1 != "v1beta1" || minor < 25;
+        let mut all: Vec<Kind> = BUILT_IN.iter().filter(served).map(built_in).collect();
+        if minor >= 21 {
+            all.sort_by_key(|kind| kind.version == "v1beta1");
+        }
+        Self { all }
     }
 
     /// All of them, in the order of discovery.
@@ -177,7 +177,7 @@ fn built_in(row: &Row) -> Kind {
     Kind {
         group: row.0.to_owned(),
         version: row.1.to_owned(),
-        kind: row.2.to_owned(),
+        name: row.2.to_owned(),
         plural: row.3.to_owned(),
         short: owned(row.4),
         namespaced: row.5,
@@ -197,7 +197,7 @@ fn declared(definition: &Value) -> Vec<Kind> {
         .map(|version| Kind {
             group: text(definition, "/spec/group").to_owned(),
             version: text(version, "/name").to_owned(),
-            kind: text(definition, "/spec/names/kind").to_owned(),
+            name: text(definition, "/spec/names/kind").to_owned(),
             plural: text(definition, "/spec/names/plural").to_owned(),
             short: texts("/spec/names/shortNames"),
             namespaced: text(definition, "/spec/scope") == "Namespaced",

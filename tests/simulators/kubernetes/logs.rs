@@ -47,11 +47,10 @@ pub fn answer(call: &Call) -> Result<Reply, Failure> {
         return Err(Failure::bad(message));
     }
     let waits = container_status(pod, &container).and_then(|status| status.pointer("/state/waiting/reason"));
-    if let Some(reason) = waits.and_then(Value::as_str).filter(|_| !query.on("previous")) {
-        if reason != "CrashLoopBackOff" {
-            let message = format!("container \"{container}\" in pod \"{}\" is waiting to start: {reason}", name(pod));
-            return Err(Failure::bad(message));
-        }
+    let told = waits.and_then(Value::as_str).filter(|reason| *reason != "CrashLoopBackOff");
+    if let (Some(reason), false) = (told, query.on("previous")) {
+        let message = format!("container \"{container}\" in pod \"{}\" is waiting to start: {reason}", name(pod));
+        return Err(Failure::bad(message));
     }
     let previous = query.on("previous");
     let all = lines(call.store, pod, &container, previous);

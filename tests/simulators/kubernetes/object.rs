@@ -109,6 +109,18 @@ pub fn remove(object: &mut Value, path: &[&str]) {
     }
 }
 
+/// Drops what is null, at every depth: a field that is null is a field that is not there.
+pub fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
 /// A time as Kubernetes writes it: whole seconds, in UTC.
 pub fn stamp(time: jiff::Timestamp) -> Value {
     json!(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())

@@ -50,7 +50,7 @@ fn operations(kind: &Kind, is_v3: bool) -> Value {
         }
     };
     let parameters: Vec<Value> = PARAMETERS.iter().map(parameter).collect();
-    let own = json!({ "group": kind.group, "version": kind.version, "kind": kind.kind });
+    let own = json!({ "group": kind.group, "version": kind.version, "kind": kind.name });
     json!({ "patch": {
         "parameters": parameters, "responses": { "200": { "description": "OK" } },
         "x-kubernetes-action": "patch", "x-kubernetes-group-version-kind": own,
@@ -81,7 +81,7 @@ fn operation(kind: &Kind) -> Vec<u8> {
         // ParametersItem > Parameter > NonBodyParameter > QueryParameterSubSchema
         field(8, &field(1, &field(2, &field(3, &query))))
     });
-    let yaml = format!("group: \"{}\"\nkind: {}\nversion: {}\n", kind.group, kind.kind, kind.version);
+    let yaml = format!("group: \"{}\"\nkind: {}\nversion: {}\n", kind.group, kind.name, kind.version);
     let own = [text(1, "x-kubernetes-group-version-kind"), field(2, &text(2, &yaml))].concat();
     parameters.chain(field(9, &[])).chain(field(13, &own)).collect()
 }

@@ -48,17 +48,19 @@ pub fn apply(object: &Value, patch: &Value, content_type: &str, is_custom: bool)
         "application/json-patch+json" => {
             let patch: json_patch::Patch = serde_json::from_value(patch.clone())
                 .map_err(|why| Failure::bad(format!("the patch is no list of operations: {why}")))?;
-            json_patch::patch(&mut object, &patch).map_err(|why| Failure::new(422, "Invalid", why.to_string()))?;
+            // What exactly went wrong is not told, as in the real server.
+            json_patch::patch(&mut object, &patch).map_err(|_| {
+                Failure::new(422, "Invalid", "the server rejected our request due to an error in our request")
+            })?;
         }
         "application/merge-patch+json" => json_patch::merge(&mut object, patch),
         "application/strategic-merge-patch+json" if !is_custom => {
             let Value::Object(changes) = patch else { return Err(Failure::bad("the patch is no object")) };
             strategic(&mut object, changes, &mut Vec::new())?;
         }
-        other => {
-            let message = format!(
-                "the body of the request was in an unknown format - accepted media types do not include {other}"
-            );
+        _ => {
+            let message = "the body of the request was in an unknown format - accepted media types include: \
+                           application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
             return Err(Failure::new(415, "UnsupportedMediaType", message));
         }
     }

@@ -9,12 +9,13 @@ use super::status::Failure;
 use super::store::Store;
 use super::verbs::{Call, Reply};
 use super::watch::Plan;
-use super::{control, controller, discovery, logs, openapi};
+use super::{control, controller, discovery, logs, openapi, streams};
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
+use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -127,7 +128,7 @@ async fn run(cluster: Arc<Cluster>) {
             due.time()
         };
         changed.mark_unchanged();
-        let sleep = due.map_or(Duration::from_secs(3600), |due| {
+        let sleep = due.map_or(Duration::from_hours(1), |due| {
             Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
                 + Duration::from_millis(1)
         });
@@ -139,7 +140,8 @@ async fn run(cluster: Arc<Cluster>) {
 }
 
 async fn answer(State(cluster): State<Arc<Cluster>>, request: axum::extract::Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
     let Ok(body) = to_bytes(body, 4 << 20).await else {
         return Failure::new(413, "RequestEntityTooLarge", "the body is too large").into_response();
     };
@@ -150,8 +152,8 @@ async fn answer(State(cluster): State<Arc<Cluster>>, request: axum::extract::Req
     let place = cluster.note(&request);
     let fault = cluster.take_fault(&request);
     let response = match fault {
-        None => respond(&cluster, &request),
-        Some(fault) => fault.answer(|| respond(&cluster, &request)).await,
+        None => respond(&cluster, &request, upgrade),
+        Some(fault) => fault.answer(|| respond(&cluster, &request, upgrade)).await,
     };
     if let Some(entry) = lock(&cluster.log).get_mut(place) {
         entry["status"] = json!(response.status().as_u16());
@@ -159,7 +161,7 @@ async fn answer(State(cluster): State<Arc<Cluster>>, request: axum::extract::Req
     response
 }
 
-fn respond(cluster: &Arc<Cluster>, request: &Request) -> Response {
+fn respond(cluster: &Arc<Cluster>, request: &Request, upgrade: Option<OnUpgrade>) -> Response {
     let reads = request.method == "GET" || request.method == "HEAD";
     let done = if reads {
         handle(&mut lock(&cluster.store), request, &cluster.url)
@@ -168,35 +170,52 @@ fn respond(cluster: &Arc<Cluster>, request: &Request) -> Response {
     };
     match done {
         Err(failure) => failure.into_response(),
-        Ok(Reply::Json(code, document)) => {
+        Ok((reply, warnings)) => {
+            let mut response = send(cluster, reply, upgrade);
+            for warning in warnings {
+                let text = format!("299 - \"{}\"", warning.replace('"', "\\\""));
+                if let Ok(text) = text.parse() {
+                    response.headers_mut().append("warning", text);
+                }
+            }
+            response
+        }
+    }
+}
+
+fn send(cluster: &Arc<Cluster>, reply: Reply, upgrade: Option<OnUpgrade>) -> Response {
+    match reply {
+        Reply::Json(code, document) => {
             (StatusCode::from_u16(code).unwrap_or(StatusCode::OK), Json(document)).into_response()
         }
-        Ok(Reply::Text(text)) => text.into_response(),
-        Ok(Reply::Bytes(kind, bytes)) => ([("content-type", kind)], bytes).into_response(),
-        Ok(Reply::Watch(plan)) => {
-            let body = watching(Arc::clone(cluster), *plan);
-            ([("content-type", "application/json")], body).into_response()
+        Reply::Text(text) => text.into_response(),
+        Reply::Bytes(kind, bytes) => ([("content-type", kind)], bytes).into_response(),
+        Reply::Watch(plan) => {
+            ([("content-type", "application/json")], watching(Arc::clone(cluster), *plan)).into_response()
         }
-        Ok(Reply::Follow(follow)) => {
+        Reply::Streams(session) => streams::upgrade(session, upgrade),
+        Reply::Follow(follow) => {
             ([("content-type", "text/plain")], following(Arc::clone(cluster), follow)).into_response()
         }
     }
 }
 
-/// From a request to its answer, with the state at hand.
-fn handle(store: &mut Store, request: &Request, url: &str) -> Result<Reply, Failure> {
+/// From a request to its answer and its warnings, with the state at hand.
+fn handle(store: &mut Store, request: &Request, url: &str) -> Result<(Reply, Vec<String>), Failure> {
     let user = User::of(request, store)?;
     let path = request.path.trim_end_matches('/');
     if let Some(page) = page(store, request, path, url) {
         let verb = request.method.as_str().to_lowercase();
         Wish { verb: &verb, path, ..Wish::default() }.demand(store, &user)?;
-        return page;
+        return page.map(|page| (page, Vec::new()));
     }
     let place = Place::parse(path).ok_or_else(Failure::no_path)?;
     let verb = place.verb(&request.method, &request.query);
     Wish::at(&place, verb).demand(store, &user)?;
     let kind = place.kind(&store.kinds)?.clone();
-    Call { store, kind, place, request, now: Timestamp::now() }.answer(&user)
+    let mut call = Call { store, kind, place, request, now: Timestamp::now(), warnings: Vec::new() };
+    let reply = call.answer(&user)?;
+    Ok((reply, call.warnings))
 }
 
 /// The answer for a path that is no resource.
@@ -223,11 +242,14 @@ fn page(store: &Store, request: &Request, path: &str, url: &str) -> Option<Resul
 
 /// The body of a watch.
 fn watching(cluster: Arc<Cluster>, plan: Plan) -> Body {
-    let end = tokio::time::Instant::now() + plan.timeout.unwrap_or(Duration::from_secs(24 * 3600));
+    let end = tokio::time::Instant::now() + plan.timeout.unwrap_or(Duration::from_hours(24));
     let changed = cluster.changed.subscribe();
     let start = (cluster, plan, changed, false);
     Body::from_stream(futures_util::stream::unfold(start, move |(cluster, mut plan, mut changed, over)| async move {
-        while !over {
+        if over {
+            return None;
+        }
+        loop {
             changed.mark_unchanged();
             let (lines, over) = plan.next(&lock(&cluster.store), Timestamp::now());
             if !lines.is_empty() || over {
@@ -241,7 +263,6 @@ fn watching(cluster: Arc<Cluster>, plan: Plan) -> Body {
                 }
             }
         }
-        None
     }))
 }
 
@@ -254,17 +275,17 @@ fn following(cluster: Arc<Cluster>, follow: logs::Follow) -> Body {
         if !first.is_empty() {
             return Some((Ok::<_, Infallible>(first), (cluster, follow, changed, more)));
         }
-        while more {
+        if !more {
+            return None;
+        }
+        loop {
             changed.mark_unchanged();
             let (lines, more) = follow.next(&lock(&cluster.store));
             if !lines.is_empty() || !more {
                 return Some((Ok(lines), (cluster, follow, changed, more)));
             }
-            if changed.changed().await.is_err() {
-                break;
-            }
+            changed.changed().await.ok()?;
         }
-        None
     }))
 }
 

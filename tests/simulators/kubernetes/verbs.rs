@@ -3,11 +3,10 @@
 use super::kind::Kind;
 use super::object::{self, is_going, items, name, namespace, number, remove, set, stamp, text, uid};
 use super::request::{Options, Place, Request};
-use super::selector::Selector;
 use super::status::Failure;
 use super::store::{Key, Store};
 use super::watch::Plan;
-use super::{admission, defaults, fields, logs, patch, rbac, table, wire};
+use super::{admission, defaults, fields, logs, patch, rbac, streams, table, wire};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -24,6 +23,8 @@ pub enum Reply {
     Watch(Box<Plan>),
     /// Log lines, as they come.
     Follow(logs::Follow),
+    /// Streams both ways, on the same connection.
+    Streams(streams::Session),
 }
 
 /// One request that names a place, by somebody who may do it.
@@ -38,6 +39,8 @@ pub struct Call<'a> {
     pub request: &'a Request,
     /// The time.
     pub now: Timestamp,
+    /// What the answer warns of.
+    pub warnings: Vec<String>,
 }
 
 impl Call<'_> {
@@ -55,6 +58,7 @@ impl Call<'_> {
             ("get", "" | "status") => Ok(self.show(vec![self.old()?.clone()], false)),
             ("get", "scale") => Ok(Reply::Json(200, scale(self.old()?))),
             ("get", "log") => logs::answer(self),
+            ("get" | "create", "portforward" | "exec") => streams::answer(self),
             ("create", "eviction") => self.evict(&options),
             ("create", "") => self.create(body, &options),
             ("update", "scale") => self.rescale(&body, &options),
@@ -94,7 +98,7 @@ impl Call<'_> {
     }
 
     /// An object or a list, as a table when that is wanted.
-    fn show(&self, mut objects: Vec<Value>, is_list: bool) -> Reply {
+    pub fn show(&self, mut objects: Vec<Value>, is_list: bool) -> Reply {
         for object in &mut objects {
             object["apiVersion"] = json!(self.kind.api_version());
         }
@@ -108,7 +112,7 @@ impl Call<'_> {
             return Reply::Json(200, objects.remove(0));
         }
         let list = json!({
-            "kind": format!("{}List", self.kind.kind), "apiVersion": self.kind.api_version(),
+            "kind": format!("{}List", self.kind.name), "apiVersion": self.kind.api_version(),
             "metadata": { "resourceVersion": version }, "items": objects,
         });
         Reply::Json(200, list)
@@ -141,7 +145,7 @@ impl Call<'_> {
         if self.kind.has("status") {
             remove(&mut object, &["status"]);
         }
-        wire::check(&self.kind, &object, options.strict)?;
+        self.warnings = wire::check(&self.kind, &mut object, options.strict)?;
         defaults::fill(&self.kind, &mut object);
         admission::create(self.store, &self.kind, &self.place.namespace, &object)?;
         let key = Key::new(&self.kind, &self.place.namespace, name(&object));
@@ -202,13 +206,13 @@ impl Call<'_> {
         if !object.is_object() {
             return Err(Failure::bad("the body holds no object"));
         }
-        if version == self.kind.api_version() && kind == self.kind.kind {
+        if version == self.kind.api_version() && kind == self.kind.name {
             return Ok(());
         }
         let message = format!(
             "the API version in the data ({version}, Kind={kind}) does not match the expected API version ({}, Kind={})",
             self.kind.api_version(),
-            self.kind.kind
+            self.kind.name
         );
         Err(Failure::bad(message))
     }
@@ -231,7 +235,7 @@ impl Call<'_> {
         }
         let subresource = self.place.subresource.clone();
         admission::restore(&self.kind, &old, &mut new, &subresource);
-        wire::check(&self.kind, &new, options.strict)?;
+        self.warnings = wire::check(&self.kind, &mut new, options.strict)?;
         defaults::fill(&self.kind, &mut new);
         admission::check(&self.kind, &new, Some(&old))?;
         if note {
@@ -299,109 +303,7 @@ impl Call<'_> {
         set(&mut new, &["spec", "replicas"], scaled["spec"]["replicas"].clone());
         let version = scaled["metadata"]["resourceVersion"].clone();
         set(&mut new, &["metadata", "resourceVersion"], version);
-        self.place.subresource.clear();
         self.write(new, options, true).map(|done| Reply::Json(200, scale(&done)))
-    }
-
-    fn evict(&mut self, options: &Options) -> Result<Reply, Failure> {
-        let pod = self.old()?.clone();
-        let budgets = self.store.list("policy", "poddisruptionbudgets", namespace(&pod));
-        let guarded = budgets.map(|(_, budget)| budget).find(|budget| {
-            Selector::of(&budget["spec"]["selector"]).meets(&pod) && number(budget, "/status/disruptionsAllowed", 0) < 1
-        });
-        if let Some(budget) = guarded {
-            let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-            let why = format!("The disruption budget {} allows no disruption now", name(budget));
-            let details = json!({ "causes": [{ "reason": "DisruptionBudget", "message": why }] });
-            return Err(Failure { details, ..Failure::new(429, "TooManyRequests", message) });
-        }
-        self.place.subresource.clear();
-        self.delete(&json!({}), options)?;
-        Ok(Reply::Json(
-            201,
-            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 }),
-        ))
-    }
-
-    fn delete(&mut self, body: &Value, options: &Options) -> Result<Reply, Failure> {
-        let old = self.old()?.clone();
-        let wrong = |key: &str, own: &str| {
-            let wanted = text(body, &format!("/preconditions/{key}"));
-            !wanted.is_empty() && wanted != own
-        };
-        if wrong("uid", uid(&old)) || wrong("resourceVersion", text(&old, "/metadata/resourceVersion")) {
-            return Err(Failure::conflict(&self.kind.resource(), name(&old)));
-        }
-        let waits = if options.dry_run { None } else { self.take_away(&old, body) };
-        let details =
-            json!({ "name": name(&old), "group": self.kind.group, "kind": self.kind.plural, "uid": uid(&old) });
-        let done =
-            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details });
-        Ok(Reply::Json(200, waits.unwrap_or(done)))
-    }
-
-    fn delete_all(&mut self, body: &Value, options: &Options) -> Result<Reply, Failure> {
-        let selector = self.request.query.selector()?;
-        let all = self.store.list(&self.kind.group, &self.kind.plural, &self.place.namespace);
-        let meant: Vec<Value> =
-            all.map(|(_, object)| object).filter(|object| selector.meets(object)).cloned().collect();
-        if !options.dry_run {
-            for object in &meant {
-                self.take_away(object, body);
-            }
-        }
-        Ok(self.show(meant, true))
-    }
-
-    /// Removes an object, or marks it as going when it needs time; the marked object then.
-    fn take_away(&mut self, old: &Value, body: &Value) -> Option<Value> {
-        let key = Key::new(&self.kind, namespace(old), name(old));
-        let policy = text(body, "/propagationPolicy");
-        let policy = if policy.is_empty() { self.request.query.get("propagationPolicy") } else { policy };
-        if policy == "Orphan" {
-            orphan(self.store, uid(old));
-        }
-        let at_once =
-            number(body, "/gracePeriodSeconds", self.request.query.number("gracePeriodSeconds").unwrap_or(30)) == 0;
-        let is_pod = self.kind.is("pods") && !at_once && !text(old, "/spec/nodeName").is_empty();
-        let takes_time = is_pod || self.kind.is("namespaces") || !items(old, "/metadata/finalizers").is_empty();
-        if takes_time {
-            if !is_going(old) {
-                let now = self.now;
-                self.store.since.insert(uid(old).to_owned(), now);
-                self.store.edit(&key, |object| {
-                    set(object, &["metadata", "deletionTimestamp"], stamp(now));
-                    if object["kind"] == "Pod" {
-                        set(object, &["metadata", "deletionGracePeriodSeconds"], json!(30));
-                    }
-                    if object["kind"] == "Namespace" {
-                        set(object, &["status", "phase"], json!("Terminating"));
-                    }
-                });
-            }
-            return self.store.get(&key).cloned();
-        }
-        self.store.remove(&key);
-        if self.kind.is("customresourcedefinitions") {
-            let (group, plural) = (text(old, "/spec/group"), text(old, "/spec/names/plural"));
-            let all: Vec<Key> = self.store.list(group, plural, "").map(|(key, _)| key.clone()).collect();
-            all.iter().for_each(|key| drop(self.store.remove(key)));
-            self.store.kinds.forget(old);
-        }
-        None
-    }
-}
-
-/// Lets what an object owns live without it.
-fn orphan(store: &mut Store, owner: &str) {
-    let owned = |object: &Value| items(object, "/metadata/ownerReferences").iter().any(|entry| entry["uid"] == owner);
-    let keys: Vec<Key> = store.everything().filter(|(_, object)| owned(object)).map(|(key, _)| key.clone()).collect();
-    for key in keys {
-        store.edit(&key, |object| {
-            if let Some(Value::Array(owners)) = object.pointer_mut("/metadata/ownerReferences") {
-                owners.retain(|entry| entry["uid"] != owner);
-            }
-        });
     }
 }
 

@@ -76,7 +76,7 @@ impl Plan {
         };
         let Some(changes) = store.changes(after) else {
             let gone = Failure::new(410, "Expired", format!("too old resource version: {after}"));
-            return (event("ERROR", gone.status()), true);
+            return (event("ERROR", &gone.status()), true);
         };
         let changes: Vec<Change> = changes.filter(|change| self.is_here(change)).cloned().collect();
         for change in changes {
@@ -92,8 +92,8 @@ impl Plan {
         let own = json!({ "resourceVersion": after.to_string() });
         Some(event(
             "BOOKMARK",
-            self.dress(json!({
-                "kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": own,
+            &self.dress(json!({
+                "kind": self.kind.name, "apiVersion": self.kind.api_version(), "metadata": own,
             })),
         ))
     }
@@ -102,7 +102,7 @@ impl Plan {
         let own = json!({
             "resourceVersion": version.to_string(), "annotations": { "k8s.io/initial-events-end": "true" },
         });
-        event("BOOKMARK", json!({ "kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": own }))
+        event("BOOKMARK", &json!({ "kind": self.kind.name, "apiVersion": self.kind.api_version(), "metadata": own }))
     }
 
     fn dress(&self, object: Value) -> Value {
@@ -141,7 +141,7 @@ impl Plan {
     fn line(&mut self, kind: &str, mut object: Value, now: Timestamp) -> String {
         object["apiVersion"] = json!(self.kind.api_version());
         if !self.table {
-            return event(kind, object);
+            return event(kind, &object);
         }
         let version = text(&object, "/metadata/resourceVersion").to_owned();
         let mut rows = table::render(&self.kind, &[object], &version, self.whole, now);
@@ -150,10 +150,10 @@ impl Plan {
             rows["columnDefinitions"] = Value::Null;
         }
         self.headed = true;
-        event(kind, rows)
+        event(kind, &rows)
     }
 }
 
-fn event(kind: &str, object: Value) -> String {
+fn event(kind: &str, object: &Value) -> String {
     format!("{}\n", json!({ "type": kind, "object": object }))
 }

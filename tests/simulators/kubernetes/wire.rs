@@ -177,7 +177,8 @@ fn message(name: &str, bytes: &[u8]) -> Result<Value, Failure> {
             }
             of => {
                 let value = value(of, &raw)?;
-                let says_nothing = matches!(&value, Value::Null) || (!field.optional && is_zero(&value));
+                let is_plain = matches!(of, Type::Text | Type::Whole | Type::Truth | Type::Number | Type::Bytes);
+                let says_nothing = value.is_null() || (is_plain && !field.optional && is_zero(&value));
                 match value {
                     Value::Object(inner) if field.inline => object.extend(inner),
                     value if !says_nothing => drop(object.insert(field.name.clone(), value)),
@@ -236,33 +237,38 @@ fn value(of: &Type, raw: &Raw) -> Result<Value, Failure> {
     })
 }
 
-/// Refuses values of another type than their fields have, and with `strict` fields that the kind does not know.
-pub fn check(kind: &Kind, object: &Value, strict: bool) -> Result<(), Failure> {
+/// Refuses values of another type than their fields have, and drops fields that the kind does not know: as warnings, or
+/// with `strict` as a refusal.
+pub fn check(kind: &Kind, object: &mut Value, strict: bool) -> Result<Vec<String>, Failure> {
     let mut unknown = Vec::new();
-    if kind.is_custom() || !MESSAGES.contains_key(&kind.kind) {
-        return Ok(());
+    if kind.is_custom() || !MESSAGES.contains_key(&kind.name) {
+        return Ok(unknown);
     }
     let refused = |why: String| {
-        let name = &kind.kind;
+        let name = &kind.name;
         Failure::bad(format!("{name} in version \"{}\" cannot be handled as a {name}: {why}", kind.version))
     };
-    walk(&kind.kind, object, "", &mut unknown).map_err(&refused)?;
-    unknown.retain(|path| path != "apiVersion" && path != "kind");
-    if unknown.is_empty() || !strict {
-        return Ok(());
-    }
+    walk(&kind.name, object, "", &mut unknown).map_err(&refused)?;
     let said: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-    Err(refused(format!("strict decoding error: {}", said.join(", "))))
+    if strict && !said.is_empty() {
+        Err(refused(format!("strict decoding error: {}", said.join(", "))))
+    } else {
+        Ok(said)
+    }
 }
 
-fn walk(name: &str, object: &Value, path: &str, unknown: &mut Vec<String>) -> Result<(), String> {
+fn walk(name: &str, object: &mut Value, path: &str, unknown: &mut Vec<String>) -> Result<(), String> {
     let Value::Object(map) = object else { return Err(clash(object, name, path, name)) };
-    for (key, value) in map {
+    for key in map.keys().cloned().collect::<Vec<_>>() {
         let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        match field(name, key) {
-            None => unknown.push(below),
+        match field(name, &key) {
+            None if path.is_empty() && (key == "apiVersion" || key == "kind") => {}
+            None => {
+                map.shift_remove(&key);
+                unknown.push(below);
+            }
             Some((_, Type::Anything)) => {}
-            Some((owner, of)) => walk_value(&of, value, &below, &owner, unknown)?,
+            Some((owner, of)) => walk_value(&of, &mut map[&key], &below, &owner, unknown)?,
         }
     }
     Ok(())
@@ -277,12 +283,12 @@ fn field(name: &str, key: &str) -> Option<(String, Type)> {
     })
 }
 
-fn walk_value(of: &Type, value: &Value, path: &str, owner: &str, unknown: &mut Vec<String>) -> Result<(), String> {
-    let fits = match (of, value) {
+fn walk_value(of: &Type, value: &mut Value, path: &str, owner: &str, unknown: &mut Vec<String>) -> Result<(), String> {
+    let fits = match (of, &mut *value) {
         (_, Value::Null) | (Type::Anything, _) => true,
         (Type::Message(name), Value::Object(_)) => return walk(name, value, path, unknown),
         (Type::List(item), Value::Array(items)) => {
-            for (place, entry) in items.iter().enumerate() {
+            for (place, entry) in items.iter_mut().enumerate() {
                 walk_value(item, entry, &format!("{path}[{place}]"), owner, unknown)?;
             }
             true

@@ -240,7 +240,7 @@ async fn refusals_change_nothing_and_say_why() {
         assert_eq!((result.outcome, result.error), (Outcome::Failed, Some(class)));
         let message = result.message.unwrap();
         assert!(message.contains(words) && !message.contains('\n'), "{message}");
-        assert_eq!(shown, message);
+        assert_eq!(shown.message, message);
         assert!(kept.is_empty());
         assert_eq!(std::fs::read(&file).unwrap(), old);
     }
