@@ -7,7 +7,8 @@ mod prompts;
 mod steps;
 
 use super::attempt::{Shared, Task};
-use super::body::{At, Bodies, Body, BodyId, Early, Scene};
+use super::bodies::Bodies;
+use super::body::{At, Body, BodyId, Early, Scene};
 use super::message::{Halt, Message, Permit};
 use super::port::{Cancel, Inbox, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};

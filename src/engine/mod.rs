@@ -8,6 +8,7 @@
 //! its step.
 
 mod attempt;
+mod bodies;
 mod body;
 mod call;
 mod change;

@@ -305,7 +305,7 @@ impl Task {
             }
         }
         self.note(&self.path(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
-        let given = self.shared.answers.get(&self.path()).and_then(|answer| prepared(answer, &views));
+        let given = self.beforehand().and_then(|answer| prepared(answer, &views));
         let (texts, by) = match given {
             Some(texts) => (texts, By::beforehand()),
             None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
@@ -337,7 +337,7 @@ impl Task {
         let scope = self.scope();
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
-        let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let given = self.beforehand().and_then(serde_json::Value::as_str).map(str::to_owned);
         let (answer, by) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
             Some("failed") => (Answer::NotDone { reason: "said beforehand".to_owned() }, By::beforehand()),
