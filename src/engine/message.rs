@@ -1,7 +1,8 @@
 //! What tasks say to the dispatcher.
 
 use super::body::{At, Scene};
-use super::port::{Answer, PromptKind};
+use super::port::{Answer, LockRefused, PromptKind};
+use super::temporary::{Cleared, TakeBack};
 use crate::event::{
     Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepVerdict,
     UsedView,
@@ -48,6 +49,12 @@ pub(super) enum Message {
     Ended { at: At, end: Box<StepEnd> },
     /// A decision was made.
     Chosen { at: At, choice: Choice },
+    /// A temporary change was made: this is how it is taken back.
+    Temporary { at: At, back: Box<TakeBack> },
+    /// Temporary changes were taken back, as far as that went.
+    Cleared { at: At, cleared: Cleared },
+    /// May this run change what stands at a place?
+    Lock { what: String, reply: oneshot::Sender<Result<(), LockRefused>> },
     /// A target is not what it should be: the whole run stops.
     Refused { target: String },
     /// A holder wants the steps of an item, or a called runbook, to be performed.

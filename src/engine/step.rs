@@ -194,6 +194,10 @@ impl Task {
                 return end;
             }
         }
+        // What a stretch of samples comes to is judged over all of them.
+        if step.hold.is_some() {
+            return end;
+        }
         let until = step.until.as_ref().into_iter().flat_map(|until| &until.expect.0);
         let (verdict, views) = checks(step.expect.iter().chain(until), &scope);
         // A validate without a check of its own holds when its action succeeds.
@@ -218,6 +222,9 @@ impl Task {
         base: StepScope,
         path: &str,
     ) -> Result<StepEnd, Gone> {
+        if let Some(hold) = &step.hold {
+            return self.hold_unit(step, action, hold, &base, path).await;
+        }
         let times = match Times::of(self, step, &base) {
             Ok(times) => times,
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
@@ -258,7 +265,7 @@ impl Task {
         matches!(expr.verdict(&scope, &mut Vec::new()), Ok(Verdict::Holds))
     }
 
-    async fn read_once(
+    pub(super) async fn read_once(
         &self,
         step: &Arc<Step>,
         action: &Action,
@@ -338,6 +345,11 @@ impl Task {
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
         let given = self.beforehand().and_then(serde_json::Value::as_str).map(str::to_owned);
+        if step.kind == Kind::Remediate
+            && let Err(reason) = self.take_change()
+        {
+            return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
+        }
         let (answer, by) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
             Some("failed") => (Answer::NotDone { reason: "said beforehand".to_owned() }, By::beforehand()),
@@ -355,6 +367,9 @@ impl Task {
             other => return Ok(unexpected(&other)),
         };
         end.changed = step.kind == Kind::Remediate;
+        if end.changed {
+            self.change_over();
+        }
         let mut values = IndexMap::new();
         if let Some(evidence) = end.values.get("evidence") {
             values.insert("evidence".to_owned(), store(evidence));

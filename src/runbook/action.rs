@@ -110,6 +110,22 @@ impl Action {
         }
     }
 
+    /// Whether it is an act that the program performs by itself.
+    #[must_use]
+    pub fn is_act(&self) -> bool {
+        !matches!(
+            self,
+            Self::Ask(_)
+                | Self::Manual(_)
+                | Self::Set(_)
+                | Self::Assert(_)
+                | Self::Wait(_)
+                | Self::Escalate(_)
+                | Self::Interactive(_)
+                | Self::Runbook(_)
+        )
+    }
+
     /// Whether it needs a person or is a pause: then it keeps the written order (ruling 26).
     #[must_use]
     pub fn is_ordered(&self) -> bool {

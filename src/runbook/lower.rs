@@ -96,7 +96,7 @@ record_with_action! {
         may undo = "undo": Undo,
         /// Why it cannot be taken back.
         may irreversible = "irreversible": Template,
-        /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, which is checked.
+        /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, and is listed as open until then.
         may temporary = "temporary": Temporary,
         /// The options of a decide by name.
         may options = "options": IndexMap<Sp<String>, Choice>,
@@ -312,6 +312,13 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
     }
     if kind == Kind::Group && record.steps.as_ref().is_none_or(Vec::is_empty) {
         decoder.error("missing-key", record.span, "this group has no `steps`");
+    }
+    if record.hold.is_some() {
+        let others = [("until", record.until.is_some()), ("retry", record.retry.is_some())];
+        for (key, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+            let message = format!("`hold` and `{key}` exclude each other: what is watched is not tried again");
+            decoder.error("stray-key", record.span, message);
+        }
     }
     if record.undo.is_some() && record.irreversible.is_some() {
         decoder.error("stray-key", record.span, "a change has `undo` or `irreversible`, not both");

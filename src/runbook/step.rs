@@ -222,7 +222,7 @@ words! {
 pub enum Temporary {
     /// It must not outlive the run: its undo runs when the run ends.
     Run,
-    /// It ends by itself after this time, which is checked.
+    /// It ends by itself after this time, and is listed as open until then.
     Ends(DurationSpec),
 }
 
