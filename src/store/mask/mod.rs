@@ -35,6 +35,7 @@ const WORDS: &[&str] = &[
     "cannot_tell",
     "captures",
     "clock_moved",
+    "cleaned_up",
     "completed",
     "conflict",
     "connection",
