@@ -192,7 +192,7 @@ impl Dispatcher {
             let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.recv()).await else { return };
             match message {
                 Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
-                    self.task_over(at)
+                    self.task_over(at);
                 }
                 Message::Record { path, attempt, actor, event, .. } => {
                     self.push(Some(StepPath(path)), attempt, actor, event);
@@ -201,6 +201,7 @@ impl Dispatcher {
                 Message::Permit { .. }
                 | Message::Gate { .. }
                 | Message::Ask { .. }
+                | Message::Expired { .. }
                 | Message::Temporary { .. }
                 | Message::Lock { .. }
                 | Message::Refused { .. }
@@ -335,7 +336,7 @@ impl Dispatcher {
 
     /// Until the next look at the inbox; at once when nobody is there and nothing else is to be waited for.
     fn next_look(&self) -> Duration {
-        if self.busy() == 0 && !self.somebody_may_answer() { Duration::ZERO } else { INBOX_EVERY }
+        if self.may_park() { Duration::ZERO } else { INBOX_EVERY }
     }
 
     fn handle(&mut self, message: Message) {
@@ -354,11 +355,12 @@ impl Dispatcher {
             }
             Message::Permit { at, change, reply } => self.queue.push_back(Queued { at, change, reply }),
             Message::Gate { at, request, reply } => self.open_gate(at, request, reply),
-            Message::Ask { at, kind, reply } => self.open_question(at, kind, reply),
+            Message::Ask { at, kind, stays, reply } => self.open_question(at, kind, stays, reply),
             Message::Ended { at, end } => self.step_ended(at, *end),
             Message::Chosen { at, choice } => self.option_chosen(at, choice),
             Message::Temporary { at, back } => self.remember(at, *back),
             Message::Cleared { at, cleared } => self.cleared(at, cleared),
+            Message::Expired { at } => self.question_expired(at),
             Message::Lock { what, reply } => self.take_lock(&what, reply),
             Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),

@@ -154,7 +154,7 @@ fn part_of(share: &Share, count: usize, scope: &dyn Scope) -> Result<String, Str
     let whole =
         size(&value).ok_or_else(|| format!("`limits.of.whole` is no list and no number: `{text}` is {value}"))?;
     let percent = share.percent.value;
-    let (part, most) = (count as f64, whole * percent / 100.0);
+    let (part, most) = (f64::from(u32::try_from(count).unwrap_or(u32::MAX)), whole * percent / 100.0);
     if part > most + 1e-9 {
         return Err(format!("a list of {count} is more than {percent} % of {whole} (`limits.of`)"));
     }
@@ -166,7 +166,9 @@ fn size(value: &Value) -> Option<f64> {
     use minijinja::value::ValueKind;
     match value.kind() {
         ValueKind::Number => f64::try_from(value.clone()).ok().filter(|number| number.is_finite() && *number >= 0.0),
-        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => value.len().map(|length| length as f64),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => {
+            value.len().and_then(|length| u32::try_from(length).ok()).map(f64::from)
+        }
         _ => None,
     }
 }

@@ -44,7 +44,10 @@ pub(super) enum Message {
     /// A gate.
     Gate { at: At, request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome> },
     /// A question to a person.
-    Ask { at: At, kind: PromptKind, reply: oneshot::Sender<Settled> },
+    /// With `stays`, it ends by itself: the run does not park before.
+    Ask { at: At, kind: PromptKind, stays: bool, reply: oneshot::Sender<Settled> },
+    /// The time of a question is over.
+    Expired { at: At },
     /// The step is over.
     Ended { at: At, end: Box<StepEnd> },
     /// A decision was made.
@@ -145,6 +148,8 @@ pub(super) struct StepEnd {
     pub(super) changed: bool,
     /// Whether the operator left it out.
     pub(super) deviation: bool,
+    /// Whether a person would have had to settle it, and nobody did.
+    pub(super) undecided: bool,
     /// Whether it is a change that was left out because changes are blocked.
     pub(super) blocked: bool,
     /// Items of a loop that were not performed.
@@ -167,6 +172,7 @@ impl StepEnd {
             attempts: 0,
             changed: false,
             deviation: false,
+            undecided: false,
             blocked: false,
             undone: 0,
             escalate: None,

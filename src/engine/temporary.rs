@@ -113,9 +113,8 @@ impl Task {
             Ok(act) => act.clone(),
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason.clone())),
         };
-        let permit = match self.permit(true).await {
-            Ok(permit) => permit,
-            Err(_) => return Ok(StepEnd::because(Outcome::Cancelled, "the run was left")),
+        let Ok(permit) = self.permit(true).await else {
+            return Ok(StepEnd::because(Outcome::Cancelled, "the run was left"));
         };
         if let Some(target) = act.target().map(str::to_owned)
             && let Err(error) = self.prove(&target, true, &back.scope).await

@@ -9,6 +9,7 @@ mod laws;
 mod limits;
 mod locks;
 mod loops;
+mod questions;
 mod temporary;
 
 use fixture::{Script, Scripted};

@@ -162,6 +162,10 @@ impl Dispatcher {
             tally.declined.get_or_insert(format!("`{path}`: {reason}"));
             self.block(at, false, format!("a person said no to `{path}`"));
         }
+        if end.undecided {
+            let reason = end.reason.clone().unwrap_or_default();
+            self.bodies.owner_mut(at.body).tally.undecided.get_or_insert(format!("`{path}`: {reason}"));
+        }
         if end.deviation {
             let text = format!("`{path}` was left out: {}", end.reason.clone().unwrap_or_default());
             self.log(Event::Deviated { text });

@@ -120,13 +120,13 @@ steps:
     remediate: Make
     run: [make]
     risk: low
-    capture: { name: stdout }
+    capture: { name: lines | first }
     temporary: true
     undo: { run: [remove, \"{{ make.name }}\"] }
 ";
-    let played = Scripted::new(steps).act("make", Script::ok(json!({ "stdout": "x7" }))).yes_man().play().await;
+    let played = Scripted::new(steps).act("make", Script::ok(json!({ "lines": ["x7"] }))).yes_man().play().await;
     assert_eq!(played.seen(), ["make", "remove x7"]);
-    let lost = Script::ok(json!({ "exit": 0 }));
+    let lost = Script::ok(json!({ "lines": [] }));
     let played = Scripted::new(steps).act("make", lost).yes_man().play().await;
     assert_eq!(played.seen(), ["make"]);
     assert_eq!(end(&played).0, Some(false));

@@ -299,9 +299,6 @@ impl Checker<'_> {
         for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
             self.expression(expr, &own, hidden, Goes::Condition, used);
         }
-        if let Some(probe) = step.background.as_ref().and_then(|background| background.ready.as_ref()) {
-            self.probe(probe, before, used);
-        }
         if let Some(give_up) = until.and_then(|until| until.give_up.as_ref()) {
             self.expression(give_up, &own, hidden, Goes::Condition, used);
         }
@@ -458,6 +455,15 @@ impl Checker<'_> {
                 self.template(&write.text, own, hidden, Goes::Free, used);
             }
             Action::Ask(ask) => {
+                if let Some(of) = &ask.of {
+                    self.contact(of);
+                }
+                if let Some(expires) = &ask.expires {
+                    self.duration(expires, own, hidden, used);
+                }
+                for answer in ask.otherwise.values() {
+                    self.template(answer, own, hidden, Goes::Open("an answer"), used);
+                }
                 for question in ask.questions.values() {
                     self.template(&question.question, own, hidden, Goes::Open("a question"), used);
                     if let Some(default) = &question.default {
@@ -515,7 +521,13 @@ impl Checker<'_> {
 
     fn escalation(&mut self, escalation: &Escalation, own: &Fields, hidden: Option<&str>, used: &mut Used) {
         self.template(&escalation.text, own, hidden, Goes::Open("a text for people"), used);
-        let Some(to) = &escalation.to else { return };
+        if let Some(to) = &escalation.to {
+            self.contact(to);
+        }
+    }
+
+    /// A person or a rota must be among the contacts.
+    fn contact(&mut self, to: &Sp<String>) {
         if !self.runbook.contacts.contains_key(to.value.as_str()) {
             let names: Vec<_> = self.runbook.contacts.keys().map(|name| name.value.clone()).collect();
             let message = format!("`{}` is not among the `contacts` of this runbook", to.value);

@@ -34,6 +34,7 @@ const WORDS: &[&str] = &[
     "cancelled",
     "cannot_tell",
     "captures",
+    "cleaned_up",
     "clock_moved",
     "cleaned_up",
     "completed",
