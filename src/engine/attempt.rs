@@ -64,6 +64,18 @@ impl Task {
         self.scene.path(self.at.node)
     }
 
+    /// The answer given beforehand for this step: under its whole path, under that without the items of loops, or, for
+    /// a step of the runbook itself, under its id.
+    pub(super) fn beforehand(&self) -> Option<&serde_json::Value> {
+        let answers = &self.shared.answers;
+        let path = self.path();
+        let general: Vec<&str> =
+            path.split('/').map(|part| part.split_once('[').map_or(part, |(step, _)| step)).collect();
+        let general = general.join("/");
+        let is_own = general == self.scene.graph.general_path(self.at.node);
+        answers.get(&path).or_else(|| answers.get(&general)).or_else(|| answers.get(self.id()).filter(|_| is_own))
+    }
+
     pub(super) fn scope(&self) -> StepScope {
         self.scene.values.scope(self.shared.clock.now())
     }

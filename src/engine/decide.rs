@@ -88,7 +88,7 @@ impl Task {
 
     /// An answer given beforehand that names an option.
     fn given(&self, decide: &Decide) -> Option<usize> {
-        place_of(decide, self.shared.answers.get(&self.path())?.as_str()?)
+        place_of(decide, self.beforehand()?.as_str()?)
     }
 
     async fn choose_by_person(

@@ -9,7 +9,8 @@ mod prompts;
 mod steps;
 
 use super::attempt::{Shared, Task};
-use super::body::{At, Bodies, Body, BodyId, Early, Scene};
+use super::bodies::Bodies;
+use super::body::{At, Body, BodyId, Early, Scene};
 use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
 use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore, StoreError};

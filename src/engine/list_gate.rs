@@ -193,7 +193,8 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
     };
     let items = exact.iter().map(|exact| {
         let act = &exact.facts.card.act;
-        let more = act.more.iter().map(|line| format!("; {} {}", line.label, line.text));
+        let more = act.more.iter().filter(|line| line.label != "program");
+        let more = more.map(|line| format!("; {} {}", line.label, line.text));
         let text = std::iter::once(act.text.clone()).chain(more).collect::<String>();
         let text = if several { format!("{}: {text}", graph.node(exact.node).id) } else { text };
         ItemView { item: super::store_value::store(&exact.unit.item.clone().unwrap_or_default()), text }
@@ -213,7 +214,8 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
     targets.dedup();
     let risk = exact.iter().map(|exact| exact.risk).max()?;
     Some(CardView {
-        title: super::facts::people(&step.title, &task.scope()),
+        // What is said of the whole list may count its items.
+        title: super::facts::people(&step.title, &first.unit.scope),
         risk: risk.as_str().to_owned(),
         act: first.facts.card.act.clone(),
         items: items.collect(),
@@ -224,7 +226,7 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
         verify: told(|card| card.verify.as_ref()),
         undo: told(|card| card.undo.as_ref()),
         irreversible: told(|card| card.irreversible.as_ref()),
-        warning: step.warning.as_ref().map(|warning| super::facts::people(warning, &task.scope())),
+        warning: step.warning.as_ref().map(|warning| super::facts::people(warning, &first.unit.scope)),
         moved: Vec::new(),
         limit: None,
         requires: strictest?,

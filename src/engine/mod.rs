@@ -9,6 +9,7 @@
 
 mod attempt;
 mod background;
+mod bodies;
 mod body;
 mod call;
 mod change;

@@ -56,7 +56,7 @@ impl Pending {
 impl Dispatcher {
     /// Opens a gate. What the environment passes and what `--yes` answers is settled at once; the rest waits.
     pub(super) fn open_gate(&mut self, at: At, mut request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome>) {
-        if self.is_ending(at.body) {
+        if self.is_ending(at.body) || self.halted(at).is_some() {
             reply.send(GateOutcome::Ended).ok();
             return;
         }
@@ -64,6 +64,8 @@ impl Dispatcher {
             self.keep_undo(at, undo.clone());
         }
         let failed_reads = self.failed_reads_before(at);
+        // What was missing before the list began stood on the card of the list; what has failed since did not.
+        request.in_list &= failed_reads.len() == self.failed_reads_around(at).len();
         request.card.missing.extend(failed_reads);
         let now = self.now();
         let expires = now.checked_add(GOOD_FOR).unwrap_or(now);
@@ -130,7 +132,7 @@ impl Dispatcher {
 
     /// Puts a question to a person, or to nobody.
     pub(super) fn open_question(&mut self, at: At, kind: PromptKind, stays: bool, reply: oneshot::Sender<Settled>) {
-        if self.is_ending(at.body) {
+        if self.is_ending(at.body) || self.halted(at).is_some() {
             reply.send(Settled::Ended).ok();
             return;
         }

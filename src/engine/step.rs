@@ -375,7 +375,7 @@ impl Task {
             }
         }
         self.note(&self.path(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
-        let given = self.shared.answers.get(&self.path()).and_then(|answer| prepared(answer, &views));
+        let given = self.beforehand().and_then(|answer| prepared(answer, &views));
         let (texts, by) = match given {
             Some(texts) => (texts, By::beforehand()),
             None => match self.ask_for(ask, &views, &scope).await? {
@@ -417,7 +417,7 @@ impl Task {
         let scope = self.scope();
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
-        let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let given = self.beforehand().and_then(serde_json::Value::as_str).map(str::to_owned);
         if step.kind == Kind::Remediate
             && let Err(reason) = self.take_change()
         {

@@ -243,7 +243,8 @@ pub struct ProgramView {
 /// Output that was kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvidenceRef {
-    /// `stdout`, `stderr`, `body`, `diff`, `before`, or a name given by a person.
+    /// `stdout`, `stderr`, `body`, `diff`, `before`; of `sql` `rows`, `statements`, `notices`, `error`; or a name given by
+    /// a person.
     pub stream: String,
     /// Bytes in all, after masking.
     pub size: u64,

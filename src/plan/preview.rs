@@ -328,7 +328,10 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     }
     if let Some(each) = &step.each {
         row.for_each = Some(list(&each.list, &scope, &mut row.holes));
+        let items = each.list.eval(&scope).ok().filter(|items| crate::expr::unknown_of(items).is_none());
         scope.extend(items_of(each));
+        scope.extend(items.map(|items| ("items".to_owned(), items)));
+        row.title = plain(&step.title, &scope);
     }
     match &step.body {
         StepBody::Action(action) => {

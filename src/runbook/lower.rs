@@ -292,6 +292,18 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
             decoder.error("stray-key", record.span, format!("{quoted} has no meaning on a {} step", kind.as_str()));
         }
     }
+    let repeats = [
+        ("for_each", record.for_each.is_some()),
+        ("until", record.until.is_some()),
+        ("hold", record.hold.is_some()),
+        ("retry", record.retry.is_some()),
+        ("timeout", record.timeout.is_some()),
+    ];
+    for (key, _) in repeats.into_iter().filter(|(_, is_given)| *is_given && record.interactive.is_some()) {
+        let message =
+            format!("`{key}` has no meaning for `interactive`: a person starts it, once, and takes the time it takes");
+        decoder.error("stray-key", record.span, message);
+    }
     if decide && record.options.as_ref().is_none_or(IndexMap::is_empty) {
         decoder.error("missing-key", record.span, "this decide has no `options`");
     }

@@ -17,6 +17,7 @@ mod kubernetes_life;
 mod kubernetes_streams;
 mod log;
 mod mechanisms;
+mod nested;
 mod prometheus;
 mod properties;
 mod run;

@@ -43,7 +43,7 @@ impl Dispatcher {
     }
 
     /// Why a branch that a step stands in, or one around it, is not gone on with.
-    pub(super) fn halted(&self, at: At) -> Option<String> {
+    pub(in super::super) fn halted(&self, at: At) -> Option<String> {
         for at in self.bodies.chain(at) {
             if self.bodies.node(at).section == Section::Finally {
                 return None;

@@ -163,6 +163,13 @@ impl Dispatcher {
         }
     }
 
+    /// The same for the step that holds the body of a step.
+    pub(in super::super) fn failed_reads_around(&self, at: At) -> Vec<String> {
+        let body = &self.bodies[at.body];
+        let holder = body.holder.filter(|_| body.owner != at.body);
+        holder.map(|holder| self.failed_reads_before(holder)).unwrap_or_default()
+    }
+
     /// Diagnoses before a step that failed: evidence that its card must name as missing.
     pub(in super::super) fn failed_reads_before(&self, at: At) -> Vec<String> {
         let mut failed = Vec::new();

@@ -55,6 +55,7 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         .iter()
         .filter(|(_, input)| input.from.as_ref().is_some_and(|from| from.label.is_some()))
         .map(|(name, _)| name.value.clone())
+        .chain(context.tainted.iter().cloned())
         .collect();
     let target_uses = IndexMap::new();
     let mut checker = Checker {
@@ -662,7 +663,7 @@ fn own_result_name(own: &Fields, name: &str) -> bool {
     own.contains_key(name)
 }
 
-pub(super) fn shape_word(shape: &Shape) -> &'static str {
+fn shape_word(shape: &Shape) -> &'static str {
     match shape {
         Shape::Any => "any value",
         Shape::Text => "a text",

@@ -156,7 +156,14 @@ impl Rules<'_> {
         };
         let is_act = !matches!(
             step.action(),
-            Some(Action::Ask(_) | Action::Set(_) | Action::Assert(_) | Action::Wait(_) | Action::Escalate(_))
+            Some(
+                Action::Ask(_)
+                    | Action::Set(_)
+                    | Action::Assert(_)
+                    | Action::Wait(_)
+                    | Action::Escalate(_)
+                    | Action::Runbook(_)
+            )
         );
         if is_act && !undoable && change.undo.is_none() && change.irreversible.is_none() {
             let message = format!("`{}` says neither how to undo this nor why it cannot be undone", node.id);
@@ -245,6 +252,7 @@ impl Rules<'_> {
             Action::Run(run) => &run.program,
             Action::Shell(shell) => &shell.program,
             Action::Kubectl(kubectl) => &kubectl.program,
+            Action::Interactive(run) => &run.program,
             _ => return,
         };
         for name in program.env.keys().chain(&program.pass_env) {
@@ -318,8 +326,11 @@ impl Rules<'_> {
         let last_validate = flat.nodes.iter().rposition(|node| node.step.kind == Kind::Validate);
         for (place, node) in flat.nodes.iter().enumerate() {
             let Some(change) = &node.step.change else { continue };
-            let by_hand =
-                matches!(node.step.action(), Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)));
+            // A called runbook looks after its own changes.
+            let by_hand = matches!(
+                node.step.action(),
+                Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_) | Action::Runbook(_))
+            );
             let later = last_validate.is_some_and(|last| last > place);
             if change.verify.is_none() && !later && !by_hand && node.section == super::super::node::Section::Body {
                 let message = format!("nothing looks at what `{}` changed: no `verify`, no later `validate`", node.id);

@@ -5,7 +5,7 @@ use super::super::card::{CardFrame, card_with_foot};
 use super::super::layout::{INDENT, headline, labelled, prose};
 use super::super::passed::{exact, passed};
 use super::super::prompt::{option_table, option_title, shown_table, value_table};
-use super::super::steps::{StepInfo, is_item};
+use super::super::steps::{StepInfo, general, is_item};
 use super::super::style::{Style, Tone};
 use super::super::value::{short, to_json};
 use super::super::words;
@@ -33,6 +33,17 @@ impl LiveScreen {
                 let room = style.columns().saturating_sub(INDENT + 2);
                 let text = style.cut(&format!("{}: {}", style.text(&path.0), short(style, &items, room)), room);
                 labelled(style, 2, "items", "  ", &text)
+            }
+            Event::Called { runbook, inputs, .. } => {
+                let step = self.steps.find(path);
+                let mut out = self.opening(&step, path, style, &format!("calls {}", style.text(runbook)));
+                out.extend(value_table(style, inputs.iter().map(|(name, value)| (name.as_str(), value))));
+                let running = self.entry(path);
+                running.announced = true;
+                running.change = step.kind == "remediate";
+                running.since = Some(record.time);
+                running.since_ms = Some(record.elapsed_ms);
+                out
             }
             Event::GateOpened { card: view, .. } => {
                 self.gate_opened(record, path, view);
@@ -293,7 +304,7 @@ impl LiveScreen {
             // A change has told each of its attempts as it ended.
             error: running.error.as_deref().filter(|_| !running.change),
             evidence: &running.evidence,
-            location: self.places.get(path).map(String::as_str),
+            location: self.places.get(&general(path)).map(String::as_str),
         };
         end.lines(style)
     }

@@ -38,6 +38,7 @@ const WORDS: &[&str] = &[
     "captures",
     "cleaned_up",
     "clock_moved",
+    "cleaned_up",
     "completed",
     "conflict",
     "connection",
