@@ -84,7 +84,7 @@ impl Rules<'_> {
         if let Some(ready) = &background.ready {
             self.probe_reads(ready);
         }
-        let holders = std::iter::successors(node.parent, |parent| flat.nodes[parent.id().0].parent);
+        let mut holders = std::iter::successors(node.parent, |parent| flat.nodes[parent.id().0].parent);
         let again = |parent: super::super::node::Parent| {
             let on_failure = flat.nodes[parent.id().0].step.on_failure.as_ref();
             matches!(parent, super::super::node::Parent::Failure(_))
@@ -94,7 +94,7 @@ impl Rules<'_> {
             "`finally`"
         } else if node.item_of.is_some() {
             "a loop"
-        } else if holders.map(again).any(|again| again) {
+        } else if holders.any(again) {
             "what is performed once more after a failure"
         } else {
             return;
