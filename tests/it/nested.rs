@@ -147,7 +147,8 @@ steps:
 ";
     _ = sandbox.runbook("caller", body);
     _ = sandbox.runwright("check").exits(0).says("nothing to mend");
-    let plan = sandbox.runwright("plan caller").exits(0).says("call/act").says("touch db.done").says("Restart db");
+    let plan =
+        sandbox.runwright("plan caller --env prod").exits(0).says("call/act").says("touch db.done").says("Restart db");
     assert!(plan.tells("up to 1 change behind 1 gate").stdout.contains("call the runbook restart"));
     let output = sandbox.runwright("run caller --env free").exits(0).says("RESOLVED");
     _ = output.says("calls restart").says("call/look").says("Look at db").says("call/tidy");
