@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) policy: GatePolicy,
     pub(super) environment: Option<String>,
     pub(super) host: String,
+    /// What tells this machine from others.
+    pub(super) machine: String,
     pub(super) grace: Duration,
     pub(super) live: Option<mpsc::Sender<Chunk>>,
     pub(super) answers: super::run::Answers,

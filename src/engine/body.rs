@@ -3,15 +3,18 @@
 //! The first body is the runbook itself. A holder's task may have further ones opened (the steps of one item of a loop,
 //! a called runbook) and waits for their ends. A body is owned by the dispatcher; its tasks see its [`Scene`].
 
+use super::limits::Budget;
 use super::message::BodyEnd;
 use super::port::Cancel;
 use super::schedule::Schedule;
+use super::temporary::TakeBack;
 use crate::event::{ErrorClass, Outcome, StepVerdict};
 use crate::expr::Value;
 use crate::graph::{GraphNode, NodeId, StepGraph};
 use crate::plan::{Resolver, Values};
 use crate::runbook::Kind;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -48,6 +51,8 @@ pub(super) struct Scene {
     pub(super) prefix: String,
     /// Targets whose identity was proven in this run, with it; a called runbook has targets of its own.
     pub(super) proven: Arc<Mutex<HashMap<String, String>>>,
+    /// What the runbook may still change.
+    pub(super) budget: Arc<Budget>,
     /// The changes inside that were approved with the list they belong to.
     pub(super) approved: Arc<Approved>,
 }
@@ -155,6 +160,8 @@ pub(super) enum Early {
     Escalated,
     /// By the operator.
     Aborted(String),
+    /// Another run has what it would change: who.
+    Held(String),
     /// A target is another one.
     TargetRefused(String),
     /// The runbook that called it ends.
@@ -170,7 +177,17 @@ pub(super) struct Tally {
     pub(super) undecided: Option<String>,
     pub(super) escalation: Option<(Option<String>, String)>,
     /// Changes that stand and that their `undo` would take back, in the order they were made.
-    pub(super) standing: Vec<String>,
+    pub(super) standing: Vec<Standing>,
+    /// Whether the temporary changes were all taken back; nothing when there were none.
+    pub(super) cleaned_up: Option<bool>,
+}
+
+/// A change that stands when the run ends.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) text: String,
+    /// When it ends by itself.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// One body. What concerns a runbook as a whole (`early`, `in_finally`, `tally`) is kept by the body that owns the
@@ -206,6 +223,10 @@ pub(super) struct Body {
     pub(super) cancel: Cancel,
     pub(super) early: Option<Early>,
     pub(super) in_finally: bool,
+    /// Changes that are taken back before `finally`, in the order they were made.
+    pub(super) temporary: Vec<TakeBack>,
+    /// Whether that goes on just now.
+    pub(super) clearing: bool,
     pub(super) tally: Tally,
 }
 
@@ -233,6 +254,8 @@ impl Body {
             cancel,
             early: None,
             in_finally: false,
+            temporary: Vec::new(),
+            clearing: false,
             tally: Tally::default(),
         }
     }

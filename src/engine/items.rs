@@ -54,6 +54,7 @@ impl Task {
             resolver: self.scene.resolver.clone(),
             prefix: format!("{}/", unit.path),
             proven: self.scene.proven.clone(),
+            budget: self.scene.budget.clone(),
             approved,
             graph,
         }

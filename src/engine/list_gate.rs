@@ -31,6 +31,13 @@ impl Task {
         units: &[Unit],
     ) -> Result<Result<Approved, StepEnd>, Gone> {
         let changes = exact_changes(&self.scene.graph, self.at.node);
+        let mut limit = None;
+        if self.shared.acts == Acts::All && holds_change(&self.scene.graph, self.at.node) {
+            limit = match self.within_limits(step, units.len() * changes.len(), units.len(), &self.scope()) {
+                Ok(limit) => limit,
+                Err(end) => return Ok(Err(end)),
+            };
+        }
         if changes.is_empty() || units.is_empty() || self.shared.acts == Acts::Reads {
             return Ok(Ok(Approved::default()));
         }
@@ -43,7 +50,8 @@ impl Task {
         };
         for number in 1..=20 {
             let exact = self.exact(step, units, &changes).await;
-            let Some(card) = card(self, step, &exact) else { return Ok(Ok(Approved::default())) };
+            let Some(mut card) = card(self, step, &exact) else { return Ok(Ok(Approved::default())) };
+            card.limit.clone_from(&limit);
             let digest = digest(&exact, number);
             let (reply, answer) = tokio::sync::oneshot::channel();
             let request = GateRequest {
@@ -118,6 +126,11 @@ fn one_answer(one: Option<&GateRequirement>, other: &GateRequirement) -> bool {
         (Some(GateRequirement::Type { text, .. }), GateRequirement::Type { text: other, .. }) => text == other,
         _ => true,
     }
+}
+
+/// Whether a change stands anywhere inside a loop.
+fn holds_change(graph: &StepGraph, holder: NodeId) -> bool {
+    graph.ids().any(|id| graph.node(id).step.change.is_some() && graph.holders(id).any(|other| other == holder))
 }
 
 /// The changes inside a loop that hang on nothing but the item: on no condition, no option, no failure, and on no

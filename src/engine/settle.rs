@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) at: At,
     pub(super) title: String,
     pub(super) what: Wanted,
+    /// Whether it ends by itself: the run does not park before that.
+    pub(super) stays: bool,
 }
 
 /// What an open prompt waits for.
@@ -82,7 +84,8 @@ impl Dispatcher {
         };
         let title = request.card.title.clone();
         let id = self.new_prompt();
-        let pending = Pending { id, at, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) } };
+        let pending =
+            Pending { id, at, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) }, stays: false };
         if let Some(door) = door {
             let mut pending = pending;
             let answer = GateAnswer { answer: AnswerKind::Approved, door, reason: None };
@@ -128,7 +131,7 @@ impl Dispatcher {
     }
 
     /// Puts a question to a person, or to nobody.
-    pub(super) fn open_question(&mut self, at: At, kind: PromptKind, reply: oneshot::Sender<Settled>) {
+    pub(super) fn open_question(&mut self, at: At, kind: PromptKind, stays: bool, reply: oneshot::Sender<Settled>) {
         if self.is_ending(at.body) || self.halted(at).is_some() {
             reply.send(Settled::Ended).ok();
             return;
@@ -142,7 +145,15 @@ impl Dispatcher {
         let id = self.new_prompt();
         let title = self.title(at);
         self.show(Prompt { id, step: self.path_of(at), title: title.clone(), kind: kind.clone() });
-        self.add_pending(Pending { id, at, title, what: Wanted::Ask { kind, reply: Some(reply) } });
+        self.add_pending(Pending { id, at, title, what: Wanted::Ask { kind, reply: Some(reply) }, stays });
+    }
+
+    /// Nobody answered in time: the question is taken back.
+    pub(super) fn question_expired(&mut self, at: At) {
+        let open = self.pending().iter().find(|pending| pending.at == at).map(|pending| pending.id);
+        if let Some(pending) = open.and_then(|id| self.take_pending(id)) {
+            self.withdraw(pending.id, "nobody answered in time");
+        }
     }
 
     /// An answer from the run's own terminal.

@@ -181,6 +181,8 @@ impl<'a> StepStory<'a> {
                 self.title = Some(&card.title);
                 self.change = true;
             }
+            // The card's own title is the better one.
+            Event::StepStarted { title } => self.title = self.title.or(Some(title)),
             Event::AttemptStarted { act, change } => {
                 self.began.get_or_insert(record);
                 self.attempts = record.attempt.unwrap_or(self.attempts + 1);
@@ -192,8 +194,6 @@ impl<'a> StepStory<'a> {
                 let attempt = record.attempt.unwrap_or(self.attempts);
                 self.evidence.extend(evidence.iter().map(|kept| (attempt, kept)));
             }
-            // The card's own title comes later, and is the better one.
-            Event::StepStarted { title } => self.title = Some(title),
             Event::StepSkipped { reason, .. } => {
                 self.outcome = Some(Outcome::Skipped);
                 self.reason = Some(reason);

@@ -16,6 +16,7 @@ mod kubernetes_api;
 mod kubernetes_life;
 mod kubernetes_streams;
 mod log;
+mod mechanisms;
 mod nested;
 mod prometheus;
 mod properties;

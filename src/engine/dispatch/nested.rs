@@ -202,6 +202,9 @@ impl Dispatcher {
         let outer = &mut self.bodies.owner_mut(holder.body).tally;
         outer.changes += tally.changes;
         outer.standing.extend(tally.standing);
+        if let Some(clean) = tally.cleaned_up {
+            outer.cleaned_up = Some(clean && outer.cleaned_up != Some(false));
+        }
         if in_body {
             // Where its own validations held after its last change, they do so for the caller too.
             outer.last_change = outer.last_change.max(tally.last_change);

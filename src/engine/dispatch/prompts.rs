@@ -150,9 +150,15 @@ impl Dispatcher {
         self.bodies.is_within(at.body, outer) && !self.bodies.owner(at.body).in_finally
     }
 
+    /// Whether all that could go on waits for people, with nobody here, and nothing ends by itself.
+    pub(in super::super) fn may_park(&self) -> bool {
+        let stays = self.pending.iter().any(|pending| pending.stays);
+        !stays && self.busy() == 0 && !self.somebody_may_answer()
+    }
+
     /// Parks when everything that could go on waits for people, and nobody is here.
     pub(in super::super) fn park_if_alone(&mut self) {
-        if !self.pending.is_empty() && self.busy() == 0 && !self.somebody_may_answer() {
+        if !self.pending.is_empty() && self.may_park() {
             self.leave = Some(RunState::Parked(self.waiting()));
         }
     }

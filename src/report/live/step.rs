@@ -14,7 +14,7 @@ use crate::event::{
     Actor, AnswerKind, CardView, Event, GateAnswer, OptionView, Outcome, Record, StepPath, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 impl LiveScreen {
     pub(super) fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
@@ -66,6 +66,11 @@ impl LiveScreen {
             }
             Event::AttemptStarted { .. } => self.attempt_started(record, path, style),
             Event::AttemptEnded { .. } => self.attempt_ended(record, path, style),
+            Event::Sampled { .. } => self.sampled(record, path, style),
+            Event::Paused { for_ms, reason } => {
+                self.entry(path).paused = Some((style.text(reason), later(record.time, *for_ms)));
+                Vec::new()
+            }
             Event::StepEnded { .. } => self.step_ended(record, path, style),
             _ => Vec::new(),
         }
@@ -223,6 +228,18 @@ impl LiveScreen {
         out
     }
 
+    /// A sample is news for the status line; all of them are in the record.
+    fn sampled(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        let Event::Sampled { captures, left_ms, .. } = &record.event else { return Vec::new() };
+        let room = style.columns() / 3;
+        let values: Vec<String> = captures
+            .iter()
+            .map(|(name, value)| format!("{} {}", style.text(name), short(style, value, room)))
+            .collect();
+        self.entry(path).sampled = Some((values.join(", "), later(record.time, *left_ms)));
+        Vec::new()
+    }
+
     fn attempt_ended(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
         let Event::AttemptEnded { outcome, error, message, evidence, left, .. } = &record.event else {
             return Vec::new();
@@ -319,4 +336,9 @@ impl LiveScreen {
         }
         out
     }
+}
+
+fn later(time: Timestamp, ms: u64) -> Timestamp {
+    let span = SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
+    time.checked_add(span).unwrap_or(time)
 }
