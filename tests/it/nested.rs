@@ -1,6 +1,6 @@
 //! Groups for each item of a list, groups side by side, and runbooks as one step, through the program.
 
-use crate::support::{Sandbox, Terminal};
+use crate::support::{Sandbox, Terminal, documented};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -268,4 +268,18 @@ steps:
     _ = output.tells("`fails` failed, and `all` stops at its first failure");
     assert!(sandbox.path("started").exists() && !sandbox.path("never").exists());
     sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn the_examples_of_the_reference_run() {
+    let sandbox = Sandbox::new();
+    for name in ["group-loop-example", "parallel-example", "folder-example", "runbook-example"] {
+        _ = sandbox.write(&format!("{name}.yaml"), &documented(name));
+    }
+    _ = sandbox.runwright("run group-loop-example.yaml --yes=medium").exits(0).says("RESOLVED").says("store[1]/mint");
+    assert!(sandbox.path("north.token").exists() && sandbox.path("south.token").exists());
+    _ = sandbox.runwright("run parallel-example.yaml").exits(0).says("COMPLETED");
+    let folder = sandbox.folder().display().to_string();
+    let output = sandbox.call(["run", "runbook-example.yaml", "-i", &format!("folder={folder}")]);
+    _ = output.exits(0).says("RESOLVED").says("disk/size");
 }
