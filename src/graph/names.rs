@@ -176,7 +176,7 @@ pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields 
     let step = &node.step;
     let mut found = common();
     match &step.body {
-        StepBody::Group(_) if step.each.is_some() => found.extend(loop_fields()),
+        StepBody::Group(_) | StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Group(_) => {}
         StepBody::Decide(decide) => {
             found.insert("chosen".into(), if decide.all { Shape::List(Box::new(Shape::Text)) } else { Shape::Text });
@@ -185,7 +185,6 @@ pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields 
                 found.extend(option.set.keys().map(|name| (name.value.clone(), Shape::Any)));
             }
         }
-        StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Action(action) => {
             found.extend(step_shape(action));
             found.extend(hold_fields(step));

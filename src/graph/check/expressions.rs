@@ -577,7 +577,7 @@ impl Checker<'_> {
         let (shape, found) = expr.check(&names);
         for problem in found {
             let mut diagnostic = Diagnostic::error(self.runbook.source(), problem.code, problem.span, problem.message);
-            diagnostic.hint = problem.hint.or_else(|| self.loop_hint(expr, problem.code));
+            diagnostic.hint = self.loop_hint(expr, problem.code).or(problem.hint);
             self.problems.push(diagnostic);
         }
         for reference in expr.references() {
