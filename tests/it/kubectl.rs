@@ -329,7 +329,7 @@ fn differences_are_an_answer() {
     let steps = format!(
         "inputs: {{ colour: {{ type: string, default: red }} }}
 steps:
-  - {{ id: before, validate: It differs, kubectl: [diff], manifest: {CONFIG}, expect: [differs, exit == 1] }}
+  - {{ id: before, validate: It differs, kubectl: [diff], manifest: {CONFIG}, expect: [differs, exit == 1, \"'colour: red' in diff\", \"'/tmp' not in diff\"] }}
   - {{ id: trial, validate: A trial, kubectl: [apply, --dry-run=server], manifest: {CONFIG} }}
   - {{ id: still, validate: It still differs, kubectl: [diff], manifest: {CONFIG}, expect: differs }}
   - {{ id: apply, remediate: Apply, irreversible: No., kubectl: [apply], manifest: {CONFIG} }}
@@ -631,6 +631,33 @@ fn a_call_dies_with_its_step() {
     // What came before is there.
     let attempt = scene.attempt("watch");
     assert!(attempt["fields"]["stdout"].to_string().contains("pod/shop-"), "{attempt:#}");
+}
+
+#[test]
+fn another_client_takes_its_place() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scene = Scene::new();
+    let oc = scene.sandbox.write("bin/oc", "#!/bin/sh\necho \"$0 $*\" >&2\nexec kubectl \"$@\"\n");
+    std::fs::set_permissions(&oc, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    let look = "\nsteps:\n  - { id: look, validate: Look, kubectl: [get, pods], expect: \"'bin/oc get pods --context=prod' in stderr\" }\n";
+    scene.runbook_on("{ context: prod, namespace: shop, program: oc }", "", look);
+    let mut command = scene.sandbox.command(["run", "./case.yaml", "--env", "free"]);
+    let path = format!("{}:{}", scene.sandbox.path("bin").display(), std::env::var("PATH").expect("PATH"));
+    _ = finish(command.env("PATH", path)).exits(0);
+}
+
+#[test]
+fn a_probe_reads_and_changes_nothing() {
+    let scene = Scene::with_shop();
+    scene.runbook(
+        "steps:
+  - { id: look, validate: Look, kubectl: [get, deployment, shop] }
+  - { id: restart, remediate: Restart, irreversible: No., kubectl: [rollout, restart, deployment/shop] }
+  - { id: out, validate: It is out, kubectl: [rollout, status, deployment/shop] }
+",
+    );
+    _ = scene.sandbox.call(["probe", "./case.yaml", "--env", "free"]).exits(0);
+    assert!(scene.kubernetes.writes().is_empty());
 }
 
 #[test]
