@@ -30,7 +30,8 @@ impl Fingerprints {
             Act::Command(command) => self.of_command(command),
             Act::Interactive(command) => self.of_command(command),
             Act::Kubectl(kubectl) => self.of_command(&kubectl.command),
-            Act::Http(_) | Act::Sql(_) | Act::Prometheus(_) | Act::Log(_) | Act::Service(_) => Vec::new(),
+            Act::Service(service) => service.command().map(|command| self.of_command(command)).unwrap_or_default(),
+            Act::Http(_) | Act::Sql(_) | Act::Prometheus(_) | Act::Log(_) => Vec::new(),
             // On another machine, the engine binds the approval to the preview.
             Act::Edit(_) | Act::Write(_) if matches!(act.machine(), Some(Machine::Ssh(_))) => Vec::new(),
             // What would be written, seen from what is there now.

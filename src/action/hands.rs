@@ -5,7 +5,7 @@ use super::fingerprint::Fingerprints;
 use super::http::Connector;
 use super::process::{Crew, Isolation, Workshop};
 use super::ssh::Links;
-use super::{file, http, kubectl, process, prometheus, sql};
+use super::{file, http, kubectl, log, process, prometheus, service, sql};
 use crate::engine::{AttemptContext, NoPreview, Performed, Performer};
 use crate::plan::{Act, Machine};
 use futures_util::future::BoxFuture;
@@ -46,6 +46,8 @@ impl Performer for Hands {
                 _ => Box::pin(file::perform(act, context)),
             },
             Act::Kubectl(call) => Box::pin(kubectl::perform(*call, context, Arc::clone(&self.workshop))),
+            Act::Log(log) => Box::pin(log::perform(*log, context, Arc::clone(&self.workshop))),
+            Act::Service(service) => Box::pin(service::perform(*service, context, Arc::clone(&self.workshop))),
             Act::Sql(sql) => Box::pin(sql::perform(*sql, context)),
             other => Box::pin(async move {
                 let what = crate::plan::view(&other).action;

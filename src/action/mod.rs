@@ -13,15 +13,17 @@ mod hands;
 mod http;
 mod json;
 mod kubectl;
+mod log;
 mod outcome;
 mod process;
 mod program;
 mod prometheus;
+mod service;
 mod sql;
 mod ssh;
 
 pub use environment::{BaseEnvironment, refused_variable};
 pub use hands::Hands;
 pub use http::install_crypto;
-pub use process::{Isolation, exec_mode};
+pub use process::{Isolation, Lender, exec_mode};
 pub use program::{ProgramError, find_program};

@@ -10,6 +10,19 @@ use std::time::Duration;
 /// The longest message, in characters.
 const LONGEST: usize = 400;
 
+/// How the messages of programs tell what is wrong.
+const REASONS: [(&str, ErrorClass); 9] = [
+    ("No such file or directory", ErrorClass::NotFound),
+    ("Permission denied", ErrorClass::Denied),
+    ("(NotFound)", ErrorClass::NotFound),
+    ("(Forbidden)", ErrorClass::Denied),
+    ("(Unauthorized)", ErrorClass::Denied),
+    ("previous terminated container", ErrorClass::NotFound),
+    ("insufficient permissions", ErrorClass::Denied),
+    ("Access denied", ErrorClass::Denied),
+    ("authentication required", ErrorClass::Denied),
+];
+
 /// Why an act was not even begun.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -52,6 +65,17 @@ pub(super) fn cancelled_before_start() -> Performed {
     Performed {
         outcome: Outcome::Cancelled,
         ..failed(ErrorClass::Cancelled, "it was stopped before it began; nothing was sent")
+    }
+}
+
+/// The class of a failure, when the program's words tell it better than its exit code.
+pub(super) fn classified(error: ErrorClass, said: &str) -> ErrorClass {
+    match error {
+        ErrorClass::Exit(code) => {
+            let known = REASONS.iter().find(|(words, _)| said.contains(words));
+            known.map_or(ErrorClass::Exit(code), |(_, class)| class.clone())
+        }
+        other => other,
     }
 }
 

@@ -214,7 +214,7 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
             let known = asked.chain(node.step.when.is_some().then_some("perform"));
             arguments.values.iter().try_for_each(|(name, _)| one_of("question", name, known.clone()))
         }
-        (StepBody::Action(Action::Manual(_)), None) => {
+        (StepBody::Action(Action::Manual(_) | Action::Interactive(_)), None) => {
             let known = ["result"].into_iter().chain(node.step.when.is_some().then_some("perform"));
             arguments.values.iter().try_for_each(|(name, _)| one_of("answer", name, known.clone()))
         }
@@ -231,7 +231,7 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
 fn is_asking(step: &crate::runbook::Step) -> bool {
     step.kind == Kind::Decide
         || step.when.is_some()
-        || matches!(step.body, StepBody::Action(Action::Ask(_) | Action::Manual(_)))
+        || matches!(step.body, StepBody::Action(Action::Ask(_) | Action::Manual(_) | Action::Interactive(_)))
 }
 
 fn one_of<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Result<(), CommandError> {

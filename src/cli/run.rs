@@ -12,8 +12,8 @@ use super::prepare::{Prepared, prepare};
 use super::recorded::{step_places, step_table};
 use super::screen::Screen;
 use super::session::Session;
-use super::signals::listen;
-use crate::action::{Hands, Isolation, install_crypto};
+use super::signals::{Lent, listen};
+use crate::action::{Hands, Isolation, Lender, install_crypto};
 use crate::engine::{Acts, Answers, Ports, RunEnd, RunState, Setup, run as perform};
 use crate::event::{Event, FrozenRunbook, Mode, Operator, RunId, SEMANTICS};
 use crate::expr::{SecretText, UnknownSort};
@@ -22,7 +22,7 @@ use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
 use crate::runbook::Risk;
 use crate::store::{DirRun, Masker, Owner, Store, boot_id, host_name};
-use crate::terminal::Paper;
+use crate::terminal::{Lend, Paper};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,13 +165,14 @@ async fn go(
     let seen = screen.clone();
     let library = prepared.library.clone();
     let setup = setup(prepared, way, store, record.id());
+    let lent = Lent::default();
     let ports = Ports {
         performer: Arc::new(Hands::new(prepared.base.clone(), Isolation::detect(), library)),
-        person: Box::new(screen.desk(attended, typed)?),
+        person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
         answers: engine_answers,
         inbox: Box::new(record.inbox()?),
         clock: Arc::new(MachineClock),
-        signals: listen()?,
+        signals: listen(&lent)?,
         observer: Box::new(move |record| seen.see(record)),
         live: Some(chunks),
         store: Box::new(record),
@@ -180,6 +181,12 @@ async fn go(
     // The run has dropped its end of the channel, so this ends by itself; a screen that failed is no failure of the run.
     drop(following.await);
     Ok((end, screen))
+}
+
+/// Runs programs at our terminal.
+fn lender(prepared: &Prepared, lent: &Lent) -> Lend {
+    let (lender, lent) = (Lender::new(prepared.base.clone(), GRACE), lent.clone());
+    Box::new(move |act, marker, wanted_back| lent.while_lent(|| lender.lend(act, marker, wanted_back)))
 }
 
 fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {

@@ -5,7 +5,7 @@ use crate::engine::{Answer, Chunk, PromptId};
 use crate::event::Record;
 use crate::report::sanitize::visible;
 use crate::report::{LiveScreen, ScreenOptions, StepTable, Style, prompt, prompt_act, prompt_evidence};
-use crate::terminal::{Desk, Face, Paper};
+use crate::terminal::{Desk, Face, Lend, Paper};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,6 +100,7 @@ impl Screen {
     pub(super) fn desk(
         &self,
         attended: bool,
+        lend: Lend,
         answers: UnboundedSender<(PromptId, Answer)>,
     ) -> Result<Desk, CommandError> {
         if !attended {
@@ -111,6 +112,7 @@ impl Screen {
             evidence: Box::new(move |asked| prompt_evidence(asked, &style)),
             act: Box::new(prompt_act),
             clean: visible,
+            lend,
         };
         Desk::at_terminal(Arc::clone(&self.paper), face, answers)
             .map_err(|source| CommandError::SetUp { what: "the terminal", source })

@@ -9,10 +9,13 @@ use super::store_value::store;
 use crate::event::{ErrorClass, Event, Outcome, StepVerdict};
 use crate::expr::{Expr, Value, unknown_of};
 use crate::plan::{Act, StepScope};
-use crate::runbook::{Action, Change, Probe, Step};
+use crate::runbook::{Action, Change, DurationSpec, Probe, Step};
 use indexmap::IndexMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a service may take until `ready` holds, when the author does not say.
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// One item of a list, or the only one.
 pub(super) struct Unit {
@@ -94,7 +97,7 @@ impl Task {
     }
 
     /// Opens the gate until it is passed with the facts unmoved.
-    async fn pass_gate(
+    pub(super) async fn pass_gate(
         &self,
         step: &Arc<Step>,
         action: &Action,
@@ -174,6 +177,7 @@ impl Task {
             let end = ended(attempted.performed, attempted.tolerated, number);
             let mut end = self.conclude(step, end, unit.scope.clone());
             end.changed = true;
+            let end = self.ready(action, unit, end).await?;
             let end = self.verified(change, unit, end).await?;
             let expects_fail = end.outcome == Outcome::Succeeded
                 && matches!(end.verdict, Some(StepVerdict::DoesNotHold | StepVerdict::CannotTell));
@@ -185,8 +189,26 @@ impl Task {
         }
     }
 
+    /// Waits until a service says that it is ready. One that never does has failed: its act was to make it run.
+    async fn ready(&self, action: &Action, unit: &Unit, mut end: StepEnd) -> Result<StepEnd, Gone> {
+        let Action::Service(service) = action else { return Ok(end) };
+        let Some(ready) = service.ready.as_ref().filter(|_| end.outcome == Outcome::Succeeded) else { return Ok(end) };
+        let mut probe = Probe::clone(ready);
+        probe.within.get_or_insert(DurationSpec::Fixed(READY_WITHIN, probe.span));
+        let seen = self.poll(&probe, &unit.scope, &format!("{}/ready", unit.path)).await?;
+        end.checks.extend(seen.checks);
+        if seen.verdict == Some(StepVerdict::Holds) {
+            return Ok(end);
+        }
+        let why = seen.reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        end.outcome = if self.cancel.is_cancelled() { Outcome::Unknown } else { Outcome::Failed };
+        end.error = Some(if self.cancel.is_cancelled() { ErrorClass::Cancelled } else { ErrorClass::Timeout });
+        end.reason = Some(format!("it was accepted, and `ready` does not hold{why}"));
+        Ok(end)
+    }
+
     /// Asks the verify of a change; it settles an unknown outcome too.
-    async fn verified(&self, change: &Change, unit: &Unit, mut end: StepEnd) -> Result<StepEnd, Gone> {
+    pub(super) async fn verified(&self, change: &Change, unit: &Unit, mut end: StepEnd) -> Result<StepEnd, Gone> {
         let Some(probe) = &change.verify else { return Ok(end) };
         if !matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown) {
             return Ok(end);

@@ -15,6 +15,7 @@ mod decide;
 mod dispatch;
 mod facts;
 mod history;
+mod interactive;
 mod items;
 mod list;
 mod list_gate;
@@ -31,8 +32,8 @@ mod tests;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
-    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, NoPreview, Performed,
-    Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
+    Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
+    NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};

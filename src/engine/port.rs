@@ -4,7 +4,7 @@ use crate::event::{
     AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, StepPath, UsedView,
 };
 use crate::expr::Value;
-use crate::plan::Act;
+use crate::plan::{Act, CommandAct};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -294,6 +294,20 @@ pub enum PromptKind {
         /// The questions; answered one after the other.
         questions: Vec<QuestionView>,
     },
+    /// Start a program that gets the terminal, or say that it was done elsewhere.
+    Interactive {
+        /// The command, quoted so that it can be pasted into a shell.
+        command: String,
+        /// Whether it may be skipped.
+        may_skip: bool,
+    },
+    /// No question: the program is started now, with the terminal to itself. Answered by [`Answer::HandedOver`].
+    HandOver {
+        /// What is started.
+        act: Box<CommandAct>,
+        /// What marks its processes (`RUNWRIGHT_ATTEMPT`).
+        marker: String,
+    },
     /// Do something elsewhere and say how it went.
     Manual {
         /// What to do, Markdown, values filled in.
@@ -314,6 +328,21 @@ pub struct Prompt {
     pub title: String,
     /// What is wanted.
     pub kind: PromptKind,
+}
+
+/// How a program ended that had the person's terminal. Of what happened at the terminal nothing is known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Its exit code; none when a signal ended it.
+    pub exit: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Whether it was ended because the run wanted its terminal back.
+    pub wanted_back: bool,
+    /// Why it was not started at all: the class, and one line that may still hold secrets.
+    pub not_started: Option<(ErrorClass, String)>,
+    /// Processes it left running, which were ended.
+    pub left: Vec<String>,
 }
 
 /// What a person said.
@@ -352,6 +381,8 @@ pub enum Answer {
         /// Why.
         reason: String,
     },
+    /// HandOver: the program has ended, and the terminal is ours again.
+    HandedOver(HandedOver),
     /// A note for the record; the prompt stays open.
     Note(String),
     /// End the run.

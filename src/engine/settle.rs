@@ -41,6 +41,8 @@ impl Pending {
                     let texts: Vec<_> = questions.iter().map(|question| question.text.clone()).collect();
                     ("ask", texts.join(" / "), None)
                 }
+                PromptKind::Interactive { command, .. } => ("interactive", command.clone(), None),
+                PromptKind::HandOver { .. } => ("interactive", String::new(), None),
                 PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
             },
         };
@@ -311,11 +313,16 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
             }
             Answer::Values(values)
         }
-        PromptKind::Manual { .. } => match decision.values.get("result").map(text)?.as_str() {
-            "done" => Answer::Done { evidence: decision.reason.clone() },
-            "failed" => Answer::NotDone { reason: decision.reason.clone().unwrap_or_else(|| "it failed".to_owned()) },
-            _ => return None,
-        },
-        PromptKind::Gate { .. } => return None,
+        // Who says elsewhere how it went has done it elsewhere.
+        PromptKind::Manual { .. } | PromptKind::Interactive { .. } => {
+            match decision.values.get("result").map(text)?.as_str() {
+                "done" => Answer::Done { evidence: decision.reason.clone() },
+                "failed" => {
+                    Answer::NotDone { reason: decision.reason.clone().unwrap_or_else(|| "it failed".to_owned()) }
+                }
+                _ => return None,
+            }
+        }
+        PromptKind::Gate { .. } | PromptKind::HandOver { .. } => return None,
     })
 }

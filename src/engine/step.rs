@@ -21,14 +21,14 @@ pub(super) enum When {
 
 /// Who answered.
 pub(super) struct By {
-    name: String,
-    actor: Actor,
-    door: Door,
+    pub(super) name: String,
+    pub(super) actor: Actor,
+    pub(super) door: Door,
 }
 
 impl By {
     /// An answers file: written by a person, used by the program.
-    fn beforehand() -> Self {
+    pub(super) fn beforehand() -> Self {
         Self { name: "an answer given beforehand".to_owned(), actor: Actor::Runwright, door: Door::Flag }
     }
 }
@@ -111,13 +111,17 @@ impl Task {
     }
 
     async fn perform_action(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
-        let people = matches!(action, Action::Ask(_) | Action::Manual(_) | Action::Wait(_) | Action::Escalate(_));
+        let people = matches!(
+            action,
+            Action::Ask(_) | Action::Manual(_) | Action::Interactive(_) | Action::Wait(_) | Action::Escalate(_)
+        );
         if people && self.shared.acts == Acts::Reads {
             return Ok(StepEnd::because(Outcome::NotPerformed, "a probe reads and does nothing else"));
         }
         match action {
             Action::Ask(ask) => self.questions(step, ask).await,
             Action::Manual(text) => self.manual(step, text).await,
+            Action::Interactive(_) => self.interactive(step, action).await,
             Action::Wait(spec) => {
                 let scope = self.scope();
                 match self.duration(Some(spec), &scope, Duration::ZERO) {
@@ -465,7 +469,7 @@ pub(super) fn skipped(reason: &str) -> StepEnd {
     end
 }
 
-fn unexpected(answer: &Answer) -> StepEnd {
+pub(super) fn unexpected(answer: &Answer) -> StepEnd {
     match answer {
         Answer::Decline { reason } => {
             StepEnd::because(Outcome::Declined, reason.clone().unwrap_or_else(|| "a person said no".to_owned()))

@@ -83,6 +83,8 @@ pub enum Place {
     Header,
     /// A file path: NUL refused; secrets refused.
     Path,
+    /// A regular expression: every value stands for itself, whatever characters it holds; secrets refused.
+    Pattern,
 }
 
 /// A piece of a rendered text.
@@ -379,6 +381,9 @@ impl Writer {
         if self.place == Place::UrlPath {
             return self.text(&utf8_percent_encode(&text, ESCAPED).to_string(), expr.span());
         }
+        if self.place == Place::Pattern {
+            return self.text(&regex::escape(&text), expr.span());
+        }
         if self.place == Place::Argument && self.length == 0 && self.pieces.is_empty() && text.starts_with('-') {
             return refuse(format!(
                 "would make the argument start with `-`: {:?}; write `--` before it, or the option into the same element",
@@ -402,6 +407,7 @@ impl Place {
             Self::UrlQuery => "in the query of a URL",
             Self::Header => "in a header",
             Self::Path => "in the path of a file",
+            Self::Pattern => "in a regular expression",
         }
     }
 
@@ -426,6 +432,7 @@ impl Place {
                 Some("is a secret that holds a line break, which cannot stand in a header")
             }
             Self::Plain | Self::Header => None,
+            Self::Pattern => Some("is a secret: what a pattern looks for stands in the record"),
             _ => Some(
                 "is a secret: a secret never travels in argv, in a URL or in a file's path; use `env`, `stdin`, a header or the body",
             ),

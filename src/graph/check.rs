@@ -3,6 +3,7 @@
 mod calls;
 mod expressions;
 mod kubectl;
+mod logs;
 mod mechanisms;
 mod rules;
 mod statements;

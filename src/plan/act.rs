@@ -42,11 +42,11 @@ impl Act {
             Self::Prometheus(prometheus) => &prometheus.target.name,
             Self::Kubectl(kubectl) => &kubectl.target.name,
             Self::Log(log) => match &log.source {
-                LogSourceAct::Kubectl(kubectl) => &kubectl.target.name,
+                LogSourceAct::Kubectl { command, .. } => &command.target.name,
                 _ => return log.machine.target(),
             },
             Self::Service(service) => match &service.driver {
-                ServiceDriverAct::Kubectl(target) => &target.name,
+                ServiceDriverAct::Kubectl { look, .. } => &look.target.name,
                 _ => return service.machine.target(),
             },
             Self::Command(command) => return command.machine.target(),
@@ -80,11 +80,11 @@ impl Act {
             Self::Prometheus(prometheus) => Some(prometheus.target.base.to_string()),
             Self::Kubectl(kubectl) => Some(kubectl.target.address()),
             Self::Log(log) => match &log.source {
-                LogSourceAct::Kubectl(kubectl) => Some(kubectl.target.address()),
+                LogSourceAct::Kubectl { command, .. } => Some(command.target.address()),
                 _ => log.machine.address(),
             },
             Self::Service(service) => match &service.driver {
-                ServiceDriverAct::Kubectl(target) => Some(target.address()),
+                ServiceDriverAct::Kubectl { look, .. } => Some(look.target.address()),
                 _ => service.machine.address(),
             },
             Self::Command(command) => command.machine.address(),
@@ -182,21 +182,23 @@ pub enum KubectlAnswer {
 /// Where log lines come from.
 #[derive(Clone, Debug)]
 pub enum LogSourceAct {
-    /// A unit of the systemd journal.
-    Journal {
-        /// The unit.
-        unit: Rendered,
-        /// A folder of journal files.
-        directory: Option<Rendered>,
-    },
-    /// A file.
+    /// The systemd journal: the command that prints its entries as JSON.
+    Journal(CommandAct),
+    /// A file of this machine.
     File(Rendered),
+    /// A file of another machine: the command that prints it.
+    FileThere(CommandAct),
     /// Containers: the command that prints their lines.
-    Kubectl(Box<KubectlAct>),
+    Kubectl {
+        /// The command.
+        command: Box<KubectlAct>,
+        /// Whether each line begins with its pod and container.
+        has_prefix: bool,
+    },
 }
 
 /// Since when lines are wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Since {
     /// So long ago.
     Ago(std::time::Duration),
@@ -209,29 +211,46 @@ pub enum Since {
 pub struct LogAct {
     /// On which machine (journal and file).
     pub machine: Machine,
-    /// Where they come from.
+    /// Where they come from. Commands hold `since` and `tail` already.
     pub source: LogSourceAct,
     /// Only lines since then.
     pub since: Option<Since>,
     /// Only the last so many lines.
-    pub tail: Option<usize>,
+    pub tail: Option<u64>,
     /// Regular expressions of which one must match.
     pub include: Vec<Rendered>,
     /// Regular expressions of which none may match.
     pub exclude: Vec<Rendered>,
-    /// What is not known yet: the expression and why.
+    /// What is not known yet beside what the texts hold: the expression and why.
     pub holes: Vec<(String, String)>,
 }
 
-/// What drives a service.
+/// What drives a service, with its commands.
 #[derive(Clone, Debug)]
 pub enum ServiceDriverAct {
     /// systemctl.
-    Systemctl,
+    Systemctl {
+        /// Prints what is known of the unit, a property a line.
+        look: CommandAct,
+        /// Does what is wanted; none for `status`.
+        act: Option<CommandAct>,
+        /// Prints the last lines of its journal.
+        journal: CommandAct,
+    },
     /// kubectl rollout.
-    Kubectl(Box<KubernetesTarget>),
-    /// Commands of the target, by verb.
-    Commands(IndexMap<ServiceVerb, CommandAct>),
+    Kubectl {
+        /// Prints the workload as JSON.
+        look: Box<KubectlAct>,
+        /// Restarts it; none for `status`.
+        act: Option<Box<KubectlAct>>,
+    },
+    /// Commands of the target.
+    Commands {
+        /// Exits with 0 when it runs, with 3 when it does not, with 4 when there is none.
+        look: Option<CommandAct>,
+        /// Does what is wanted; none for `status`.
+        act: Option<CommandAct>,
+    },
 }
 
 /// Something done to a service.
@@ -245,6 +264,8 @@ pub struct ServiceAct {
     pub verb: ServiceVerb,
     /// Its name.
     pub name: Rendered,
+    /// Whether the act waits until the service is what it shall be; not where `ready` says when that is.
+    pub waits: bool,
 }
 
 /// A program without a shell, or a script.

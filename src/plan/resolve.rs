@@ -449,7 +449,7 @@ pub fn duration(spec: &DurationSpec, scope: &dyn Scope) -> Result<Option<Duratio
     }
 }
 
-fn to_duration(value: &Value) -> Option<Duration> {
+pub(super) fn to_duration(value: &Value) -> Option<Duration> {
     if let Some(text) = value.as_str() {
         return parse_duration(text);
     }

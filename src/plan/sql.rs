@@ -9,7 +9,8 @@ use crate::expr::{
     Duration, Expr, Piece, Place, Rendered, Scope, SecretText, Template, Time, Value, is_secret, to_json, unknown_of,
 };
 use crate::runbook::{
-    Dsn, Identity, IdentityProbe, SqlAction, SqlPart, SqlScript, SqlText, Target, TargetKind, TargetPlace, TargetRef,
+    Dsn, Identity, IdentityProbe, SqlAction, SqlPart, SqlScript, SqlText, SslMode, Target, TargetKind, TargetPlace,
+    TargetRef,
 };
 use crate::source::{Source, Span};
 use minijinja::value::ValueKind;
@@ -362,8 +363,11 @@ fn connection(target: &PostgresTarget, holes: &mut Vec<Line>) -> String {
     let dsn = target.dsn.reveal().and_then(|text| Dsn::parse(&text).ok());
     let Some(dsn) = dsn else { return target.dsn.to_string() };
     let user = target.user.as_ref().map(ToString::to_string).or_else(|| dsn.user.clone()).unwrap_or_default();
+    let files = [("ca", &target.tls.ca), ("cert", &target.tls.cert), ("server name", &target.tls.server_name)];
+    let named = files.into_iter().filter_map(|(name, value)| Some(format!(", {name} {}", value.as_ref()?)));
+    let files: String = if dsn.effective_sslmode() == SslMode::Disable { String::new() } else { named.collect() };
     let options = dsn.options.as_ref().map(|options| format!(", options {options}")).unwrap_or_default();
-    format!("{}, user {user}, sslmode {}{options}", dsn.place(), dsn.effective_sslmode().as_str())
+    format!("{}, user {user}, sslmode {}{files}{options}", dsn.place(), dsn.effective_sslmode().as_str())
 }
 
 #[cfg(test)]

@@ -50,6 +50,13 @@ pub fn prompt(prompt: &Prompt, steps: &StepTable, style: &Style, now: Timestamp)
             out.extend(headline(style, &step, &prompt.title, &[]));
             out.extend(question_list(style, questions));
         }
+        PromptKind::Interactive { command, may_skip } => {
+            out.extend(headline(style, &step, &prompt.title, &[("at this terminal".to_owned(), Tone::Attention)]));
+            out.extend(boxed(style, command));
+            let skip = if *may_skip { "[s]kip " } else { "" };
+            out.extend(prose(style, 2, &format!("start it? [y]es [n]o, or: {skip}[c]opy no[t]e [l]ater [a]bort [?]")));
+        }
+        PromptKind::HandOver { .. } => {}
         PromptKind::Manual { text, may_skip } => {
             out.extend(headline(style, &step, &prompt.title, &[("to do by hand".to_owned(), Tone::Attention)]));
             out.extend(boxed(style, text));
@@ -74,7 +81,11 @@ pub fn prompt_evidence(prompt: &Prompt, style: &Style) -> Vec<String> {
             }
             evidence_values(&values, style)
         }
-        PromptKind::When { .. } | PromptKind::Ask { .. } | PromptKind::Manual { .. } => evidence_values(&[], style),
+        PromptKind::When { .. }
+        | PromptKind::Ask { .. }
+        | PromptKind::Interactive { .. }
+        | PromptKind::HandOver { .. }
+        | PromptKind::Manual { .. } => evidence_values(&[], style),
     }
 }
 
@@ -83,6 +94,7 @@ pub fn prompt_evidence(prompt: &Prompt, style: &Style) -> Vec<String> {
 pub fn prompt_act(prompt: &Prompt) -> Vec<String> {
     match &prompt.kind {
         PromptKind::Gate { card, .. } => act_to_copy(card),
+        PromptKind::Interactive { command, .. } => vec![command.clone()],
         _ => Vec::new(),
     }
 }

@@ -3,7 +3,8 @@
 use super::dialogue::{Dialogue, Settled};
 use super::lines::{Bell, Lines};
 use super::paper::Paper;
-use crate::engine::{Answer, Person, Prompt, PromptId};
+use crate::engine::{Answer, HandedOver, Person, Prompt, PromptId, PromptKind};
+use crate::plan::CommandAct;
 use rustix::termios::isatty;
 use std::collections::VecDeque;
 use std::io;
@@ -18,6 +19,10 @@ const REMEMBERED: usize = 16;
 /// A text made of a prompt, as lines without their ends; escaped by whoever makes it.
 pub type PromptText = Box<dyn Fn(&Prompt) -> Vec<String> + Send>;
 
+/// Runs a program that has the terminal to itself, until it ends or the terminal is wanted back. `terminal` may not start
+/// programs; whoever may gives this.
+pub type Lend = Box<dyn Fn(&CommandAct, &str, &mut dyn FnMut() -> bool) -> HandedOver + Send>;
+
 /// How prompts look. The texts are made elsewhere; here they are only printed.
 pub struct Face {
     /// The prompt: the card, the options, the instructions, with the possible answers.
@@ -28,6 +33,8 @@ pub struct Face {
     pub act: PromptText,
     /// Makes a foreign text safe for one line of the terminal.
     pub clean: fn(&str) -> String,
+    /// Runs a program at the terminal.
+    pub lend: Lend,
 }
 
 /// The person at the terminal.
@@ -121,7 +128,15 @@ impl Person for Desk {
             _ = self.answers.send((prompt.id, Answer::Gone));
             return;
         }
-        self.shared.tray().waiting.push_back(Asked { prompt, refused: None });
+        let asked = Asked { prompt, refused: None };
+        let mut tray = self.shared.tray();
+        // The person has said yes to it a moment ago; another question in between would be a surprise.
+        if matches!(asked.prompt.kind, PromptKind::HandOver { .. }) {
+            tray.waiting.push_front(asked);
+        } else {
+            tray.waiting.push_back(asked);
+        }
+        drop(tray);
         self.ring();
     }
 

@@ -5,6 +5,7 @@
 
 mod choice;
 mod gate;
+mod interactive;
 mod manual;
 mod questions;
 
@@ -58,6 +59,9 @@ pub(crate) struct Dialogue<'a> {
 impl Dialogue<'_> {
     /// Shows the prompt and talks until it is settled.
     pub(crate) fn hold(&mut self, refused: Option<&str>, behind: usize) -> Settled {
+        if let PromptKind::HandOver { act, marker } = &self.prompt.kind {
+            return self.hand_over(act, marker);
+        }
         let mut text = (self.face.prompt)(self.prompt);
         if behind > 0 {
             text.push(format!("  ({behind} more to answer after this one)"));
@@ -71,6 +75,9 @@ impl Dialogue<'_> {
             PromptKind::Decide { options, .. } => self.decide(text, options),
             PromptKind::When { .. } => self.when(text),
             PromptKind::Ask { questions } => self.questions(text, questions),
+            PromptKind::Interactive { may_skip, .. } => self.interactive(text, *may_skip),
+            // Nothing is asked; it was seen to above.
+            PromptKind::HandOver { .. } => Err(Stop::Gone),
             PromptKind::Manual { may_skip, .. } => self.manual(text, *may_skip),
         };
         let is_gate = matches!(prompt.kind, PromptKind::Gate { .. });

@@ -30,6 +30,16 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
             vec!["a number or a name chooses an option", "e  evidence: every value in full", NOTE, LATER, ABORT]
         }
         PromptKind::When { .. } => vec!["y  perform the step; n  leave it out", NOTE, LATER, ABORT],
+        PromptKind::Interactive { .. } => vec![
+            "y  start: the program gets this terminal until it ends; nothing of it is recorded",
+            "n  no: the step is declined, and what needs it does not run",
+            "s  skip: leave this step out, where that is allowed",
+            "c  copy: the command alone",
+            NOTE,
+            LATER,
+            ABORT,
+        ],
+        PromptKind::HandOver { .. } => Vec::new(),
         PromptKind::Manual { .. } => vec![
             "d  done: it worked; you can paste what you saw",
             "f  failed: it did not work",

@@ -1,12 +1,13 @@
 //! Lines typed by a person, readable only until something else calls.
 
+use super::loan::Loan;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 /// The longest line that is taken; the rest of it is dropped.
 const LONGEST: usize = 64 * 1024;
@@ -153,6 +154,12 @@ impl Lines {
     fn quiet(&self) {
         let mut buffer = [0_u8; 64];
         while rustix::io::read(&self.called, &mut buffer).is_ok_and(|count| count > 0) {}
+    }
+
+    /// Lends the terminal to a program, until the loan is dropped.
+    pub(crate) fn lend(&mut self) -> Loan<'_> {
+        self.discard();
+        Loan::of(self.terminal.as_fd())
     }
 
     /// Stops showing what is typed, until the guard is dropped. Nothing where that cannot be done.

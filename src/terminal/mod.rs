@@ -12,9 +12,10 @@ mod dialogue;
 mod form;
 mod help;
 mod lines;
+mod loan;
 mod paper;
 #[cfg(test)]
 mod tests;
 
-pub use desk::{Desk, Face, PromptText};
+pub use desk::{Desk, Face, Lend, PromptText};
 pub use paper::Paper;

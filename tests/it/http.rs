@@ -112,7 +112,7 @@ fn what_is_not_tolerated_fails_and_says_why() {
     let cases = [
         ("/half", "bad_answer", "cannot be used"),
         ("/gone", "status_404", "no such thing"),
-        ("/away", "status_302", "302"),
+        ("/away", "status_302", "to http://elsewhere.invalid/: a read is redirected at its own scheme"),
         ("/hang", "timeout", "not whole within 300ms"),
     ];
     for (path, class, words) in cases {

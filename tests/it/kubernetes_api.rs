@@ -176,6 +176,8 @@ fn what_makes_no_sense_is_refused() {
     refused(&WEB.replace("value: info", "value: 1"), "cannot unmarshal number into Go struct field EnvVar");
     let other = WEB.replace("labels: {app: web}}\n    spec", "labels: {app: other}}\n    spec");
     refused(&other, "`selector` does not match template `labels`");
+    let ends = WEB.replace("      containers:", "      restartPolicy: Never\n      containers:");
+    refused(&ends, "spec.template.spec.restartPolicy: Unsupported value: \"Never\"");
     refused(&WEB.replace("name: web, labels", "name: Web, labels"), "RFC 1123");
     refused("apiVersion: example.org/v1\nkind: Model\nmetadata: {name: m}\n", "no matches for kind \"Model\"");
     assert!(!kube.kubectl("get deploy -o name").stdout.contains("web"));
@@ -261,7 +263,7 @@ fn patches_of_three_kinds() {
     let container = ".spec.template.spec.containers[0]";
     assert_eq!(field(&kube, "deploy/web", &format!("{container}.image")), "nginx:2");
     assert_eq!(field(&kube, "deploy/web", &format!("{container}.env[0].name")), "LEVEL");
-    _ = kube.kubectl("annotate deploy web note=x").exits(0).says("annotated");
+    _ = kube.kubectl("annotate deploy web note=x").exits(0).says("annotate");
     _ = kube.kubectl("label deploy web team=a").exits(0).says("labeled");
     _ = kube.kubectl("label deploy web team=b").exits(1).says("already has a value");
     _ = kube.kubectl("label deploy web team-").exits(0).says("labeled");

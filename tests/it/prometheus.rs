@@ -86,7 +86,7 @@ fn numbers_series_and_nothing_are_told_apart() {
     for (id, verdict) in verdicts {
         assert_eq!(step(&sandbox, id)["verdict"], verdict, "{id}: {output}");
     }
-    let _ = output
+    _ = output
         .exits(1)
         .tells("the query returned 2 series: use `series`")
         .tells("the query returned no series")
@@ -246,7 +246,7 @@ steps:
 "#;
     _ = sandbox.runbook("case", text);
     let output = sandbox.call(["plan", "./case.yaml"]).exits(0);
-    let _ = output
+    _ = output
         .tells("rate(x{shard='‹first.series[0].labels.shard›'}[5m])")
         .tells("over 10m, every 10s")
         .tells("TooMany: pending > 100")

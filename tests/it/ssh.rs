@@ -1,6 +1,6 @@
 //! Steps on another machine, through a real sshd.
 
-use crate::support::sshd::{kill, make_key};
+use crate::support::sshd::{kill, make_key, needs};
 use crate::support::{Output, Sandbox, Sshd, Terminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -367,6 +367,17 @@ fn strangers_and_closed_doors_have_their_own_words() {
     _ = sandbox.write("none", "");
     _ = sandbox.write("changed", &format!("{} {} {}\n", hosts.split_whitespace().next().unwrap(), words[0], words[1]));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // One takes calls and says nothing, one says something else.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = mute.local_addr().unwrap().port();
+    let talker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let garbage = talker.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        use std::io::Write as _;
+        while let Ok((mut stream, _)) = talker.accept() {
+            _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
     let good = sshd.target("web");
     let known = |name: &str| {
         good.replace(&sshd.path("known_hosts").display().to_string(), &sandbox.path(name).display().to_string())
@@ -387,6 +398,13 @@ fn strangers_and_closed_doors_have_their_own_words() {
             "Connection refused",
         ),
         ("dns", good.replace("@127.0.0.1", "@no-such-host.invalid"), "dns", "Could not resolve hostname"),
+        ("silent", good.replace(&format!("\"{}\"", sshd.port), &format!("\"{silent}\"")), "timeout", "timed out"),
+        (
+            "garbage",
+            good.replace(&format!("\"{}\"", sshd.port), &format!("\"{garbage}\"")),
+            "connection",
+            "nothing was sent",
+        ),
         ("allow", format!("{good}    allow: [public]\n"), "address", "which is loopback"),
     ];
     for (name, target, class, words) in rows {
@@ -403,6 +421,9 @@ fn strangers_and_closed_doors_have_their_own_words() {
 
 #[test]
 fn login_shells_may_be_and_say_what_they_like() {
+    for name in ["zsh", "fish", "tcsh"] {
+        needs(name, name);
+    }
     let noise = "echo garbage; echo more garbage >&2; printf 'runwright no newline'";
     let shells = [
         ("noise", format!("ForceCommand {noise}; exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"")),
@@ -627,4 +648,99 @@ fn files_that_cannot_be_changed_safely_are_left_alone() {
     _ = run(&trial);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "a = 2\n");
     assert!(std::fs::symlink_metadata(sandbox.path("there/link.toml")).unwrap().is_symlink());
+}
+
+/// The example of the language reference, as it stands there.
+#[test]
+fn the_example_of_the_reference_runs() {
+    let page = std::fs::read_to_string(crate::support::repository("docs/language.md")).unwrap();
+    let start = page.find("runbook: example-ssh\n").unwrap();
+    let text = page[start..].split("\n```").next().unwrap();
+    let (sandbox, sshd) = (bench(), Sshd::start());
+    _ = sandbox.write("example-ssh.yaml", &format!("{text}\n"));
+    _ = sandbox.write("cache/a.old", "x");
+    _ = sandbox.write("cache/b.new", "x");
+    let inputs = [
+        format!("host={}@127.0.0.1", crate::support::sshd::user()),
+        format!("port={}", sshd.port),
+        format!("key={}", sshd.path("client_key").display()),
+        format!("hosts={}", sshd.path("known_hosts").display()),
+        format!("folder={}", sandbox.path("cache").display()),
+    ];
+    let mut words = vec!["run".to_owned(), "example-ssh".to_owned(), "--env".to_owned(), "free".to_owned()];
+    words.extend(inputs.into_iter().flat_map(|input| ["-i".to_owned(), input]));
+    _ = sandbox.call(&words).exits(0).says("RESOLVED");
+    assert!(!sandbox.path("cache/a.old").exists() && sandbox.path("cache/b.new").exists());
+    assert_eq!(std::fs::read_to_string(sandbox.path("cache/keep.conf")).unwrap(), "keep = 3\n");
+    assert_eq!(sshd.logins(), 1);
+}
+
+#[test]
+fn keys_of_an_agent_are_used_only_when_the_target_says_so() {
+    needs("ssh-agent", "openssh-client");
+    let (sandbox, sshd) = (bench(), Sshd::start());
+    let socket = sandbox.path("agent").display().to_string();
+    let mut agent = std::process::Command::new("ssh-agent")
+        .args(["-D", "-a", &socket])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the agent", || Path::new(&socket).exists());
+    let added = std::process::Command::new("ssh-add")
+        .arg(sshd.path("client_key"))
+        .env("SSH_AUTH_SOCK", &socket)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(added.success());
+    let key = format!("      key: {}\n", sshd.path("client_key").display());
+    let bare = sshd.target("web").replace(&key, "");
+    for (target, word) in [(bare.clone(), "denied"), (format!("{bare}      agent: true\n"), "succeeded")] {
+        let trial = bench();
+        let step = "  - { id: say, target: web, diagnose: Say, run: [sh, -c, 'echo \"$SSH_AUTH_SOCK\"'] }\n";
+        _ = trial.runbook("case", &format!("targets:\n{target}steps:\n{step}"));
+        let call = trial.command(["run", "case", "--env", "free"]).env("SSH_AUTH_SOCK", &socket).output().unwrap();
+        let end = ended(&trial.only_run(), "say");
+        assert!(end["outcome"] == word || end["error"] == word, "{word}: {end}\n{call:?}");
+        if word == "succeeded" {
+            assert_eq!(field(&end, "stdout"), "\n", "the agent was forwarded");
+        }
+    }
+    kill(agent.id(), "TERM");
+    _ = agent.wait().unwrap();
+}
+
+#[test]
+fn the_line_for_the_hand_does_the_same() {
+    let (sandbox, sshd) = (bench(), Sshd::start());
+    let steps = "
+  - { id: say, target: web, diagnose: Say, run: [printf, '[%s]', 'a  b', \"it's $HOME `x`\", 'c\\d'], env: { A: 'x y' }, cwd: /usr }
+";
+    runbook(&sandbox, &sshd, steps);
+    let plan = sandbox.call(["plan", "case", "--format", "json"]).exits(0).json();
+    let more = plan["rows"][0]["act"]["more"].as_array().unwrap_or_else(|| panic!("{plan}")).clone();
+    let line = more.iter().find(|line| line["label"] == "by hand").unwrap()["text"].as_str().unwrap().to_owned();
+    let output = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "[a  b][it's $HOME `x`][c\\d]", "{line}\n{output:?}");
+}
+
+#[test]
+fn a_stop_while_it_connects_is_heard() {
+    let (sandbox, sshd) = (bench(), Sshd::start());
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port();
+    let target = sshd.target("web").replace(&format!("\"{}\"", sshd.port), &format!("\"{port}\""));
+    _ = sandbox.runbook(
+        "case",
+        &format!("targets:\n{target}steps:\n  - {{ id: say, target: web, diagnose: Say, run: [date] }}\n"),
+    );
+    let mut call =
+        sandbox.command(["run", "case", "--env", "free"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    // Held, so that nobody hangs up.
+    let _caller = mute.accept().unwrap();
+    let began = Instant::now();
+    kill(call.id(), "TERM");
+    _ = call.wait().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    sandbox.leaves_nothing_behind();
 }

@@ -1,5 +1,6 @@
 //! What came back, and what it means.
 
+use super::client::REDIRECTS;
 use super::retry_after;
 use super::trouble::Trouble;
 use crate::action::outcome::{bytes, one_line, span, unobtained};
@@ -10,7 +11,7 @@ use crate::plan::HttpAct;
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Response;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -117,7 +118,8 @@ impl Answer {
         // A status that says no is a clear answer, even when the rest of it did not come.
         let status_counts = !matches!(end, End::Broken(Trouble { class: ErrorClass::Address, .. }));
         if let Some(head) = self.head.as_ref().filter(|head| status_counts && !act.status.allows(head.status)) {
-            let message = format!("status {} {}{}", head.status, head.reason, self.first_line());
+            let says = head.leads_to().unwrap_or_else(|| self.first_line());
+            let message = format!("status {} {}{says}", head.status, head.reason);
             return told(Outcome::Failed, ErrorClass::Status(head.status), message);
         }
         match end {
@@ -196,6 +198,13 @@ impl Answer {
 }
 
 impl Head {
+    /// Where a redirect that was not followed leads to, to be put behind a message.
+    fn leads_to(&self) -> Option<String> {
+        let place = self.headers.get(LOCATION).filter(|_| (300..400).contains(&self.status))?;
+        let place = String::from_utf8_lossy(place.as_bytes());
+        Some(format!(" to {place}: a read is redirected at its own scheme, host and port, {REDIRECTS} times at most"))
+    }
+
     /// The headers with names in lower case; several of one name are joined by a comma.
     fn map(&self) -> Value {
         let mut map: BTreeMap<String, String> = BTreeMap::new();

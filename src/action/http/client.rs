@@ -16,7 +16,7 @@ use url::Url;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The most redirects that are followed.
-const REDIRECTS: usize = 5;
+pub(super) const REDIRECTS: usize = 5;
 
 /// Installs the provider of cryptography (ring). Call it before anything else uses TLS; a second call does nothing.
 pub fn install_crypto() {

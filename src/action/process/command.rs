@@ -4,9 +4,10 @@ use super::Workshop;
 use crate::action::environment::{ChildEnvironment, LONGEST_STRING, absolute};
 use crate::action::outcome::{Refusal, bytes, known};
 use crate::action::program::{ProgramError, check, find_program_from};
+use crate::action::ssh::at_terminal;
 use crate::event::ErrorClass;
 use crate::expr::Rendered;
-use crate::plan::CommandAct;
+use crate::plan::{CommandAct, Machine};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -27,6 +28,10 @@ impl Prepared {
     /// # Errors
     /// A value is unknown or cannot be passed on, the folder or the program is not there.
     pub(super) fn new(act: &CommandAct, marker: &str, workshop: &Workshop) -> Result<Self, Refusal> {
+        // Only a program that is lent the terminal comes here for another machine: all others are sent as data.
+        if let Machine::Ssh(target) = &act.machine {
+            return at_terminal(act, target, marker, workshop);
+        }
         let argv = arguments(&act.argv)?;
         let environment = workshop.environment.for_child(act, marker)?;
         let folder = act.cwd.as_ref().map(folder).transpose()?;

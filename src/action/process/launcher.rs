@@ -145,7 +145,7 @@ pub(in crate::action) fn nonce() -> Result<String, Refusal> {
 }
 
 /// Why a program could not be started.
-fn not_started(program: &Path, error: &io::Error) -> Refusal {
+pub(super) fn not_started(program: &Path, error: &io::Error) -> Refusal {
     use rustix::io::Errno;
     let program = program.display();
     let (class, why) = match Errno::from_io_error(error) {

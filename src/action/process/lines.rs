@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// The lines of a text.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(in crate::action) struct Lines {
     text: Arc<str>,
     /// Where each line ends, its newline not included.
     ends: Vec<u32>,
@@ -14,7 +14,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Splits a text of less than 4 GiB. A newline at the end begins no further line.
-    pub(super) fn new(text: Arc<str>) -> Self {
+    pub(in crate::action) fn new(text: Arc<str>) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(place, _)| place);
         let mut ends: Vec<u32> = newlines.filter_map(|place| u32::try_from(place).ok()).collect();
         if !text.is_empty() && !text.ends_with('\n') {

@@ -4,6 +4,7 @@ mod bell;
 mod command;
 mod crew;
 mod family;
+mod interactive;
 mod launcher;
 mod lines;
 mod output;
@@ -15,9 +16,12 @@ mod watch;
 pub(super) use bell::Bell;
 pub(super) use command::{Prepared, arguments};
 pub(super) use crew::Crew;
+pub use interactive::Lender;
 pub(super) use launcher::{ChildEnds, launch, nonce};
 pub use launcher::{Isolation, exec_mode};
 pub(super) use verdict::Answer;
+
+pub(super) use lines::Lines;
 
 use super::environment::BaseEnvironment;
 use super::outcome::{Refusal, cancelled_before_start};

@@ -365,7 +365,7 @@ fn poll_some(fds: &[Option<(BorrowedFd<'_>, PollFlags)>; 5], members: &[Member],
     fds.each_ref().map(|fd| fd.is_some() && answers.next().unwrap_or(false))
 }
 
-fn has_ended(handle: &OwnedFd) -> bool {
+pub(super) fn has_ended(handle: &OwnedFd) -> bool {
     let mut list = [PollFd::new(handle, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut list, Some(&now)).is_ok_and(|ready| ready > 0)

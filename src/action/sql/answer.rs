@@ -95,7 +95,9 @@ impl Answer {
         };
         add(&self.columns);
         add(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>());
-        cells.iter().for_each(|row| add(row));
+        for row in &cells {
+            add(row);
+        }
         let rows = if self.rows.len() == 1 { "row" } else { "rows" };
         writeln!(table, "({} {rows})", self.rows.len()).ok();
         Some(table)

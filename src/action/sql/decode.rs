@@ -88,8 +88,8 @@ fn read(ty: &Type, raw: &[u8]) -> Read {
         Type::INT4 => Value::from(wire::int4_from_sql(raw)?),
         Type::INT8 => Value::from(wire::int8_from_sql(raw)?),
         Type::OID => Value::from(wire::oid_from_sql(raw)?),
-        Type::FLOAT4 => real(wire::float4_from_sql(raw)?.to_string()),
-        Type::FLOAT8 => real(wire::float8_from_sql(raw)?.to_string()),
+        Type::FLOAT4 => real(&wire::float4_from_sql(raw)?.to_string()),
+        Type::FLOAT8 => real(&wire::float8_from_sql(raw)?.to_string()),
         Type::NUMERIC => number(numeric(raw)?),
         Type::BYTEA => Value::from(hex(raw)),
         Type::JSON => json(raw),
@@ -130,7 +130,7 @@ fn list(element: &Type, raw: &[u8]) -> Read {
 }
 
 /// A real number from its shortest text, so that a `real` of 0.1 is 0.1.
-fn real(text: String) -> Value {
+fn real(text: &str) -> Value {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Value::from(number),
         _ => unobtained(format!("it is {text}, not a number")),
@@ -195,7 +195,9 @@ fn numeric(raw: &[u8]) -> Result<String, Box<dyn Error + Sync + Send>> {
 fn hex(raw: &[u8]) -> String {
     let mut text = String::with_capacity(2 + raw.len() * 2);
     text.push_str("\\x");
-    raw.iter().for_each(|byte| text.push_str(&format!("{byte:02x}")));
+    for byte in raw {
+        text.push_str(&format!("{byte:02x}"));
+    }
     text
 }
 

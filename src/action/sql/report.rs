@@ -94,7 +94,6 @@ fn judge(
             };
             (stop.class(), message, true, Some(stop))
         }
-        End::Broken(trouble) => (trouble.class, trouble.message, trouble.is_answer, None),
         End::Stopped(stop, trouble) if trouble.is_stop() => {
             let message = match stop {
                 Stop::TimedOut => format!("{}; the server was told to stop, and did", late()),
@@ -103,7 +102,7 @@ fn judge(
             (stop.class(), message, true, Some(stop))
         }
         // What the server said last matters more than that it was told to stop.
-        End::Stopped(_, trouble) => (trouble.class, trouble.message, trouble.is_answer, None),
+        End::Broken(trouble) | End::Stopped(_, trouble) => (trouble.class, trouble.message, trouble.is_answer, None),
         End::Silent(stop) => {
             let message = match stop {
                 Stop::TimedOut => format!("{}, and the server does not answer when it is told to stop", late()),
@@ -120,7 +119,7 @@ fn judge(
         },
         (true, Effect::Nothing) => {
             if act.transaction && progress.stage != Stage::Quiet {
-                message.push_str("; the transaction was rolled back, nothing was changed");
+                message.push_str("; the transaction was not committed, nothing was changed");
             }
             if matches!(stop, Some(Stop::Cancelled)) { Outcome::Cancelled } else { Outcome::Failed }
         }

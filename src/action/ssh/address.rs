@@ -123,14 +123,14 @@ impl Address {
     /// The arguments of the client that hold for every use: options only, without the host.
     pub(super) fn options(&self, client: &Path) -> Result<Vec<OsString>, Refusal> {
         let mut options = self.common();
-        options.extend(["-T", "-a", "-x", "-e", "none"].map(str::to_owned));
+        options.extend(["-a", "-x", "-e", "none"].map(str::to_owned));
         let mut option = |name: &str, value: &str| options.extend(["-o".to_owned(), format!("{name}={value}")]);
         option("ServerAliveInterval", "5");
         option("ServerAliveCountMax", "3");
         option("ForwardAgent", "no");
         option("ForwardX11", "no");
         option("ClearAllForwardings", "yes");
-        option("RequestTTY", "no");
+        option("ControlMaster", "no");
         option("ControlPersist", "no");
         if let Some(jump) = &self.jump {
             option("ProxyCommand", &self.proxy(jump, client)?);

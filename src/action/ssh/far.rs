@@ -46,6 +46,30 @@ impl Errand<'_> {
     /// # Errors
     /// A value holds a NUL, or a name that a shell keeps for itself.
     pub(super) fn text(&self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let mut line = self.values()?;
+        line.push_str(&script());
+        line.push('\n');
+        let mut text = Zeroizing::new(Vec::with_capacity(line.len() + self.stdin.len()));
+        text.extend_from_slice(line.as_bytes());
+        text.extend_from_slice(self.stdin);
+        Ok(text)
+    }
+
+    /// A line of shell that becomes the program, without anybody who watches it.
+    ///
+    /// # Errors
+    /// As for [`Errand::text`].
+    pub(super) fn alone(&self) -> Result<Zeroizing<String>, Refusal> {
+        let mut line = self.values()?;
+        if self.folder.is_some() {
+            line.push_str("case $rw_cwd in /*) ;; *) rw_cwd=./$rw_cwd ;; esac; cd -- \"$rw_cwd\" || exit 1; ");
+        }
+        line.push_str("rw_env; export RUNWRIGHT_ATTEMPT=\"$rw_mark\"; unset PWD OLDPWD SHLVL; exec \"$@\"");
+        Ok(line)
+    }
+
+    /// Sets everything the script is told.
+    fn values(&self) -> Result<Zeroizing<String>, Refusal> {
         let mut line = Zeroizing::new(String::from("rw_n=$(printf \"\\nx\"); rw_n=${rw_n%x}; "));
         let size = self.stdin.len();
         // Writing to a String cannot fail.
@@ -67,12 +91,7 @@ impl Errand<'_> {
             quote(&mut line, argument, "an argument")?;
         }
         line.push_str("; ");
-        line.push_str(&script());
-        line.push('\n');
-        let mut text = Zeroizing::new(Vec::with_capacity(line.len() + size));
-        text.extend_from_slice(line.as_bytes());
-        text.extend_from_slice(self.stdin);
-        Ok(text)
+        Ok(line)
     }
 }
 

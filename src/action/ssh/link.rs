@@ -12,6 +12,7 @@ use super::super::process::{Bell, ChildEnds, Isolation, Prepared, Workshop, laun
 use super::super::program::find_program;
 use super::address::Address;
 use super::far::{HELLO, HOLD};
+use super::folder::private_folder;
 use super::trouble::not_reached;
 use crate::engine::Cancel;
 use crate::event::ErrorClass;
@@ -34,9 +35,6 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a client may take to end.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// A socket's path has room for 108 bytes, and the client adds 17 while it makes it.
-const LONGEST_FOLDER: usize = 60;
 
 /// The connections of one run. Dropping it ends them.
 #[derive(Default)]
@@ -130,9 +128,9 @@ impl Links {
     fn connect(&self, address: &Address, means: &Means<'_>, wait: &Patience<'_>) -> Result<Master, Refusal> {
         let socket = self.new_file(means.environment, "s")?;
         let log = self.new_file(means.environment, "l")?;
-        let mut argv = vec![OsString::from("ssh")];
+        let mut argv: Vec<OsString> = ["ssh", "-T", "-M"].map(OsString::from).into();
         argv.extend(address.options(&means.client)?);
-        argv.extend(["-M".into(), "-S".into(), socket.clone().into(), "-E".into(), log.clone().into()]);
+        argv.extend(["-S".into(), socket.clone().into(), "-E".into(), log.clone().into()]);
         argv.extend(["--", address.host(), HOLD].map(OsString::from));
         let prepared = Prepared {
             program: means.client.clone(),
@@ -259,21 +257,6 @@ fn greeted(output: &PipeReader, wait: &Patience<'_>) -> Result<(), String> {
         // A flood instead of a greeting: the end of it is enough.
         heard.drain(..heard.len().saturating_sub(4096));
     }
-}
-
-/// A folder for sockets: short, and ours alone.
-fn private_folder(environment: &BaseEnvironment) -> Result<tempfile::TempDir, Refusal> {
-    let wanted = ["XDG_RUNTIME_DIR", "TMPDIR"].into_iter().filter_map(|name| environment.var(name)).map(Path::new);
-    let short = wanted.filter(|path| path.is_absolute() && path.as_os_str().len() <= LONGEST_FOLDER);
-    let mut last = None;
-    for parent in short.chain([Path::new("/tmp"), Path::new("/var/tmp")]) {
-        match tempfile::Builder::new().prefix("rw-").tempdir_in(parent) {
-            Ok(folder) => return Ok(folder),
-            Err(error) => last = Some(error),
-        }
-    }
-    let why = last.map(|error| error.to_string()).unwrap_or_default();
-    Err(Refusal::new(ErrorClass::System, format!("cannot make a folder for the sockets of ssh: {why}")))
 }
 
 /// The end of what a client wrote.

@@ -7,9 +7,11 @@
 
 mod address;
 mod far;
+mod folder;
 mod link;
 mod sieve;
 mod talk;
+mod terminal;
 mod trouble;
 
 #[cfg(test)]
@@ -18,3 +20,4 @@ mod tests;
 pub(super) use link::Links;
 pub(super) use sieve::Sieve;
 pub(super) use talk::{Far, FarEnd, Talk, prepare};
+pub(super) use terminal::at_terminal;

@@ -91,9 +91,9 @@ pub(in crate::action) fn prepare(
     let wait = Patience { bell, cancel: &context.cancel, until: until(context.timeout) };
     let socket = workshop.links.reach(&address, &means, &wait)?;
     let log = workshop.links.new_file(&workshop.environment, "l")?;
-    let mut words = vec![OsString::from("ssh")];
+    let mut words: Vec<OsString> = ["ssh", "-T"].map(OsString::from).into();
     words.extend(address.options(&means.client)?);
-    words.extend(["-o".into(), "ControlMaster=no".into(), "-S".into(), socket.into(), "-E".into(), log.clone().into()]);
+    words.extend(["-S".into(), socket.into(), "-E".into(), log.clone().into()]);
     words.extend(["--", address.host(), COMMAND].map(OsString::from));
     let prepared = Prepared {
         program: means.client,

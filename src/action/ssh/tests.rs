@@ -39,8 +39,14 @@ fn shell(name: &str) -> Command {
     command
 }
 
-fn errand<'a>(argv: &'a [String], environment: &'a [(String, Zeroizing<String>)], stdin: &'a [u8]) -> Errand<'a> {
-    Errand { nonce: NONCE, marker: "run/step/1@[web]", argv, environment, folder: None, stdin, grace: 5 }
+/// The marker is the test's own: what carries the same one is ended.
+fn errand<'a>(
+    marker: &'a str,
+    argv: &'a [String],
+    environment: &'a [(String, Zeroizing<String>)],
+    stdin: &'a [u8],
+) -> Errand<'a> {
+    Errand { nonce: NONCE, marker, argv, environment, folder: None, stdin, grace: 5 }
 }
 
 fn words(text: &[&str]) -> Vec<String> {
@@ -60,7 +66,7 @@ proptest! {
         let mut argv = words(&["sh", "-c", "for v; do printf '[%s]' \"$v\"; done; printf '{%s}' \"$V\"; cat", "sh"]);
         argv.extend(values.iter().cloned());
         let environment = [("V".to_owned(), Zeroizing::new(values.concat()))];
-        let mut child = told(shell(if bash { "bash" } else { "sh" }), &errand(&argv, &environment, &stdin));
+        let mut child = told(shell(if bash { "bash" } else { "sh" }), &errand("far-values/1@[web]", &argv, &environment, &stdin));
         let (stdout, stderr, said) = heard(&mut child);
         let mut wanted: Vec<u8> = values.iter().map(|value| format!("[{value}]")).collect::<String>().into_bytes();
         wanted.extend(format!("{{{}}}", values.concat()).into_bytes());
@@ -85,7 +91,7 @@ fn without_setsid_too_everything_is_ended() {
     shell.args(["-c", &command]);
     let argv = words(&["sh", "-c", "trap '' TERM; sleep 4321.5 & echo begun; sleep 4321.5; sleep 4321.5"]);
     let tools = tools.path().display().to_string();
-    let errand = errand(&argv, &[], b"");
+    let errand = errand("far-plain/1@[web]", &argv, &[], b"");
     shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_clear().env("TOOLS", tools);
     let mut child = shell.spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(&errand.text().unwrap()).unwrap();
@@ -105,13 +111,13 @@ fn without_setsid_too_everything_is_ended() {
     let mut err = Sieve::stderr(NONCE);
     assert_eq!(err.sift(&stderr), b"");
     assert_eq!(err.said().last(), Some(&Said::End(137)), "{:?}", err.said());
-    crate::action::fixture::assert_no_orphan("run/step/1@[web]");
+    crate::action::fixture::assert_no_orphan("far-plain/1@[web]");
 }
 
 #[test]
 fn input_that_does_not_arrive_whole_starts_nothing() {
     let argv = words(&["touch", "/no/such/folder/file"]);
-    let errand = Errand { stdin: b"abc", ..errand(&argv, &[], b"") };
+    let errand = Errand { stdin: b"abc", ..errand("far-cut/1@[web]", &argv, &[], b"") };
     let mut text = errand.text().unwrap().to_vec();
     text.pop();
     let mut shell = shell("sh");

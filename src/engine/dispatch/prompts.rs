@@ -53,6 +53,11 @@ impl Dispatcher {
                 });
                 PromptKind::Ask { questions: masked.collect() }
             }
+            PromptKind::Interactive { command, may_skip } => {
+                PromptKind::Interactive { command: mask(command), may_skip }
+            }
+            // Not shown: it is what is started.
+            kind @ PromptKind::HandOver { .. } => kind,
             PromptKind::Manual { text, may_skip } => PromptKind::Manual { text: mask(text), may_skip },
         }
     }

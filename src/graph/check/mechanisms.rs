@@ -154,6 +154,7 @@ impl Checker<'_> {
                         }
                     }
                 }
+                self.log(log);
                 for template in log.since.iter().chain(&log.include).chain(&log.exclude) {
                     self.template(template, own, hidden, Goes::Open("a filter"), used);
                 }
@@ -219,6 +220,9 @@ impl Checker<'_> {
 
     /// The target of an action: it must exist and fit, and what it is made of must be there first.
     pub(super) fn target_name(&mut self, target: Option<&TargetRef>, action: &Action, own: &Fields, used: &mut Used) {
+        if let Action::Service(service) = action {
+            self.service(service, target);
+        }
         let kinds = target_kinds(action);
         match target {
             None => self.only_target(action, &kinds, used),

@@ -5,8 +5,8 @@ use super::super::node::GraphNode;
 use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
-    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, StepBody, TargetRef, Undo, is_error_class,
-    is_reserved_name, refused_variable, sqlstate_names,
+    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, TargetRef, Undo,
+    is_error_class, is_reserved_name, refused_variable, sqlstate_names,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -116,8 +116,14 @@ impl Rules<'_> {
                 self.probe_reads(verify);
             }
         }
-        let undoable =
-            matches!(step.action(), Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Ask(_)));
+        let undoable = match step.action() {
+            Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)) => {
+                true
+            }
+            // What was restarted runs as before: there is nothing to go back to.
+            Some(Action::Service(service)) => matches!(service.verb, ServiceVerb::Restart | ServiceVerb::Reload),
+            _ => false,
+        };
         let is_act = !matches!(
             step.action(),
             Some(Action::Ask(_) | Action::Set(_) | Action::Assert(_) | Action::Wait(_) | Action::Escalate(_))
@@ -165,6 +171,9 @@ impl Rules<'_> {
                 format!("a {} request changes something", http.method.as_str()),
                 "use `remediate`; a query that is sent by POST says `reads: true` inside `http`",
             ),
+            Action::Service(service) => {
+                (format!("`service: {}` changes what runs", service.verb.as_str()), "use `remediate`, or `status`")
+            }
             Action::Kubectl(kubectl) => (
                 format!("`kubectl {}` changes something", kubectl.call().verb()),
                 "use `remediate`; a trial says `--dry-run=server`",
@@ -253,7 +262,8 @@ impl Rules<'_> {
         let last_validate = flat.nodes.iter().rposition(|node| node.step.kind == Kind::Validate);
         for (place, node) in flat.nodes.iter().enumerate() {
             let Some(change) = &node.step.change else { continue };
-            let by_hand = matches!(node.step.action(), Some(Action::Manual(_) | Action::Ask(_)));
+            let by_hand =
+                matches!(node.step.action(), Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)));
             let later = last_validate.is_some_and(|last| last > place);
             if change.verify.is_none() && !later && !by_hand && node.section == super::super::node::Section::Body {
                 let message = format!("nothing looks at what `{}` changed: no `verify`, no later `validate`", node.id);

@@ -114,7 +114,8 @@ fn documents_are_shown_as_yaml_without_their_secrets() {
     let document = Value::from_pairs([("kind", Value::from("Secret")), ("stringData", data)]);
     let view = view(&act("apply -f -", vec![document]));
     let manifest = view.more.iter().find(|line| line.label == "manifest").unwrap();
-    let wanted = "kind: Secret\nstringData:\n  word: ‹secret word›\n  count: ‹manifest.stringData.count›\n  text: 'true'";
+    let wanted =
+        "kind: Secret\nstringData:\n  word: ‹secret word›\n  count: ‹manifest.stringData.count›\n  text: 'true'";
     assert_eq!(manifest.text, wanted);
     assert_eq!(view.holes.len(), 1);
     assert!(!format!("{view:?}").contains("hunter2"));

@@ -24,6 +24,7 @@ pub const MASK_AT_LEAST: usize = 8;
 /// be masked without making the record unreadable.
 const WORDS: &[&str] = &[
     "1970-01-01T00:00:00.000000000Z",
+    "already_exists",
     "answered",
     "approved",
     "attempt_ended",
@@ -35,6 +36,7 @@ const WORDS: &[&str] = &[
     "captures",
     "clock_moved",
     "completed",
+    "conflict",
     "connection",
     "declined",
     "deviated",

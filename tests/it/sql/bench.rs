@@ -162,6 +162,13 @@ impl Ended {
         self.fields[name]["value"].clone()
     }
 
+    /// How many statements were done, as the evidence of the attempt says.
+    pub(super) fn statements(&self) -> usize {
+        let evidence = self.whole["evidence"].as_array().into_iter().flatten();
+        let log = evidence.filter(|kept| kept["stream"] == "statements").find_map(|kept| kept["excerpt"].as_str());
+        log.map_or(1, |log| log.lines().count())
+    }
+
     /// Fails unless it succeeded.
     #[track_caller]
     pub(super) fn succeeds(self) -> Self {

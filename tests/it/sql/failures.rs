@@ -37,7 +37,7 @@ fn a_refusal_has_the_name_and_the_place_of_the_error() {
     let _ = bench.change("insert into t values (2, 'y'); insert into t values (1, 'z')").ends(
         "failed",
         "unique_violation",
-        "Key (id)=(1) already exists.); the transaction was rolled back, nothing was changed",
+        "Key (id)=(1) already exists.); the transaction was not committed, nothing was changed",
     );
     let _ = bench.change("insert into t values (9, null)").ends("failed", "not_null_violation", "null value");
     assert_eq!(bench.database.value("select count(*) from t"), "1");
@@ -98,7 +98,7 @@ fn time_is_over_on_the_server_too() {
     let _ = run("remediate", "insert into t values (1); select pg_sleep(300)", "").ends(
         "failed",
         "timeout",
-        "rolled back, nothing was changed",
+        "not committed, nothing was changed",
     );
     let _ = run("remediate", "insert into t values (1); select pg_sleep(300)", "transaction: false").ends(
         "unknown",

@@ -163,3 +163,30 @@ fn secrets_stay_out_of_the_record() {
     }
     assert!(seen > 0, "the notice was kept");
 }
+
+/// The example of the reference, run as it stands there.
+#[test]
+fn the_example_of_the_reference_works() {
+    let page = std::fs::read_to_string(crate::support::repository("docs/language.md")).expect("the page");
+    let start = page.find("runbook: example-sql\n").expect("the example");
+    let end = start + page[start..].find("```").expect("its end");
+    let bench = Bench::new();
+    bench.database.execute(
+        "create table jobs (id bigint, queue text, state text, started timestamptz default now()); \
+         create table job_log (job bigint, what text); \
+         insert into jobs select n, 'mail', 'running', now() - n * interval '21 minutes' from generate_series(1, 9) n",
+    );
+    bench.sandbox.write("example-sql.yaml", &page[start..end]);
+    let mut command = bench.sandbox.command(["run", "example-sql", "--env", "free"]);
+    command.env("ORDERS_DATABASE", bench.database.url()).env("ORDERS_PASSWORD", crate::support::PASSWORD);
+    let ran = bench.ran(super::bench::finish(command));
+    let shown = ran.ended("stuck").succeeds();
+    assert_eq!(shown.field("count"), 7);
+    assert_eq!(ran.ended("release").succeeds().field("affected"), 14);
+    let _ = ran.output.exits(0).says("RESOLVED");
+    assert_eq!(
+        bench.database.value("select count(*) filter (where state = 'waiting') || '/' || count(*) from jobs"),
+        "7/9"
+    );
+    assert_eq!(bench.database.value("select count(*) from job_log"), "7");
+}

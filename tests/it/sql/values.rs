@@ -1,9 +1,11 @@
 //! Values on their way to the server and back.
 
 use super::bench::{Bench, step};
+use crate::support::Cluster;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The first row of a query.
 fn first(bench: &Bench, sql: &str) -> Value {
@@ -248,4 +250,69 @@ fn more_than_is_wanted_is_a_failure() {
     );
     assert_eq!(bench.database.value("select to_regclass('t') is null"), "t");
     bench.database.is_left_alone();
+}
+
+/// What the program knows of the language, held against the server's own files and its own reader.
+#[test]
+fn every_class_of_errors_of_the_server_is_known() {
+    let share = "select setting from pg_config() where name = 'SHAREDIR'";
+    let file = Path::new(&Cluster::shared().named("postgres").value(share)).join("errcodes.txt");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut count = 0;
+    for line in text.lines().filter(|line| !line.starts_with(['#', ' ']) && !line.starts_with("Section")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [code, _, _, name] = words.as_slice() else { continue };
+        if code.starts_with("28") || *code == "00000" {
+            continue;
+        }
+        assert_eq!(runwright::runbook::sqlstate_class(code), *name, "{code}");
+        assert!(runwright::runbook::is_error_class(name), "{name}");
+        count += 1;
+    }
+    assert!(count > 200, "only {count} were found in {}", file.display());
+    for (name, known) in
+        [("sqlstate_MY001", true), ("sqlstate_42P01", false), ("sqlstate_abc", false), ("invalid_password", false)]
+    {
+        assert_eq!(runwright::runbook::is_error_class(name), known, "{name}");
+    }
+}
+
+/// Scripts of hostile texts: cut by us and sent one by one, they give what the server gives for the whole.
+#[test]
+fn scripts_are_cut_where_the_server_cuts_them() {
+    let bench = Bench::new();
+    let piece = prop::sample::select(vec![
+        "'a;b'",
+        "'it''s'",
+        "E'\\';'",
+        "e'\\\\'",
+        "$$;$$",
+        "$a$ $$ ; $a$",
+        "$_1$'$_1$",
+        "U&'\\0041;'",
+        "'--'",
+        "'/*'",
+        "N'x;'",
+        "';' 'x'",
+    ]);
+    let between = prop::sample::select(vec![" ", "\n", " -- it's ; \n", " /* ; ' /* $$ */ \" */ ", "\t"]);
+    let statement = (piece, between.clone(), between).prop_map(|(piece, one, two)| {
+        // Two literals side by side go on only over a line break.
+        let piece = if piece == "';' 'x'" { "';'\n'x'" } else { piece };
+        format!("select{one}{piece}{two}as{one}\";\"")
+    });
+    let script = prop::collection::vec(statement, 1..6);
+    let mut runner = TestRunner::new(Config { cases: 12, failure_persistence: None, ..Config::default() });
+    let tested = runner.run(&script, |statements| {
+        let whole = statements.join(";");
+        let expected = bench.database.rows(&whole);
+        prop_assert_eq!(expected.len(), statements.len());
+        let ended = bench.change(&whole).succeeds();
+        let last = expected.last().expect("a row")[0].clone().expect("a value");
+        prop_assert_eq!(ended.field("rows"), json!([{";": last}]));
+        // The last of several statements says nothing of how many there were: the record does.
+        prop_assert_eq!(ended.statements(), statements.len());
+        Ok(())
+    });
+    tested.expect("every script is cut alike");
 }

@@ -1,22 +1,28 @@
 //! What the tests of the program stand on: a place of its own for each, what a call said, a system to act on, a
 //! terminal to type at.
 
+mod example;
+mod journal;
 mod kubernetes;
 mod output;
 mod postgres;
 mod prometheus;
 mod sandbox;
 mod server;
+mod services;
 mod simulator;
 pub(crate) mod sshd;
 mod terminal;
 
+pub(crate) use example::example;
+pub(crate) use journal::{Entry, Journal};
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
 pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
-pub(crate) use sandbox::Sandbox;
+pub(crate) use sandbox::{Sandbox, finish};
 pub(crate) use server::{Connection, Server, certified, say, say_json};
+pub(crate) use services::Services;
 pub(crate) use simulator::Simulator;
 pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;

@@ -18,6 +18,16 @@ impl Sandbox {
         Self { folder }
     }
 
+    /// A sandbox whose working folder is a library, so that runbooks go by their names. In the environment `free` no
+    /// gate asks.
+    pub(crate) fn library() -> Self {
+        let sandbox = Self::new();
+        let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
+        let text = format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n");
+        _ = sandbox.write("runwright.yaml", &text);
+        sandbox
+    }
+
     /// The working folder of the calls.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().join("work")
@@ -41,6 +51,14 @@ impl Sandbox {
         path
     }
 
+    /// Writes a program that stands before those of the machine.
+    pub(crate) fn program(&self, name: &str, script: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.write(&format!("bin/{name}"), script);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a program");
+        path
+    }
+
     /// Writes a runbook; its id is the name, its steps are given.
     pub(crate) fn runbook(&self, name: &str, rest: &str) -> PathBuf {
         let rest = rest.trim_start_matches('\n');
@@ -49,7 +67,8 @@ impl Sandbox {
 
     /// The environment of every call.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let path = std::env::var("PATH").expect("PATH");
+        // Programs of the test stand before those of the machine.
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").expect("PATH"));
         vec![
             ("PATH", path),
             ("HOME", self.folder.path().join("home").display().to_string()),
@@ -121,6 +140,17 @@ impl Sandbox {
     #[track_caller]
     pub(crate) fn is_whole(&self) {
         _ = self.runwright("verify --all").exits(0);
+    }
+
+    /// The value of a result field of the only step that has one, as the record has it.
+    #[track_caller]
+    pub(crate) fn field(&self, step: &str, name: &str) -> serde_json::Value {
+        // Runs of the same minute are in no order by their names.
+        let run = self.runs().into_iter().max_by_key(|run| Self::events(run)[0]["time"].to_string()).expect("a run");
+        let is_end = |event: &serde_json::Value| event["step"] == step && event["event"]["kind"] == "attempt_ended";
+        let last = Self::events(&run).into_iter().rfind(is_end).unwrap_or_else(|| panic!("`{step}` made no attempt"));
+        let fields = last["event"]["fields"].clone();
+        fields.get(name).unwrap_or_else(|| panic!("`{step}` has no `{name}`: {fields}")).clone()
     }
 
     /// The events of a run, in order.

@@ -60,13 +60,12 @@ impl Server {
         let configuration = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions");
-        let configuration = match client {
-            None => configuration.with_no_client_auth(),
-            Some(_) => {
-                let provider = Arc::new(rustls::crypto::ring::default_provider());
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider).build();
-                configuration.with_client_cert_verifier(verifier.expect("a verifier"))
-            }
+        let configuration = if client.is_some() {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(clients), provider).build();
+            configuration.with_client_cert_verifier(verifier.expect("a verifier"))
+        } else {
+            configuration.with_no_client_auth()
         };
         let configuration = configuration.with_single_cert(vec![own.cert.der().clone()], key).expect("a configuration");
         let configuration = Arc::new(configuration);

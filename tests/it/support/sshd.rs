@@ -164,6 +164,14 @@ pub(crate) fn make_key(path: &Path) {
     assert!(done.success(), "no key");
 }
 
+/// Fails when a program is missing, and says which package has it.
+#[track_caller]
+pub(crate) fn needs(name: &str, package: &str) {
+    let path = std::env::var("PATH").expect("PATH");
+    let found = path.split(':').any(|folder| Path::new(folder).join(name).exists());
+    assert!(found, "{name} (Debian package {package}) is needed for this test");
+}
+
 /// Sends a signal to one process.
 pub(crate) fn kill(pid: u32, signal: &str) {
     Command::new("kill").args([format!("-{signal}"), pid.to_string()]).stderr(Stdio::null()).status().ok();

@@ -70,6 +70,11 @@ fn own_rules(kind: &Kind, object: &Value, old: Option<&Value>, wrong: &mut impl 
                 wrong("spec.selector", "Invalid value: field is immutable");
             }
             containers(&object["spec"]["template"]["spec"], "spec.template.spec.containers", wrong);
+            let restarts = text(object, "/spec/template/spec/restartPolicy");
+            if restarts != "Always" {
+                let why = format!("Unsupported value: {restarts:?}: supported values: \"Always\"");
+                wrong("spec.template.spec.restartPolicy", &why);
+            }
         }
         "jobs" => {
             containers(&object["spec"]["template"]["spec"], "spec.template.spec.containers", wrong);

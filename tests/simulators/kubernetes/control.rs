@@ -2,7 +2,7 @@
 
 use super::object::set;
 use super::request::Request;
-use super::seed::{Failing, Pods, Said, fits};
+use super::seed::{Failing, Forward, Pods, Program, Said, fits};
 use super::server::{Cluster, cluster_uid, refusal};
 use super::status::Failure;
 use super::store::{Key, Store};
@@ -113,6 +113,10 @@ pub struct Control {
     pub fail_job: Option<Failing>,
     /// A container says something.
     pub logs: Option<Said>,
+    /// A port of a pod leads somewhere.
+    pub forward: Option<Forward>,
+    /// A program does something when it is started in a container.
+    pub exec: Option<Program>,
     /// The uid of the namespace `kube-system`: another cluster.
     pub uid: Option<String>,
     /// The controller stops, or goes on.
@@ -169,6 +173,8 @@ fn set_scene(store: &mut Store, control: Control) {
     scene.stuck.extend(control.stuck);
     scene.failing.extend(control.fail_job);
     scene.said.extend(control.logs.map(|said| Said { told: Some(Timestamp::now()), ..said }));
+    scene.forwards.extend(control.forward);
+    scene.programs.extend(control.exec);
     scene.tokens.extend(control.token);
     scene.frozen = control.frozen.unwrap_or(scene.frozen);
     scene.ready_after = control.ready_after_ms.map_or(scene.ready_after, Duration::from_millis);

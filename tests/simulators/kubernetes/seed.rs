@@ -57,6 +57,42 @@ pub struct Said {
     pub told: Option<Timestamp>,
 }
 
+/// Where a port of a pod leads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forward {
+    /// The namespace; every one when absent.
+    pub namespace: Option<String>,
+    /// The pod's name, or a beginning that ends in `*`.
+    pub pod: String,
+    /// The port.
+    pub port: u16,
+    /// The address that answers, as `127.0.0.1:18180`.
+    pub to: String,
+}
+
+/// What a program in a container does when it is started.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Program {
+    /// The namespace; every one when absent.
+    pub namespace: Option<String>,
+    /// The pod's name, or a beginning that ends in `*`.
+    pub pod: String,
+    /// The container; every one when absent.
+    pub container: Option<String>,
+    /// The first words of the command.
+    pub command: Vec<String>,
+    /// Says on stdout what it reads on stdin.
+    pub copies_input: bool,
+    /// What it says on stdout.
+    pub stdout: String,
+    /// What it says on stderr.
+    pub stderr: String,
+    /// Its exit code.
+    pub exit: u8,
+}
+
 /// What the controller is told to do, and what makes one cluster differ from another.
 #[derive(Clone, Debug, Default)]
 pub struct Scene {
@@ -76,6 +112,10 @@ pub struct Scene {
     pub failing: Vec<Failing>,
     /// What containers have said.
     pub said: Vec<Said>,
+    /// Where ports of pods lead.
+    pub forwards: Vec<Forward>,
+    /// What programs do.
+    pub programs: Vec<Program>,
     /// Who a bearer token belongs to.
     pub tokens: BTreeMap<String, String>,
 }

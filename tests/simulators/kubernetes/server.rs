@@ -9,12 +9,13 @@ use super::status::Failure;
 use super::store::Store;
 use super::verbs::{Call, Reply};
 use super::watch::Plan;
-use super::{control, controller, discovery, logs, openapi};
+use super::{control, controller, discovery, logs, openapi, streams};
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
+use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -139,7 +140,8 @@ async fn run(cluster: Arc<Cluster>) {
 }
 
 async fn answer(State(cluster): State<Arc<Cluster>>, request: axum::extract::Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
     let Ok(body) = to_bytes(body, 4 << 20).await else {
         return Failure::new(413, "RequestEntityTooLarge", "the body is too large").into_response();
     };
@@ -150,8 +152,8 @@ async fn answer(State(cluster): State<Arc<Cluster>>, request: axum::extract::Req
     let place = cluster.note(&request);
     let fault = cluster.take_fault(&request);
     let response = match fault {
-        None => respond(&cluster, &request),
-        Some(fault) => fault.answer(|| respond(&cluster, &request)).await,
+        None => respond(&cluster, &request, upgrade),
+        Some(fault) => fault.answer(|| respond(&cluster, &request, upgrade)).await,
     };
     if let Some(entry) = lock(&cluster.log).get_mut(place) {
         entry["status"] = json!(response.status().as_u16());
@@ -159,7 +161,7 @@ async fn answer(State(cluster): State<Arc<Cluster>>, request: axum::extract::Req
     response
 }
 
-fn respond(cluster: &Arc<Cluster>, request: &Request) -> Response {
+fn respond(cluster: &Arc<Cluster>, request: &Request, upgrade: Option<OnUpgrade>) -> Response {
     let reads = request.method == "GET" || request.method == "HEAD";
     let done = if reads {
         handle(&mut lock(&cluster.store), request, &cluster.url)
@@ -169,7 +171,7 @@ fn respond(cluster: &Arc<Cluster>, request: &Request) -> Response {
     match done {
         Err(failure) => failure.into_response(),
         Ok((reply, warnings)) => {
-            let mut response = send(cluster, reply);
+            let mut response = send(cluster, reply, upgrade);
             for warning in warnings {
                 let text = format!("299 - \"{}\"", warning.replace('"', "\\\""));
                 if let Ok(text) = text.parse() {
@@ -181,7 +183,7 @@ fn respond(cluster: &Arc<Cluster>, request: &Request) -> Response {
     }
 }
 
-fn send(cluster: &Arc<Cluster>, reply: Reply) -> Response {
+fn send(cluster: &Arc<Cluster>, reply: Reply, upgrade: Option<OnUpgrade>) -> Response {
     match reply {
         Reply::Json(code, document) => {
             (StatusCode::from_u16(code).unwrap_or(StatusCode::OK), Json(document)).into_response()
@@ -191,6 +193,7 @@ fn send(cluster: &Arc<Cluster>, reply: Reply) -> Response {
         Reply::Watch(plan) => {
             ([("content-type", "application/json")], watching(Arc::clone(cluster), *plan)).into_response()
         }
+        Reply::Streams(session) => streams::upgrade(session, upgrade),
         Reply::Follow(follow) => {
             ([("content-type", "text/plain")], following(Arc::clone(cluster), follow)).into_response()
         }

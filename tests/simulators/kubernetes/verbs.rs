@@ -6,7 +6,7 @@ use super::request::{Options, Place, Request};
 use super::status::Failure;
 use super::store::{Key, Store};
 use super::watch::Plan;
-use super::{admission, defaults, fields, logs, patch, rbac, table, wire};
+use super::{admission, defaults, fields, logs, patch, rbac, streams, table, wire};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -23,6 +23,8 @@ pub enum Reply {
     Watch(Box<Plan>),
     /// Log lines, as they come.
     Follow(logs::Follow),
+    /// Streams both ways, on the same connection.
+    Streams(streams::Session),
 }
 
 /// One request that names a place, by somebody who may do it.
@@ -56,6 +58,7 @@ impl Call<'_> {
             ("get", "" | "status") => Ok(self.show(vec![self.old()?.clone()], false)),
             ("get", "scale") => Ok(Reply::Json(200, scale(self.old()?))),
             ("get", "log") => logs::answer(self),
+            ("get" | "create", "portforward" | "exec") => streams::answer(self),
             ("create", "eviction") => self.evict(&options),
             ("create", "") => self.create(body, &options),
             ("update", "scale") => self.rescale(&body, &options),
