@@ -359,7 +359,7 @@ fn a_program_in_a_pod_answers_for_itself() {
 "#,
     );
     _ = output.exits(0);
-    assert_eq!(scene.attempt("three")["error"], "exit_3");
+    assert_eq!(scene.attempt("three")["error"], json!({ "exit": 3 }));
     let message = scene.attempt("three")["message"].to_string();
     assert!(message.contains("the command in the pod ended with exit code 3: no such table"), "{message}");
 }
