@@ -3,7 +3,7 @@
 mod changes;
 mod places;
 
-use crate::support::{Kubernetes, Output, Sandbox, repository};
+use crate::support::{Kubernetes, Output, Sandbox, example};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -367,10 +367,7 @@ fn a_program_in_a_pod_answers_for_itself() {
 #[test]
 fn the_example_of_the_language_reference_runs() {
     let scene = Scene::new();
-    let text = std::fs::read_to_string(repository("docs/language.md")).expect("the reference");
-    let start = text.find("runbook: kubectl-example").expect("the example");
-    let example = &text[start..start + text[start..].find("```").expect("its end")];
-    _ = scene.sandbox.write("kubectl-example.yaml", example);
+    _ = scene.sandbox.write("kubectl-example.yaml", &example("kubectl-example"));
     // Its target names no file: the client's own is the one below HOME.
     let home = scene.sandbox.folder().with_file_name("home").join(".kube");
     std::fs::create_dir_all(&home).expect("a folder");

@@ -78,6 +78,17 @@ fn the_address_of_the_server_must_be_allowed() {
     scene.runbook_on("{ context: prod, namespace: shop }", ", allow: [private, api.example.com]", look);
     let output = scene.run().exits(1);
     assert_eq!(scene.attempt("look")["error"], "address", "{output}");
+    // So it is for everything that asks kubectl.
+    let others = "
+steps:
+  - { id: lines, diagnose: Lines, target: shop, log: { kubectl: { selector: app=shop } } }
+  - { id: state, diagnose: State, target: shop, service: { status: shop } }
+";
+    scene.runbook_on("{ context: prod, namespace: shop }", ", allow: private", others);
+    let output = scene.run();
+    for id in ["lines", "state"] {
+        assert_eq!(scene.attempt(id)["error"], "address", "{id}: {output}");
+    }
     assert!(scene.kubernetes.requests().is_empty());
 }
 
