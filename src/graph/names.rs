@@ -126,7 +126,10 @@ fn kubectl_shape(kubectl: &KubectlAction) -> Fields {
     ]);
     match kubectl.call().verb().as_str() {
         "auth can-i" => found.insert("allowed".to_owned(), Shape::Boolean),
-        "diff" => found.insert("differs".to_owned(), Shape::Boolean),
+        "diff" => {
+            found.insert("diff".to_owned(), Shape::Text);
+            found.insert("differs".to_owned(), Shape::Boolean)
+        }
         "create job" => found.insert("name".to_owned(), Shape::Text),
         _ => None,
     };
