@@ -744,3 +744,82 @@ fn a_stop_while_it_connects_is_heard() {
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     sandbox.leaves_nothing_behind();
 }
+
+#[test]
+fn a_step_on_a_list_of_machines_acts_on_each() {
+    let (sandbox, one, two) = (bench(), Sshd::start(), Sshd::start());
+    let body = format!(
+        "targets:
+{}{}steps:
+  - {{ id: make, target: [one, two], remediate: Make it, irreversible: It is nothing., shell: 'echo x >>\"$FILE\"', env: {{ FILE: {file} }} }}
+  - {{ id: made, validate: Twice, run: [cat, {file}], expect: lines | length == 2 }}
+",
+        one.target("one"),
+        two.target("two"),
+        file = sandbox.path("made").display(),
+    );
+    _ = sandbox.runbook("case", &body);
+    let output = run(&sandbox).exits(0).says("RESOLVED");
+    assert_eq!((one.logins(), two.logins()), (1, 1), "{output}");
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn logs_and_services_of_another_machine() {
+    let (sandbox, sshd) = (bench(), Sshd::start());
+    let lines: String = (0..50).map(|line| format!("2026-02-01T00:00:{line:02}Z line {line}\n")).collect();
+    let log = sandbox.write("there/app.log", &lines);
+    let state = sandbox.write("there/state", "stopped\n");
+    let driver = format!(
+        "    service:
+      start: [sh, -c, 'echo running >{state}', '{{{{ name }}}}']
+      stop: [sh, -c, 'echo stopped >{state}', '{{{{ name }}}}']
+      restart: [sh, -c, 'echo running >{state}', '{{{{ name }}}}']
+      status: [sh, -c, 'grep -q running {state} || exit 3', '{{{{ name }}}}']
+",
+        state = state.display()
+    );
+    let steps = format!(
+        "steps:
+  - {{ id: found, target: web, diagnose: Look, log: {{ file: {}, include: 'line 4[0-9]$' }}, expect: [count == 10, 'first is endingwith(\"line 40\")'] }}
+  - {{ id: start, target: web, remediate: Start it, risk: low, irreversible: It is nothing., service: {{ start: app }} }}
+  - {{ id: runs, target: web, validate: It runs, service: {{ status: app }}, expect: running }}
+",
+        log.display()
+    );
+    _ = sandbox.runbook("case", &format!("targets:\n{}{driver}{steps}", sshd.target("web")));
+    _ = run(&sandbox).exits(0).says("RESOLVED");
+    assert_eq!(std::fs::read_to_string(&state).unwrap(), "running\n");
+    assert_eq!(sshd.logins(), 1);
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn a_person_talks_to_a_program_there() {
+    let (sandbox, sshd) = (bench(), Sshd::start());
+    let script = "printf 'word> '; read -r word; echo \\\"got $word in $(pwd) with $A\\\"; tty; exit 3";
+    let step = format!(
+        "
+  - {{ id: talk, target: web, diagnose: Talk, interactive: [sh, -c, \"{script}\"], env: {{ A: \"it's !$x\" }}, cwd: /usr }}
+"
+    );
+    runbook(&sandbox, &sshd, &step);
+    let mut terminal = Terminal::open(&sandbox, &["run", "case", "--env", "free"]);
+    terminal
+        .sees("start it?")
+        .types("y")
+        .sees("word>")
+        .types("xyzzy")
+        .sees("got xyzzy in /usr with it's !$x")
+        .sees("/dev/pts/");
+    terminal
+        .sees("ended with exit code 3")
+        .sees("how did it go?")
+        .types("d")
+        .sees("what did you see?")
+        .types("fine")
+        .types(".");
+    _ = terminal.exits(0);
+    assert_eq!(sshd.logins(), 1);
+    wait_until("the end of our clients", || sandbox.processes().is_empty());
+}
