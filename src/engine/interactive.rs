@@ -112,14 +112,13 @@ impl Task {
         let marker = format!("{}/{path}/1", self.shared.run);
         let answer = self.ask(PromptKind::HandOver { act: Box::new(act), marker }).await;
         let took = self.shared.clock.elapsed().saturating_sub(started);
-        let (performed, how) = match answer {
-            Ok((Answer::HandedOver(over), _)) => (self.performed(&over), how(&over)),
+        let (performed, how) = if let Ok((Answer::HandedOver(over), _)) = answer {
+            (self.performed(&over), how(&over))
+        } else {
             // The run is ending, and what was done until then is not known.
-            _ => {
-                let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
-                let taken = refused(ErrorClass::Cancelled, "the run took its terminal back");
-                (Performed { outcome, ..taken }, String::new())
-            }
+            let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
+            let taken = refused(ErrorClass::Cancelled, "the run took its terminal back");
+            (Performed { outcome, ..taken }, String::new())
         };
         let event = Event::AttemptEnded {
             outcome: performed.outcome,
