@@ -37,7 +37,10 @@ impl Calls<'_> {
             Some(Undo::Act(probe)) => Some(probe),
             _ => None,
         });
-        let ready = step.background.as_ref().and_then(|background| background.ready.as_ref());
+        let ready = match step.action() {
+            Some(Action::Service(service)) => service.ready.as_ref(),
+            _ => None,
+        };
         let parts = [
             ("preview", change.and_then(|change| change.preview.as_ref())),
             ("verify", change.and_then(|change| change.verify.as_ref())),
