@@ -156,7 +156,11 @@ impl Lender {
             left.extend(members.iter().map(Member::label));
             let kill = [Signal::KILL];
             let signals: &[Signal] = if sweep == 0 { &GOODBYE } else { &kill };
-            members.iter().for_each(|member| signals.iter().for_each(|signal| member.signal(*signal)));
+            for member in &members {
+                for signal in signals {
+                    member.signal(*signal);
+                }
+            }
             let until = Instant::now() + self.grace;
             while !members.is_empty() && Instant::now() < until {
                 std::thread::sleep(SWEEP_PAUSE);
