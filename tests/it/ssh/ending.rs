@@ -109,7 +109,7 @@ fn the_connection_is_made_again_after_it_was_cut() {
 
 #[test]
 fn when_we_are_killed_nothing_goes_on_there() {
-    for victim in ["us", "the client"] {
+    for victim in ["us", "the client", "the connection"] {
         let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
         let number = long_sleep();
         let steps = format!("\n  - {{ id: wait, target: web, diagnose: Wait, run: [sleep, '{number}'] }}\n");
@@ -121,9 +121,10 @@ fn when_we_are_killed_nothing_goes_on_there() {
             kill(call.id(), "KILL");
         } else {
             // The client of the attempt carries its marker; the one that holds the connection does not.
+            let marked = processes("environ", "RUNWRIGHT_ATTEMPT=");
             let clients: Vec<u32> = processes("environ", &sandbox.folder().parent().unwrap().display().to_string())
                 .into_iter()
-                .filter(|pid| !processes("environ", "RUNWRIGHT_ATTEMPT=").iter().all(|marked| marked != pid))
+                .filter(|pid| *pid != call.id() && marked.contains(pid) == (victim == "the client"))
                 .collect();
             assert_eq!(clients.len(), 1, "{clients:?}");
             kill(clients[0], "KILL");
@@ -132,7 +133,7 @@ fn when_we_are_killed_nothing_goes_on_there() {
         wait_until("the end of the program", || sleeps(&number).is_empty());
         wait_until("the end of our clients", || sandbox.processes().is_empty());
         wait_until("the end of every session", || sshd.servers().is_empty());
-        if victim == "the client" {
+        if victim != "us" {
             let end = ended(&sandbox.only_run(), "wait");
             assert_eq!((&end["outcome"], &end["error"]), (&"failed".into(), &"connection".into()), "{end}");
         }
@@ -171,4 +172,25 @@ fn a_stop_while_it_connects_is_heard() {
     _ = call.wait().unwrap();
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn a_daemon_stays_and_what_holds_the_output_does_not() {
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
+    let (daemon, holder) = (long_sleep(), long_sleep());
+    let steps = format!(
+        "
+  - {{ id: daemon, target: web, diagnose: Start it, shell: 'setsid sleep {daemon} </dev/null >/dev/null 2>&1 &' }}
+  - {{ id: holder, target: web, diagnose: Start it, shell: 'setsid sleep {holder} & sleep 0.5' }}
+"
+    );
+    runbook(&sandbox, &sshd, &steps);
+    _ = run(&sandbox).exits(0);
+    let run = sandbox.only_run();
+    let stays = sleeps(&daemon);
+    stays.iter().for_each(|pid| kill(*pid, "KILL"));
+    assert_eq!(stays.len(), 1, "{}", ended(&run, "daemon"));
+    assert!(ended(&run, "daemon")["left"].is_null(), "{}", ended(&run, "daemon"));
+    assert_eq!(ended(&run, "holder")["left"].as_array().map(Vec::len), Some(1), "{}", ended(&run, "holder"));
+    assert!(sleeps(&holder).is_empty());
 }
