@@ -188,7 +188,9 @@ fn a_daemon_stays_and_what_holds_the_output_does_not() {
     _ = run(&sandbox).exits(0);
     let run = sandbox.only_run();
     let stays = sleeps(&daemon);
-    stays.iter().for_each(|pid| kill(*pid, "KILL"));
+    for pid in &stays {
+        kill(*pid, "KILL");
+    }
     assert_eq!(stays.len(), 1, "{}", ended(&run, "daemon"));
     assert!(ended(&run, "daemon")["left"].is_null(), "{}", ended(&run, "daemon"));
     assert_eq!(ended(&run, "holder")["left"].as_array().map(Vec::len), Some(1), "{}", ended(&run, "holder"));
