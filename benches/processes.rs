@@ -124,6 +124,7 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         park_after: Duration::ZERO,
         operator: operator(),
         host: host_name(),
+        machine: String::new(),
         grace: Duration::from_secs(1),
     };
     let (_answer, answers) = mpsc::channel(1);
@@ -133,6 +134,7 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         person: Box::new(Nobody),
         answers,
         inbox: Box::new(record.inbox().unwrap()),
+        locks: Box::new(store.holds(record.id(), &owner)),
         store: Box::new(record),
         clock: Arc::new(Machine(Instant::now())),
         signals,

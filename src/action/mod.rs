@@ -4,6 +4,7 @@
 //! never reads the process environment by itself: `cli` gives it a [`BaseEnvironment`].
 
 mod address;
+mod call;
 mod environment;
 mod file;
 mod fingerprint;

@@ -28,9 +28,11 @@ fn of_tree(source: &Source, tree: &Node, graph: &StepGraph, problems: &mut Diagn
         return answers;
     };
     let outline = graph.outline();
+    // A step inside a loop may be named by its id alone: the answer is that for every item.
+    let is_own_id = |id: &str| graph.find(id).is_some();
     for entry in entries {
         let step = &entry.key;
-        if graph.at_path(&step.value).is_none() && outline.iter().all(|place| *place.node().id != *step.value) {
+        if graph.at_path(&step.value).is_none() && !is_own_id(&step.value) {
             let message = format!("`{}` has no step `{}`", graph.runbook().id(), step.value);
             let ids: Vec<&str> = outline.iter().map(|place| place.path.as_str()).collect();
             problems.push(Diagnostic::error(source, "unknown-step", step.span, message).near(&step.value, ids));

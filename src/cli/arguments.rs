@@ -296,6 +296,9 @@ pub struct ListArguments {
     /// List the runbooks instead of the runs
     #[arg(long)]
     pub runbooks: bool,
+    /// List the runbooks whose cadence says that they are due again; exit code 1 when there is one
+    #[arg(long, conflicts_with = "runbooks")]
+    pub overdue: bool,
     /// One JSON document
     #[arg(long)]
     pub json: bool,

@@ -156,9 +156,12 @@ impl<'a> Loader<'a> {
             let folder = path.parent().unwrap_or(Path::new(""));
             callable.extend(stems(&self.absolute(folder)));
             let file = folder.join(format!("{name}.yaml"));
-            return Ok(self.absolute(&file).is_file().then_some(RunbookPlace::File(file)));
+            if self.absolute(&file).is_file() {
+                return Ok(Some(RunbookPlace::File(file)));
+            }
         }
-        match resolve_runbook(name, self.library) {
+        // Beside a file that stands in no library, only what is inside the program is left.
+        match resolve_runbook(name, self.library.filter(|_| beside.is_none())) {
             Ok(place) => Ok(Some(place)),
             Err(LookupError::Unknown(_)) => Ok(None),
             Err(duplicate) => Err(duplicate.into()),

@@ -80,9 +80,13 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Done => "resolved, completed, or nothing to do; for other commands: done",
-            Self::NotResolved => "it ran to its end and the goal is not met; `verify`: the record does not hold",
+            Self::NotResolved => {
+                "it ran to its end and the goal is not met; `verify`: the record does not hold; `list --overdue`: something is overdue"
+            }
             Self::Usage => "the command line makes no sense, or names a runbook, run or step that is not there",
-            Self::Invalid => "the runbook, the library or an input is invalid",
+            Self::Invalid => {
+                "the runbook, the library or an input is invalid, or the runbook says that it must not be run"
+            }
             Self::Declined => "a person declined or aborted",
             Self::Parked => "parked: a gate or a decision needs a person",
             Self::Escalated => "escalated",

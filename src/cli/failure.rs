@@ -58,6 +58,14 @@ pub(super) enum CommandError {
         #[source]
         source: io::Error,
     },
+    /// The runbook says that it must not be run.
+    #[error("`{runbook}` must not be run: {reason}")]
+    MustNotRun {
+        /// Its id.
+        runbook: String,
+        /// What it says.
+        reason: String,
+    },
     /// A saved plan does not fit.
     #[error("{message}")]
     Plan {
@@ -127,6 +135,7 @@ impl CommandError {
             Self::Invalid(_) | Self::Inputs { .. } => (Exit::Invalid, "invalid"),
             Self::Write { .. } => (Exit::Usage, "cannot-write"),
             Self::Usage { .. } => (Exit::Usage, "usage"),
+            Self::MustNotRun { .. } => (Exit::Invalid, "refused-runbook"),
             Self::Plan { .. } => (Exit::Invalid, "plan-differs"),
             Self::Mask(_) => (Exit::Invalid, "secret-refused"),
             Self::SetUp { .. } => (Exit::Internal, "set-up"),

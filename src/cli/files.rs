@@ -49,6 +49,7 @@ pub(super) fn check_context(library: Option<&Library>) -> CheckContext {
         environment_values: library.map(names),
         environment_inputs: library.map(inputs).unwrap_or_default(),
         callees: BTreeMap::new(),
+        tainted: Vec::new(),
         callable: library.map(ids).unwrap_or_default(),
         today: Some(jiff::Zoned::now().date()),
     }

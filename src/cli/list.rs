@@ -3,6 +3,7 @@
 use super::arguments::ListArguments;
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::overdue::overdue;
 use super::session::Session;
 use crate::event::{Mode, RunResult};
 use crate::library::{Library, built_in};
@@ -14,6 +15,9 @@ use crate::store::{RunState, RunSummary};
 pub(super) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit, CommandError> {
     if arguments.runbooks {
         return runbooks(session, arguments.json);
+    }
+    if arguments.overdue {
+        return overdue(session, arguments.json);
     }
     let store = session.store()?;
     let runs: Vec<RunLine> = store.runs()?.iter().map(line).collect();
@@ -81,6 +85,7 @@ struct Row {
     title: String,
     place: String,
     is_broken: bool,
+    refuse: Option<String>,
 }
 
 fn runbooks(session: &Session, json: bool) -> Result<Exit, CommandError> {
@@ -93,6 +98,7 @@ fn runbooks(session: &Session, json: bool) -> Result<Exit, CommandError> {
             place: session.shown(&line.file.path),
             id: line.file.id,
             is_broken: line.is_broken,
+            refuse: line.refuse,
         })
         .collect();
     for runbook in built_in() {
@@ -100,13 +106,18 @@ fn runbooks(session: &Session, json: bool) -> Result<Exit, CommandError> {
             let title = crate::runbook::parse_runbook(&runbook.source(), &mut crate::source::Diagnostics::new())
                 .map(|parsed| parsed.title.value.clone());
             let place = runbook.name.to_owned();
-            rows.push(Row { id: runbook.id.to_owned(), title: title.unwrap_or_default(), place, is_broken: false });
+            let (id, title) = (runbook.id.to_owned(), title.unwrap_or_default());
+            rows.push(Row { id, title, place, is_broken: false, refuse: None });
         }
     }
     if json {
         let list: Vec<_> = rows
             .iter()
-            .map(|row| serde_json::json!({ "id": row.id, "title": row.title, "file": row.place, "broken": row.is_broken }))
+            .map(|row| {
+                serde_json::json!({
+                    "id": row.id, "title": row.title, "file": row.place, "broken": row.is_broken, "refuse": row.refuse
+                })
+            })
             .collect();
         session.console.data(&ended(json_text(&serde_json::Value::Array(list))))?;
     } else {
@@ -118,9 +129,13 @@ fn runbooks(session: &Session, json: bool) -> Result<Exit, CommandError> {
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.id.chars().count()).max().unwrap_or(0);
     let line = |row: &Row| {
-        let broken = if row.is_broken { "  BROKEN: runwright check" } else { "" };
+        let mark = match &row.refuse {
+            _ if row.is_broken => "  BROKEN: runwright check",
+            Some(_) => "  REFUSED: it must not be run",
+            None => "",
+        };
         let id = visible(&row.id);
-        format!("{id:<width$}  {}{broken}\n{:width$}  {}\n", visible(&row.title), "", visible(&row.place))
+        format!("{id:<width$}  {}{mark}\n{:width$}  {}\n", visible(&row.title), "", visible(&row.place))
     };
     rows.iter().map(line).collect()
 }

@@ -4,13 +4,14 @@ use super::arguments::RunbookArguments;
 use super::ask::ask_input;
 use super::callees::{Loader, tell_further};
 use super::console::Console;
+use super::earlier::EarlierRuns;
 use super::failure::CommandError;
 use super::helper::run_program;
 use super::programs::find_required;
 use super::session::Session;
 use crate::action::{BaseEnvironment, find_program};
 use crate::engine::store;
-use crate::event::{InputView, Mode, ProgramView};
+use crate::event::{InputView, Mode, ProgramView, RunId};
 use crate::expr::{Time, UnknownSort, Value, unknown};
 use crate::graph::StepGraph;
 use crate::library::{Environment, GateRule, Library, RunbookPlace, resolve_runbook};
@@ -46,6 +47,7 @@ pub(super) struct Prepared {
     pub(super) base: BaseEnvironment,
     pub(super) warnings: Vec<String>,
     pub(super) now: Timestamp,
+    earlier: EarlierRuns,
 }
 
 /// Finds, checks and resolves; every problem of a stage is told at once.
@@ -54,6 +56,11 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
     let environment = environment(arguments, library.as_ref())?;
     let place = resolve_runbook(&arguments.runbook, library.as_ref())?;
     let (graph, mut warnings) = graph(session, &place, library.as_ref(), environment)?;
+    if let Some(refuse) = graph.runbook().refuse.as_ref().filter(|_| mode != Mode::Plan) {
+        let (runbook, reason) =
+            (graph.runbook().id().to_owned(), visible(&refuse.value.split_whitespace().collect::<Vec<_>>().join(" ")));
+        return Err(CommandError::MustNotRun { runbook, reason });
+    }
     let base = BaseEnvironment::from_vars(std::env::vars_os());
     let mut problems = Diagnostics::new();
     let mut programs = find_required(graph.runbook(), &base, mode != Mode::Plan, &mut problems);
@@ -98,6 +105,7 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
         base,
         warnings,
         now,
+        earlier: EarlierRuns { folder: session.store_folder().ok(), unsafe_fs: session.global.store_unsafe },
     })
 }
 
@@ -330,14 +338,16 @@ impl Prepared {
         self.inputs.iter().map(view).collect()
     }
 
-    /// The values known before the first step. `run` is the run's own map: its id, when it started, who runs it.
-    pub(super) fn values(&self, run: Value, absent: UnknownSort) -> Values {
+    /// The values known before the first step. `run` is the run's own map: its id, when it started, who runs it. `id` is
+    /// the run itself, which is not its own past.
+    pub(super) fn values(&self, run: Value, id: Option<&RunId>, absent: UnknownSort) -> Values {
         let mut roots: IndexMap<String, Value> =
             self.inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
         roots.insert("env".to_owned(), self.env.clone());
         roots.insert("run".to_owned(), run);
         roots.insert("targets".to_owned(), target_names(self.graph.runbook()));
-        Values::new(roots, self.graph.nodes().iter().map(|node| node.id.to_string()), absent)
+        let steps = self.graph.nodes().iter().map(|node| node.id.to_string());
+        Values::new(roots, steps, absent).with_earlier(self.earlier.lookup(id))
     }
 
     /// What expressions see as `run`.
@@ -358,7 +368,7 @@ impl Prepared {
     /// The plan. Values that only running a program gives are holes in every plan, so that a saved plan and the plan of
     /// a run are comparable.
     pub(super) fn plan(&self, operator: &str) -> Plan {
-        let values = self.values(self.run_value(None, operator), UnknownSort::NotYet);
+        let values = self.values(self.run_value(None, operator), None, UnknownSort::NotYet);
         let mut inputs = self.input_views();
         for (view, input) in inputs.iter_mut().zip(&self.inputs) {
             if input.source.starts_with("program ") {

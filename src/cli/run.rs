@@ -21,7 +21,7 @@ use crate::graph::StepGraph;
 use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
 use crate::runbook::Risk;
-use crate::store::{DirRun, Masker, Owner, Store, boot_id, host_name};
+use crate::store::{DirRun, Masker, Owner, Store, boot_id, host_name, machine_id};
 use crate::terminal::{Lend, Paper};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -112,10 +112,11 @@ fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, Comma
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| CommandError::SetUp { what: "the runtime", source })?;
     let run = record.id().clone();
-    let (end, screen) = runtime.block_on(go(session, prepared, way, &store, record)).map_err(|error| match error {
-        CommandError::Store(error) => CommandError::RecordLost { run: run.clone(), error },
-        other => other,
-    })?;
+    let (end, screen) =
+        runtime.block_on(go(session, prepared, way, &store, record, &owner)).map_err(|error| match error {
+            CommandError::Store(error) => CommandError::RecordLost { run: run.clone(), error },
+            other => other,
+        })?;
     screen.rest();
     if matches!(end.state, RunState::Ended(_)) {
         screen.sealed(&end.head);
@@ -144,12 +145,13 @@ async fn go(
     way: Way,
     store: &Store,
     record: DirRun,
+    owner: &Owner,
 ) -> Result<(RunEnd, Screen), CommandError> {
     let attended = Console::has_person();
     let (sink, style) = session.console.run_sink(attended);
     let paper = Arc::new(Paper::new(sink, style.terminal));
     let graph = &prepared.graph;
-    let not_yet = prepared.values(prepared.run_value(None, &way.operator.name), UnknownSort::NotYet);
+    let not_yet = prepared.values(prepared.run_value(None, &way.operator.name), None, UnknownSort::NotYet);
     let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
     let (typed, mut answers) = mpsc::unbounded_channel();
     let (hand_over, engine_answers) = mpsc::channel(16);
@@ -171,6 +173,7 @@ async fn go(
         person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
         answers: engine_answers,
         inbox: Box::new(record.inbox()?),
+        locks: Box::new(store.holds(record.id(), owner)),
         clock: Arc::new(MachineClock),
         signals: listen(&lent)?,
         observer: Box::new(move |record| seen.see(record)),
@@ -195,7 +198,7 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
     Setup {
         run: run.clone(),
         graph: Arc::clone(&prepared.graph),
-        values: prepared.values(run_value, UnknownSort::Unobtained),
+        values: prepared.values(run_value, Some(run), UnknownSort::Unobtained),
         resolver: prepared.resolver.clone(),
         called: prepared.called.clone(),
         started,
@@ -208,6 +211,7 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
         park_after: way.park_after,
         operator: way.operator,
         host: host_name(),
+        machine: machine_id(),
         grace: GRACE,
     }
 }
@@ -258,7 +262,7 @@ fn frozen(prepared: &Prepared) -> Vec<FrozenRunbook> {
 
 /// The exit of a run, the first that applies (ruling 9).
 pub(super) fn exit_of(end: &RunEnd) -> Exit {
-    if end.target_refused {
+    if end.refused {
         return Exit::Refused;
     }
     match &end.state {

@@ -106,14 +106,14 @@ fn the_exit_of_a_run_is_the_first_that_applies() {
     let end = |state: RunState| RunEnd {
         run: "r".parse::<RunId>().unwrap(),
         state,
-        target_refused: false,
+        refused: false,
         probe_does_not_hold: false,
         head: String::new(),
         signal: None,
     };
     let failed = end(RunState::Ended(RunResult::Failed));
     assert_eq!(exit_of(&failed), Exit::Failed);
-    assert_eq!(exit_of(&RunEnd { target_refused: true, ..failed }), Exit::Refused);
+    assert_eq!(exit_of(&RunEnd { refused: true, ..failed }), Exit::Refused);
     let completed = end(RunState::Ended(RunResult::Completed));
     assert_eq!(exit_of(&RunEnd { probe_does_not_hold: true, ..completed }), Exit::NotResolved);
     assert_eq!(exit_of(&end(RunState::Parked(Vec::new()))), Exit::Parked);

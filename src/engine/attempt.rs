@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) policy: GatePolicy,
     pub(super) environment: Option<String>,
     pub(super) host: String,
+    /// What tells this machine from others.
+    pub(super) machine: String,
     pub(super) grace: Duration,
     pub(super) live: Option<mpsc::Sender<Chunk>>,
     pub(super) answers: super::run::Answers,
@@ -60,6 +62,18 @@ impl Task {
     /// Where the step stands in the run: `drain`, `store[3]/drain`.
     pub(super) fn path(&self) -> String {
         self.scene.path(self.at.node)
+    }
+
+    /// The answer given beforehand for this step: under its whole path, under that without the items of loops, or, for
+    /// a step of the runbook itself, under its id.
+    pub(super) fn beforehand(&self) -> Option<&serde_json::Value> {
+        let answers = &self.shared.answers;
+        let path = self.path();
+        let general: Vec<&str> =
+            path.split('/').map(|part| part.split_once('[').map_or(part, |(step, _)| step)).collect();
+        let general = general.join("/");
+        let is_own = general == self.scene.graph.general_path(self.at.node);
+        answers.get(&path).or_else(|| answers.get(&general)).or_else(|| answers.get(self.id()).filter(|_| is_own))
     }
 
     pub(super) fn scope(&self) -> StepScope {

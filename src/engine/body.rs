@@ -3,23 +3,25 @@
 //! The first body is the runbook itself. A holder's task may have further ones opened (the steps of one item of a loop,
 //! a called runbook) and waits for their ends. A body is owned by the dispatcher; its tasks see its [`Scene`].
 
-use super::message::{BodyEnd, Opening};
+use super::limits::Budget;
+use super::message::BodyEnd;
 use super::port::Cancel;
 use super::schedule::Schedule;
-use crate::event::{ErrorClass, Outcome, StepPath, StepVerdict};
+use super::temporary::TakeBack;
+use crate::event::{ErrorClass, Outcome, StepVerdict};
 use crate::expr::Value;
 use crate::graph::{GraphNode, NodeId, StepGraph};
 use crate::plan::{Resolver, Values};
 use crate::runbook::Kind;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{Index, IndexMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 /// Names a body among those of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct BodyId(usize);
+pub(super) struct BodyId(pub(super) usize);
 
 impl BodyId {
     /// The runbook that was started.
@@ -49,6 +51,8 @@ pub(super) struct Scene {
     pub(super) prefix: String,
     /// Targets whose identity was proven in this run, with it; a called runbook has targets of its own.
     pub(super) proven: Arc<Mutex<HashMap<String, String>>>,
+    /// What the runbook may still change.
+    pub(super) budget: Arc<Budget>,
     /// The changes inside that were approved with the list they belong to.
     pub(super) approved: Arc<Approved>,
 }
@@ -156,6 +160,8 @@ pub(super) enum Early {
     Escalated,
     /// By the operator.
     Aborted(String),
+    /// Another run has what it would change: who.
+    Held(String),
     /// A target is another one.
     TargetRefused(String),
     /// The runbook that called it ends.
@@ -171,7 +177,17 @@ pub(super) struct Tally {
     pub(super) undecided: Option<String>,
     pub(super) escalation: Option<(Option<String>, String)>,
     /// Changes that stand and that their `undo` would take back, in the order they were made.
-    pub(super) standing: Vec<String>,
+    pub(super) standing: Vec<Standing>,
+    /// Whether the temporary changes were all taken back; nothing when there were none.
+    pub(super) cleaned_up: Option<bool>,
+}
+
+/// A change that stands when the run ends.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) text: String,
+    /// When it ends by itself.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// One body. What concerns a runbook as a whole (`early`, `in_finally`, `tally`) is kept by the body that owns the
@@ -207,6 +223,10 @@ pub(super) struct Body {
     pub(super) cancel: Cancel,
     pub(super) early: Option<Early>,
     pub(super) in_finally: bool,
+    /// Changes that are taken back before `finally`, in the order they were made.
+    pub(super) temporary: Vec<TakeBack>,
+    /// Whether that goes on just now.
+    pub(super) clearing: bool,
     pub(super) tally: Tally,
 }
 
@@ -234,6 +254,8 @@ impl Body {
             cancel,
             early: None,
             in_finally: false,
+            temporary: Vec::new(),
+            clearing: false,
             tally: Tally::default(),
         }
     }
@@ -303,99 +325,5 @@ impl Body {
             .iter()
             .find(|blocker| !self.is_inside(node, blocker.by) && (!blocker.later_only || blocker.by < node))
             .map(|blocker| blocker.reason.as_str())
-    }
-}
-
-/// The bodies of a run.
-pub(super) struct Bodies {
-    /// The place of a body that is closed is used again.
-    slots: Vec<Body>,
-}
-
-impl Bodies {
-    pub(super) fn new(root: Body) -> Self {
-        Self { slots: vec![root] }
-    }
-
-    /// All that are open.
-    pub(super) fn ids(&self) -> Vec<BodyId> {
-        (0..self.slots.len()).map(BodyId).filter(|&id| self[id].is_open).collect()
-    }
-
-    /// Opens one inside another, for a step of that.
-    pub(super) fn open(&mut self, holder: At, opening: Opening, reply: oneshot::Sender<BodyEnd>) -> BodyId {
-        let outer = &self[holder.body];
-        let id = BodyId(self.slots.iter().position(|body| !body.is_open).unwrap_or(self.slots.len()));
-        let owner = if opening.item_of.is_some() { outer.owner } else { id };
-        let mut body = Body::new(opening.scene, opening.item_of, owner, outer.cancel.child_token());
-        body.holder = Some(holder);
-        body.reply = Some(reply);
-        match self.slots.get_mut(id.0) {
-            Some(slot) => *slot = body,
-            None => self.slots.push(body),
-        }
-        id
-    }
-
-    /// The steps that a step stands in, itself first, then those that hold the bodies around it.
-    pub(super) fn chain(&self, at: At) -> impl Iterator<Item = At> + '_ {
-        std::iter::successors(Some(at), |at| self[at.body].holder)
-    }
-
-    /// Whether a body is the one given or stands somewhere inside it.
-    pub(super) fn is_within(&self, id: BodyId, outer: BodyId) -> bool {
-        std::iter::successors(Some(id), |id| self[*id].holder.map(|at| at.body)).any(|id| id == outer)
-    }
-
-    /// Holders that do nothing but wait for their bodies.
-    pub(super) fn holding(&self) -> usize {
-        let count = |at: At| self.slots.iter().filter(|body| body.is_open && body.holder == Some(at)).count();
-        let of = |id: BodyId| {
-            let holding = self[id].holding.iter();
-            holding.filter(|&(node, open)| *open > 0 && count(At { body: id, node: *node }) == *open).count()
-        };
-        self.ids().into_iter().map(of).sum()
-    }
-
-    /// The body that owns the runbook a body belongs to.
-    pub(super) fn owner(&self, id: BodyId) -> &Body {
-        &self[self[id].owner]
-    }
-
-    pub(super) fn owner_mut(&mut self, id: BodyId) -> &mut Body {
-        let owner = self[id].owner;
-        &mut self[owner]
-    }
-
-    pub(super) fn node(&self, at: At) -> &GraphNode {
-        self[at.body].node(at.node)
-    }
-
-    pub(super) fn path(&self, at: At) -> StepPath {
-        StepPath(self[at.body].scene.path(at.node))
-    }
-
-    /// Tasks that have not ended, in all bodies.
-    pub(super) fn live(&self) -> usize {
-        self.slots.iter().filter(|body| body.is_open).map(|body| body.live).sum()
-    }
-
-    /// Stops everything that runs.
-    pub(super) fn cancel_all(&self) {
-        self.slots.iter().for_each(|body| body.cancel.cancel());
-    }
-}
-
-impl Index<BodyId> for Bodies {
-    type Output = Body;
-
-    fn index(&self, id: BodyId) -> &Body {
-        &self.slots[id.0]
-    }
-}
-
-impl IndexMut<BodyId> for Bodies {
-    fn index_mut(&mut self, id: BodyId) -> &mut Body {
-        &mut self.slots[id.0]
     }
 }

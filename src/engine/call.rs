@@ -2,6 +2,7 @@
 
 use super::attempt::{Gone, Task};
 use super::body::Scene;
+use super::limits::Budget;
 use super::message::{Halt, Opening, StepEnd};
 use super::run::Acts;
 use super::store_value::store;
@@ -47,6 +48,7 @@ impl Task {
             resolver: called.resolver.clone(),
             prefix: format!("{}/", self.path()),
             proven: Arc::default(),
+            budget: Arc::new(Budget::new(graph.runbook())),
             approved: Arc::default(),
             graph: graph.clone(),
         };

@@ -81,6 +81,11 @@ impl Task {
             Err(Halt::Blocked(reason)) => return Ok(StepEnd::blocked(reason)),
             Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
         };
+        match self.breathe(&self.path(), &units[0].scope).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(StepEnd::because(Outcome::Cancelled, "stopped before it began")),
+            Err(end) => return Ok(end),
+        }
         let facts = match self.pass_gate(step, action, change, &units).await? {
             Ok(facts) => facts,
             Err(end) => return Ok(end),
@@ -163,6 +168,7 @@ impl Task {
         let pause = step.retry.as_ref().and_then(|retry| retry.every.as_ref().or(retry.backoff.as_ref()));
         let pause = self.duration(pause, &unit.scope, Duration::from_secs(1)).unwrap_or(Duration::from_secs(1));
         let mut act = act;
+        let mut last = None;
         let mut number = 0;
         loop {
             number += 1;
@@ -173,19 +179,30 @@ impl Task {
                     _ => return Ok(StepEnd::failed(ErrorClass::BadValue, "the act cannot be resolved again")),
                 },
             };
+            match self.breathe(&unit.path, &unit.scope).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(StepEnd::because(Outcome::Cancelled, "stopped before it began")),
+                Err(end) => return Ok(end),
+            }
+            if let Err(reason) = self.take_change() {
+                return Ok(refused_by_limits(last, reason));
+            }
             let attempted = self.attempt(&unit.path, number, this, true, timeout, &step.tolerate).await?;
             let end = ended(attempted.performed, attempted.tolerated, number);
             let mut end = self.conclude(step, end, unit.scope.clone());
             end.changed = true;
             let end = self.ready(action, unit, end).await?;
             let end = self.verified(change, unit, end).await?;
+            self.change_over();
             let expects_fail = end.outcome == Outcome::Succeeded
                 && matches!(end.verdict, Some(StepVerdict::DoesNotHold | StepVerdict::CannotTell));
             let end = if expects_fail { expectation_failed(end) } else { end };
+            self.remember(change, unit, &end);
             // An unknown outcome is never repeated by itself (ruling 5).
             if end.outcome != Outcome::Failed || number >= attempts || !self.sleep(pause).await {
                 return Ok(end);
             }
+            last = Some(end);
         }
     }
 
@@ -240,7 +257,7 @@ impl Task {
     }
 
     /// Asks a verify until it holds or its time is over.
-    async fn poll(&self, probe: &Probe, scope: &StepScope, path: &str) -> Result<StepEnd, Gone> {
+    pub(super) async fn poll(&self, probe: &Probe, scope: &StepScope, path: &str) -> Result<StepEnd, Gone> {
         let within = self.duration(probe.within.as_ref(), scope, Duration::ZERO).unwrap_or_default();
         let every = Duration::from_secs(2).min(within / 4).max(Duration::from_millis(50));
         let every = self.duration(probe.every.as_ref(), scope, every).unwrap_or(every);
@@ -301,6 +318,18 @@ pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Skipped => "skipped",
         Outcome::NotPerformed => "not_performed",
         Outcome::Unknown => "unknown",
+    }
+}
+
+/// A change that is not started because the limits of the run are used up, perhaps after attempts that failed.
+fn refused_by_limits(last: Option<StepEnd>, reason: String) -> StepEnd {
+    match last {
+        None => StepEnd::failed(ErrorClass::BadValue, reason),
+        Some(mut end) => {
+            let before = end.reason.take().map_or_else(String::new, |before| format!("{before}; "));
+            end.reason = Some(format!("{before}not tried again: {reason}"));
+            end
+        }
     }
 }
 

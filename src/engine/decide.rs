@@ -88,7 +88,7 @@ impl Task {
 
     /// An answer given beforehand that names an option.
     fn given(&self, decide: &Decide) -> Option<usize> {
-        place_of(decide, self.shared.answers.get(&self.path())?.as_str()?)
+        place_of(decide, self.beforehand()?.as_str()?)
     }
 
     async fn choose_by_person(
@@ -108,7 +108,7 @@ impl Task {
         options.extend(decide.otherwise.as_ref().map(none_of_these));
         let kind = PromptKind::Decide { options, shown: table.clone(), reason: reason.clone() };
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.bus.send(Message::Ask { at: self.at, kind, reply }).map_err(|_| Gone)?;
+        self.bus.send(Message::Ask { at: self.at, kind, stays: false, reply }).map_err(|_| Gone)?;
         match answer.await.map_err(|_| Gone)? {
             Settled::Ended => Err(Gone),
             Settled::Nobody => {

@@ -1,5 +1,6 @@
 //! The dispatcher: owns all state of a run and is the only one to meet the outside.
 
+mod clearing;
 mod ending;
 mod joins;
 mod nested;
@@ -7,9 +8,11 @@ mod prompts;
 mod steps;
 
 use super::attempt::{Shared, Task};
-use super::body::{At, Bodies, Body, BodyId, Early, Scene};
+use super::bodies::Bodies;
+use super::body::{At, Body, BodyId, Early, Scene};
+use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
-use super::port::{Cancel, Inbox, Person, PromptId, RunStore, StoreError};
+use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
@@ -64,6 +67,7 @@ pub(super) struct Dispatcher {
     person_gone: bool,
     store: Box<dyn RunStore>,
     inbox: Box<dyn Inbox>,
+    locks: Box<dyn Locks>,
     observer: Box<dyn FnMut(&Record) + Send>,
     answers: mpsc::Receiver<(PromptId, super::port::Answer)>,
     answers_open: bool,
@@ -92,6 +96,7 @@ impl Dispatcher {
             resolver: setup.resolver,
             prefix: String::new(),
             proven: Arc::default(),
+            budget: Arc::new(Budget::new(setup.graph.runbook())),
             approved: Arc::default(),
         };
         let shared = Shared {
@@ -103,6 +108,7 @@ impl Dispatcher {
             policy: setup.policy,
             environment: setup.environment,
             host: setup.host,
+            machine: setup.machine,
             grace: setup.grace,
             live: ports.live,
             answers: setup.answers,
@@ -127,6 +133,7 @@ impl Dispatcher {
             person_gone: false,
             store: ports.store,
             inbox: ports.inbox,
+            locks: ports.locks,
             observer: ports.observer,
             answers: ports.answers,
             answers_open: true,
@@ -184,7 +191,9 @@ impl Dispatcher {
         while self.busy() > 0 {
             let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.recv()).await else { return };
             match message {
-                Message::Ended { at, .. } | Message::Chosen { at, .. } => self.task_over(at),
+                Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
+                    self.task_over(at);
+                }
                 Message::Record { path, attempt, actor, event, .. } => {
                     self.push(Some(StepPath(path)), attempt, actor, event);
                 }
@@ -192,6 +201,9 @@ impl Dispatcher {
                 Message::Permit { .. }
                 | Message::Gate { .. }
                 | Message::Ask { .. }
+                | Message::Expired { .. }
+                | Message::Temporary { .. }
+                | Message::Lock { .. }
                 | Message::Refused { .. }
                 | Message::Open { .. } => {}
                 Message::Holds { at, open } => self.holds(at, open),
@@ -240,7 +252,9 @@ impl Dispatcher {
             }
             body.in_finally = true;
             body.cancel = Cancel::new();
-            body.schedule.open_finally();
+            if !self.clear(id) {
+                self.bodies[id].schedule.open_finally();
+            }
         }
     }
 
@@ -322,7 +336,7 @@ impl Dispatcher {
 
     /// Until the next look at the inbox; at once when nobody is there and nothing else is to be waited for.
     fn next_look(&self) -> Duration {
-        if self.busy() == 0 && !self.somebody_may_answer() { Duration::ZERO } else { INBOX_EVERY }
+        if self.may_park() { Duration::ZERO } else { INBOX_EVERY }
     }
 
     fn handle(&mut self, message: Message) {
@@ -341,13 +355,26 @@ impl Dispatcher {
             }
             Message::Permit { at, change, reply } => self.queue.push_back(Queued { at, change, reply }),
             Message::Gate { at, request, reply } => self.open_gate(at, request, reply),
-            Message::Ask { at, kind, reply } => self.open_question(at, kind, reply),
+            Message::Ask { at, kind, stays, reply } => self.open_question(at, kind, stays, reply),
             Message::Ended { at, end } => self.step_ended(at, *end),
             Message::Chosen { at, choice } => self.option_chosen(at, choice),
+            Message::Temporary { at, back } => self.remember(at, *back),
+            Message::Cleared { at, cleared } => self.cleared(at, cleared),
+            Message::Expired { at } => self.question_expired(at),
+            Message::Lock { what, reply } => self.take_lock(&what, reply),
             Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
             Message::Holds { at, open } => self.holds(at, open),
         }
+    }
+
+    /// Takes a lock. Where another run has it, this one ends: what it would do there is being done.
+    fn take_lock(&mut self, what: &str, reply: oneshot::Sender<Result<(), LockRefused>>) {
+        let taken = self.locks.take(what);
+        if let Err(LockRefused::Held(who)) = &taken {
+            self.end_early(BodyId::ROOT, Early::Held(who.clone()), false);
+        }
+        reply.send(taken).ok();
     }
 
     /// Hands out places: reads up to `--jobs`, one change at a time, in the order asked.
@@ -358,11 +385,14 @@ impl Dispatcher {
                 queued.reply.send(Err(Halt::Ending)).ok();
                 continue;
             }
-            if let Some(reason) = self.halted(queued.at) {
+            // Nothing that went wrong in the body keeps its temporary changes from being taken back.
+            let clears = self.bodies[queued.at.body].clearing;
+            if let Some(reason) = self.halted(queued.at).filter(|_| !clears) {
                 queued.reply.send(Err(Halt::Blocked(reason))).ok();
                 continue;
             }
             if queued.change
+                && !clears
                 && let Some(reason) = self.blocked(queued.at)
             {
                 queued.reply.send(Err(Halt::Blocked(reason))).ok();

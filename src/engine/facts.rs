@@ -7,7 +7,7 @@ use super::store_value::store;
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
-use crate::runbook::{Action, Body, Change, Probe, Step, Undo};
+use crate::runbook::{Action, Body, Change, Probe, Step, Temporary, Undo};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,14 +52,14 @@ pub(super) enum Look {
 
 /// A target of a change, as it proved itself.
 #[derive(serde::Serialize)]
-struct TargetFacts {
-    name: String,
-    address: String,
-    identity: Option<String>,
+pub(super) struct TargetFacts {
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) identity: Option<String>,
 }
 
 /// The targets of a change, each once.
-struct Places(Vec<TargetFacts>);
+pub(super) struct Places(pub(super) Vec<TargetFacts>);
 
 impl Places {
     /// What a typed gate wants: the name that the target proved, or its own; for several, all of them or their number.
@@ -110,7 +110,9 @@ impl Task {
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
         }
         let scope = &units[0].scope;
+        let limit = self.within_limits(step, units.len(), units.len(), scope)?;
         let places = self.places(&acts, look, scope).await?;
+        self.lock(&acts, &places).await?;
         let name = places.name().unwrap_or_else(|| self.shared.host.clone());
         let requirement = self
             .shared
@@ -145,7 +147,7 @@ impl Task {
             irreversible: change.irreversible.as_ref().map(|why| people(why, scope)),
             warning: step.warning.as_ref().map(|warning| people(warning, scope)),
             moved: Vec::new(),
-            limit: None,
+            limit,
             requires: requirement.clone().unwrap_or(GateRequirement::Confirm),
         };
         Ok(Facts { acts, requirement, card, digest_base })
@@ -240,6 +242,24 @@ impl Task {
     }
 
     fn undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
+        let undo = self.plain_undo_text(change, scope);
+        match &change.temporary {
+            None => undo,
+            Some(Temporary::Run) => undo.map(|undo| format!("taken back by itself when the run ends: {undo}")),
+            Some(Temporary::Ends(spec)) => {
+                let length = crate::plan::duration(spec, scope).ok().flatten();
+                let length = length.and_then(|length| jiff::SignedDuration::try_from(length).ok());
+                let length = length.map_or_else(
+                    || "a time that is not known".to_owned(),
+                    |length| crate::expr::Duration(length).to_string(),
+                );
+                let undo = undo.map_or_else(String::new, |undo| format!("; before that: {undo}"));
+                Some(format!("ends by itself after {length}{undo}"))
+            }
+        }
+    }
+
+    fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
         match &change.undo {
             Some(Undo::Act(probe)) => Some(self.probe_text(probe, scope)),
             Some(Undo::Steps(steps)) => {

@@ -22,6 +22,8 @@ pub struct StepHistory {
     pub gate: Option<(u32, String)>,
     /// The gate that was passed and not used up by the end of the step.
     pub passed: bool,
+    /// Whether its gate was ever passed: that covers the undo of a temporary change.
+    pub approved: bool,
 }
 
 /// The state of a run, as far as the record goes.
@@ -93,6 +95,14 @@ impl History {
         Ok(())
     }
 
+    /// Whether the gate of a change, or of the list it is an item of, was ever passed.
+    fn is_approved(&self, path: &str) -> bool {
+        let path = StepPath(path.to_owned());
+        std::iter::once(path.clone())
+            .chain(holder(&path))
+            .any(|path| self.steps.get(&path).is_some_and(|step| step.approved))
+    }
+
     fn is_passed(&self, path: &StepPath) -> bool {
         self.steps.get(path).is_some_and(|step| step.passed)
     }
@@ -120,8 +130,9 @@ impl History {
                 if by_list && !loops(path).any(|path| self.is_passed(&path)) {
                     return Err("a change passes with a list whose gate was not passed");
                 }
+                let takes_back = path.0.strip_suffix("/undo").is_some_and(|path| self.is_approved(path));
                 let step = self.steps.entry(path.clone()).or_default();
-                step.event(event, record.attempt.unwrap_or(0), covered)?;
+                step.event(event, record.attempt.unwrap_or(0), covered, takes_back)?;
             }
         }
         Ok(())
@@ -129,13 +140,13 @@ impl History {
 }
 
 impl StepHistory {
-    fn event(&mut self, event: &Event, attempt: u32, covered: bool) -> Result<(), &'static str> {
+    fn event(&mut self, event: &Event, attempt: u32, covered: bool, takes_back: bool) -> Result<(), &'static str> {
         match event {
             Event::AttemptStarted { change, .. } => {
                 if self.open.is_some() {
                     return Err("an attempt starts while another one is open");
                 }
-                if *change && !covered && !self.passed {
+                if *change && !covered && !self.passed && !takes_back {
                     return Err("a change is attempted whose gate was not passed");
                 }
                 self.attempts += 1;
@@ -159,6 +170,7 @@ impl StepHistory {
                     return Err("a gate is answered that is not open");
                 }
                 self.passed = answer.answer == AnswerKind::Approved;
+                self.approved |= self.passed;
             }
             Event::Decided { chosen, .. } => self.chosen.clone_from(chosen),
             Event::StepEnded { outcome, .. } => {

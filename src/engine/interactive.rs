@@ -110,11 +110,16 @@ impl Task {
         self.record(&path, Some(1), Event::AttemptStarted { act: Box::new(shown), change }).await?;
         let started = self.shared.clock.elapsed();
         let marker = format!("{}/{path}/1", self.shared.run);
-        let (answer, _) = self.ask(PromptKind::HandOver { act: Box::new(act), marker }).await?;
+        let answer = self.ask(PromptKind::HandOver { act: Box::new(act), marker }).await;
         let took = self.shared.clock.elapsed().saturating_sub(started);
         let (performed, how) = match answer {
-            Answer::HandedOver(over) => (self.performed(&over), how(&over)),
-            _ => (refused(ErrorClass::Cancelled, "the terminal was not given away"), "was not started".to_owned()),
+            Ok((Answer::HandedOver(over), _)) => (self.performed(&over), how(&over)),
+            // The run is ending, and what was done until then is not known.
+            _ => {
+                let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
+                let taken = refused(ErrorClass::Cancelled, "the run took its terminal back");
+                (Performed { outcome, ..taken }, String::new())
+            }
         };
         let event = Event::AttemptEnded {
             outcome: performed.outcome,
@@ -130,6 +135,7 @@ impl Task {
             let mut end = StepEnd::because(performed.outcome, performed.message.unwrap_or_default());
             end.error = performed.error;
             end.attempts = 1;
+            end.changed = performed.outcome == Outcome::Unknown;
             return Ok(Err(end));
         }
         let text = format!("`{command}` {how}. What did you do there, and how did it go?");

@@ -54,6 +54,7 @@ impl Task {
             resolver: self.scene.resolver.clone(),
             prefix: format!("{}/", unit.path),
             proven: self.scene.proven.clone(),
+            budget: self.scene.budget.clone(),
             approved,
             graph,
         }
@@ -129,6 +130,10 @@ impl Items<'_> {
 
     /// Whether no further item is started after this end.
     fn stops(&self, end: &BodyEnd) -> bool {
+        // In a probe nothing is changed, and what proves a change has nothing to prove: every item is looked at.
+        if self.task.shared.acts == Acts::Reads && end.outcome != Outcome::Cancelled {
+            return false;
+        }
         let failed = is_failure(end) && self.each.on_item_failure == ItemFailure::Stop;
         // What is not known must be looked at before the same is done again.
         failed || matches!(end.outcome, Outcome::Unknown | Outcome::Cancelled | Outcome::Skipped)

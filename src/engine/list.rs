@@ -4,7 +4,7 @@ use super::attempt::{Gone, Task};
 use super::change::{Unit, outcome_word};
 use super::message::StepEnd;
 use super::store_value::store;
-use crate::event::{Event, Outcome};
+use crate::event::{ErrorClass, Event, Outcome};
 use crate::expr::Value;
 use crate::plan::Act;
 use crate::runbook::{Action, Change, Each, ItemFailure, Step};
@@ -12,6 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 impl Task {
     #[expect(clippy::too_many_arguments, reason = "one caller, which has them all at hand")]
@@ -28,20 +29,38 @@ impl Task {
         let mut waiting: VecDeque<(usize, Act)> = acts.into_iter().enumerate().collect();
         let mut running = FuturesUnordered::new();
         let mut results: Vec<Option<StepEnd>> = units.iter().map(|_| None).collect();
-        let mut stopped = false;
+        let mut pace = match Pace::of(self, each) {
+            Ok(pace) => pace,
+            Err(end) => return Ok(end),
+        };
         loop {
-            while running.len() < each.at_once && !stopped && !self.cancel.is_cancelled() {
-                let Some((place, act)) = waiting.pop_front() else { break };
+            pace.stopped |= self.cancel.is_cancelled();
+            let may_start = !pace.stopped && running.len() < each.at_once && !waiting.is_empty();
+            if may_start
+                && pace.is_due()
+                && let Some((place, act)) = waiting.pop_front()
+            {
                 let unit = &units[place];
                 running.push(
                     async move { (place, self.change_unit(step, action, change, unit, Some(act), timeout).await) },
                 );
+                pace.breathe();
+                continue;
             }
-            let Some((place, end)) = running.next().await else { break };
+            if !may_start && running.is_empty() {
+                break;
+            }
+            let alone = running.is_empty();
+            let ended = tokio::select! {
+                Some(ended) = running.next() => ended,
+                () = pace.wait(self, alone), if may_start => continue,
+            };
+            let (place, end) = ended;
             let end = end?;
             self.item_ended(&units[place], &end);
-            stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
-            stopped |= end.outcome == Outcome::Unknown;
+            pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
+            pace.stopped |= end.outcome == Outcome::Unknown;
+            pace.breathe();
             results[place] = Some(end);
         }
         let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
@@ -57,18 +76,36 @@ impl Task {
         let mut waiting: VecDeque<usize> = (0..units.len()).collect();
         let mut running = FuturesUnordered::new();
         let mut results: Vec<Option<StepEnd>> = units.iter().map(|_| None).collect();
-        let mut stopped = false;
+        let mut pace = match Pace::of(self, each) {
+            Ok(pace) => pace,
+            Err(end) => return Ok(end),
+        };
         loop {
-            while running.len() < each.at_once && !stopped && !self.cancel.is_cancelled() {
-                let Some(place) = waiting.pop_front() else { break };
+            pace.stopped |= self.cancel.is_cancelled();
+            let may_start = !pace.stopped && running.len() < each.at_once && !waiting.is_empty();
+            if may_start
+                && pace.is_due()
+                && let Some(place) = waiting.pop_front()
+            {
                 let unit = &units[place];
                 running
                     .push(async move { (place, self.read_unit(step, action, unit.scope.clone(), &unit.path).await) });
+                pace.breathe();
+                continue;
             }
-            let Some((place, end)) = running.next().await else { break };
+            if !may_start && running.is_empty() {
+                break;
+            }
+            let alone = running.is_empty();
+            let ended = tokio::select! {
+                Some(ended) = running.next() => ended,
+                () = pace.wait(self, alone), if may_start => continue,
+            };
+            let (place, end) = ended;
             let end = end?;
             self.item_ended(&units[place], &end);
-            stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
+            pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
+            pace.breathe();
             results[place] = Some(end);
         }
         let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
@@ -130,6 +167,43 @@ impl Task {
         end.changed = change && end.attempts > 0;
         end.shown = Vec::new();
         end
+    }
+}
+
+/// When the next item of a list may start.
+struct Pace {
+    pause: Duration,
+    not_before: Instant,
+    /// Whether no further item is started.
+    stopped: bool,
+}
+
+impl Pace {
+    fn of(task: &Task, each: &Each) -> Result<Self, StepEnd> {
+        let pause = task.duration(each.pause.as_ref(), &task.scope(), Duration::ZERO);
+        let pause = pause.map_err(|reason| StepEnd::failed(ErrorClass::BadValue, format!("`pause`: {reason}")))?;
+        Ok(Self { pause, not_before: Instant::now(), stopped: false })
+    }
+
+    fn is_due(&self) -> bool {
+        Instant::now() >= self.not_before
+    }
+
+    /// An item has started or ended.
+    fn breathe(&mut self) {
+        self.not_before = Instant::now() + self.pause;
+    }
+
+    /// Waits until the next item is due, or the step is stopped. Where nothing else goes on, that is told.
+    async fn wait(&self, task: &Task, alone: bool) {
+        if alone {
+            let left = self.not_before.saturating_duration_since(Instant::now());
+            task.tell_pause(&task.path(), left, "`pause` before the next item".to_owned());
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(self.not_before) => {}
+            () = task.cancel.cancelled() => {}
+        }
     }
 }
 

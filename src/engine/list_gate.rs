@@ -31,6 +31,13 @@ impl Task {
         units: &[Unit],
     ) -> Result<Result<Approved, StepEnd>, Gone> {
         let changes = exact_changes(&self.scene.graph, self.at.node);
+        let mut limit = None;
+        if self.shared.acts == Acts::All && holds_change(&self.scene.graph, self.at.node) {
+            limit = match self.within_limits(step, units.len() * changes.len(), units.len(), &self.scope()) {
+                Ok(limit) => limit,
+                Err(end) => return Ok(Err(end)),
+            };
+        }
         if changes.is_empty() || units.is_empty() || self.shared.acts == Acts::Reads {
             return Ok(Ok(Approved::default()));
         }
@@ -43,7 +50,8 @@ impl Task {
         };
         for number in 1..=20 {
             let exact = self.exact(step, units, &changes).await;
-            let Some(card) = card(self, step, &exact) else { return Ok(Ok(Approved::default())) };
+            let Some(mut card) = card(self, step, &exact) else { return Ok(Ok(Approved::default())) };
+            card.limit.clone_from(&limit);
             let digest = digest(&exact, number);
             let (reply, answer) = tokio::sync::oneshot::channel();
             let request = GateRequest {
@@ -120,6 +128,11 @@ fn one_answer(one: Option<&GateRequirement>, other: &GateRequirement) -> bool {
     }
 }
 
+/// Whether a change stands anywhere inside a loop.
+fn holds_change(graph: &StepGraph, holder: NodeId) -> bool {
+    graph.ids().any(|id| graph.node(id).step.change.is_some() && graph.holders(id).any(|other| other == holder))
+}
+
 /// The changes inside a loop that hang on nothing but the item: on no condition, no option, no failure, and on no
 /// result of another step of the item.
 fn exact_changes(graph: &StepGraph, holder: NodeId) -> Vec<NodeId> {
@@ -180,7 +193,8 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
     };
     let items = exact.iter().map(|exact| {
         let act = &exact.facts.card.act;
-        let more = act.more.iter().map(|line| format!("; {} {}", line.label, line.text));
+        let more = act.more.iter().filter(|line| line.label != "program");
+        let more = more.map(|line| format!("; {} {}", line.label, line.text));
         let text = std::iter::once(act.text.clone()).chain(more).collect::<String>();
         let text = if several { format!("{}: {text}", graph.node(exact.node).id) } else { text };
         ItemView { item: super::store_value::store(&exact.unit.item.clone().unwrap_or_default()), text }
@@ -200,7 +214,8 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
     targets.dedup();
     let risk = exact.iter().map(|exact| exact.risk).max()?;
     Some(CardView {
-        title: super::facts::people(&step.title, &task.scope()),
+        // What is said of the whole list may count its items.
+        title: super::facts::people(&step.title, &first.unit.scope),
         risk: risk.as_str().to_owned(),
         act: first.facts.card.act.clone(),
         items: items.collect(),
@@ -211,7 +226,7 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
         verify: told(|card| card.verify.as_ref()),
         undo: told(|card| card.undo.as_ref()),
         irreversible: told(|card| card.irreversible.as_ref()),
-        warning: step.warning.as_ref().map(|warning| super::facts::people(warning, &task.scope())),
+        warning: step.warning.as_ref().map(|warning| super::facts::people(warning, &first.unit.scope)),
         moved: Vec::new(),
         limit: None,
         requires: strictest?,

@@ -1,7 +1,8 @@
 //! What tasks say to the dispatcher.
 
 use super::body::{At, Scene};
-use super::port::{Answer, PromptKind};
+use super::port::{Answer, LockRefused, PromptKind};
+use super::temporary::{Cleared, TakeBack};
 use crate::event::{
     Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepVerdict,
     UsedView,
@@ -43,11 +44,20 @@ pub(super) enum Message {
     /// A gate.
     Gate { at: At, request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome> },
     /// A question to a person.
-    Ask { at: At, kind: PromptKind, reply: oneshot::Sender<Settled> },
+    /// With `stays`, it ends by itself: the run does not park before.
+    Ask { at: At, kind: PromptKind, stays: bool, reply: oneshot::Sender<Settled> },
+    /// The time of a question is over.
+    Expired { at: At },
     /// The step is over.
     Ended { at: At, end: Box<StepEnd> },
     /// A decision was made.
     Chosen { at: At, choice: Choice },
+    /// A temporary change was made: this is how it is taken back.
+    Temporary { at: At, back: Box<TakeBack> },
+    /// Temporary changes were taken back, as far as that went.
+    Cleared { at: At, cleared: Cleared },
+    /// May this run change what stands at a place?
+    Lock { what: String, reply: oneshot::Sender<Result<(), LockRefused>> },
     /// A target is not what it should be: the whole run stops.
     Refused { target: String },
     /// A holder wants the steps of an item, or a called runbook, to be performed.
@@ -138,6 +148,8 @@ pub(super) struct StepEnd {
     pub(super) changed: bool,
     /// Whether the operator left it out.
     pub(super) deviation: bool,
+    /// Whether a person would have had to settle it, and nobody did.
+    pub(super) undecided: bool,
     /// Whether it is a change that was left out because changes are blocked.
     pub(super) blocked: bool,
     /// Items of a loop that were not performed.
@@ -160,6 +172,7 @@ impl StepEnd {
             attempts: 0,
             changed: false,
             deviation: false,
+            undecided: false,
             blocked: false,
             undone: 0,
             escalate: None,

@@ -8,6 +8,7 @@
 //! its step.
 
 mod attempt;
+mod bodies;
 mod body;
 mod call;
 mod change;
@@ -15,10 +16,13 @@ mod decide;
 mod dispatch;
 mod facts;
 mod history;
+mod hold;
 mod interactive;
 mod items;
+mod limits;
 mod list;
 mod list_gate;
+mod locks;
 mod message;
 mod port;
 mod result;
@@ -27,13 +31,15 @@ mod schedule;
 mod settle;
 mod step;
 mod store_value;
+mod temporary;
 #[cfg(test)]
 mod tests;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
-    NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore, StoreError,
+    LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,
+    StoreError,
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};

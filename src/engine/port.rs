@@ -178,6 +178,26 @@ pub trait RunStore: Send {
     fn room(&self) -> Result<(), StoreError>;
 }
 
+/// Why a lock cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockRefused {
+    /// Another run has it: one line that says who, since when, at which step, and how to watch it.
+    #[error("{0}")]
+    Held(String),
+    /// It cannot be taken.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What one run at a time may change. Locks are let go when this is dropped, and when the process is gone.
+pub trait Locks: Send {
+    /// Takes a lock for this run; one that it has already is had again.
+    ///
+    /// # Errors
+    /// Another run has it, or it cannot be taken.
+    fn take(&mut self, what: &str) -> Result<(), LockRefused>;
+}
+
 /// Keeps output.
 pub trait Evidence: Send + Sync {
     /// Begins to keep one stream. With `hold`, nothing is written before the end (a secret capture is expected).

@@ -20,8 +20,8 @@ pub struct RunEnd {
     pub run: RunId,
     /// Its state.
     pub state: RunState,
-    /// Whether a target was not what it should be.
-    pub target_refused: bool,
+    /// Whether a target was not what it should be, or another run had what this one would have changed.
+    pub refused: bool,
     /// Whether a validate of a probe does not hold.
     pub probe_does_not_hold: bool,
     /// The digest of the last line.

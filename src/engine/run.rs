@@ -1,7 +1,7 @@
 //! The entry: a run from its first event to its last.
 
 use super::dispatch::Dispatcher;
-use super::port::{Answer, Chunk, Clock, Inbox, Performer, Person, PromptId, RunStore, StoreError};
+use super::port::{Answer, Chunk, Clock, Inbox, Locks, Performer, Person, PromptId, RunStore, StoreError};
 use super::result::RunEnd;
 use crate::event::{Event, Operator, RunId};
 use crate::graph::StepGraph;
@@ -57,6 +57,8 @@ pub struct Setup {
     pub operator: Operator,
     /// The name of this machine: what a typed gate wants for local acts.
     pub host: String,
+    /// What tells this machine from others, for the lock on local changes.
+    pub machine: String,
     /// Between TERM and KILL.
     pub grace: Duration,
 }
@@ -80,6 +82,8 @@ pub struct Ports {
     pub store: Box<dyn RunStore>,
     /// Decisions of others.
     pub inbox: Box<dyn Inbox>,
+    /// What one run at a time may change.
+    pub locks: Box<dyn Locks>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Signals.

@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) at: At,
     pub(super) title: String,
     pub(super) what: Wanted,
+    /// Whether it ends by itself: the run does not park before that.
+    pub(super) stays: bool,
 }
 
 /// What an open prompt waits for.
@@ -54,7 +56,7 @@ impl Pending {
 impl Dispatcher {
     /// Opens a gate. What the environment passes and what `--yes` answers is settled at once; the rest waits.
     pub(super) fn open_gate(&mut self, at: At, mut request: Box<GateRequest>, reply: oneshot::Sender<GateOutcome>) {
-        if self.is_ending(at.body) {
+        if self.is_ending(at.body) || self.halted(at).is_some() {
             reply.send(GateOutcome::Ended).ok();
             return;
         }
@@ -62,6 +64,8 @@ impl Dispatcher {
             self.keep_undo(at, undo.clone());
         }
         let failed_reads = self.failed_reads_before(at);
+        // What was missing before the list began stood on the card of the list; what has failed since did not.
+        request.in_list &= failed_reads.len() == self.failed_reads_around(at).len();
         request.card.missing.extend(failed_reads);
         let now = self.now();
         let expires = now.checked_add(GOOD_FOR).unwrap_or(now);
@@ -80,7 +84,8 @@ impl Dispatcher {
         };
         let title = request.card.title.clone();
         let id = self.new_prompt();
-        let pending = Pending { id, at, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) } };
+        let pending =
+            Pending { id, at, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) }, stays: false };
         if let Some(door) = door {
             let mut pending = pending;
             let answer = GateAnswer { answer: AnswerKind::Approved, door, reason: None };
@@ -126,8 +131,8 @@ impl Dispatcher {
     }
 
     /// Puts a question to a person, or to nobody.
-    pub(super) fn open_question(&mut self, at: At, kind: PromptKind, reply: oneshot::Sender<Settled>) {
-        if self.is_ending(at.body) {
+    pub(super) fn open_question(&mut self, at: At, kind: PromptKind, stays: bool, reply: oneshot::Sender<Settled>) {
+        if self.is_ending(at.body) || self.halted(at).is_some() {
             reply.send(Settled::Ended).ok();
             return;
         }
@@ -140,7 +145,15 @@ impl Dispatcher {
         let id = self.new_prompt();
         let title = self.title(at);
         self.show(Prompt { id, step: self.path_of(at), title: title.clone(), kind: kind.clone() });
-        self.add_pending(Pending { id, at, title, what: Wanted::Ask { kind, reply: Some(reply) } });
+        self.add_pending(Pending { id, at, title, what: Wanted::Ask { kind, reply: Some(reply) }, stays });
+    }
+
+    /// Nobody answered in time: the question is taken back.
+    pub(super) fn question_expired(&mut self, at: At) {
+        let open = self.pending().iter().find(|pending| pending.at == at).map(|pending| pending.id);
+        if let Some(pending) = open.and_then(|id| self.take_pending(id)) {
+            self.withdraw(pending.id, "nobody answered in time");
+        }
     }
 
     /// An answer from the run's own terminal.

@@ -26,7 +26,21 @@ pub(super) struct By {
     pub(super) door: Door,
 }
 
+/// How questions came out.
+enum Asked {
+    Answered(Answer, By),
+    /// Nobody answered in this time.
+    Late(Duration),
+    /// They could not be put.
+    Refused(String),
+}
+
 impl By {
+    /// Nobody answered in time, and the runbook says what that means.
+    fn clock() -> Self {
+        Self { name: "nobody in time".to_owned(), actor: Actor::Runwright, door: Door::Clock }
+    }
+
     /// An answers file: written by a person, used by the program.
     pub(super) fn beforehand() -> Self {
         Self { name: "an answer given beforehand".to_owned(), actor: Actor::Runwright, door: Door::Flag }
@@ -98,10 +112,49 @@ impl Task {
         }
     }
 
+    /// Puts questions to a person for a while. Nothing comes back when nobody answered in time.
+    async fn ask_for(&self, ask: &Ask, views: &[QuestionView], scope: &StepScope) -> Result<Asked, Gone> {
+        let kind = PromptKind::Ask { questions: views.to_vec() };
+        let expires = match self.duration(ask.expires.as_ref(), scope, Duration::ZERO) {
+            Ok(expires) if ask.expires.is_some() => expires,
+            Ok(_) => return self.ask(kind).await.map(|(answer, by)| Asked::Answered(answer, by)),
+            Err(reason) => return Ok(Asked::Refused(format!("`expires`: {reason}"))),
+        };
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        // With answers for that case the run waits for the clock; without, it may park as for any question.
+        let stays = !ask.otherwise.is_empty();
+        self.bus.send(Message::Ask { at: self.at, kind, stays, reply }).map_err(|_| Gone)?;
+        tokio::select! {
+            biased;
+            answer = answer => Ok(match answer {
+                Ok(Settled::By(answer, who, door)) => {
+                    Asked::Answered(answer, By { name: who.name.clone(), actor: Actor::Person(who), door })
+                }
+                Ok(Settled::Nobody | Settled::Ended) | Err(_) => return Err(Gone),
+            }),
+            () = tokio::time::sleep(expires) => {
+                self.bus.send(Message::Expired { at: self.at }).ok();
+                Ok(Asked::Late(expires))
+            }
+        }
+    }
+
+    /// The answers for when nobody answered in time; a text that cannot be told counts as not given.
+    fn late_answers(ask: &Ask, scope: &StepScope) -> Result<IndexMap<String, String>, String> {
+        let mut texts = IndexMap::new();
+        for (name, template) in &ask.otherwise {
+            let value = template.value(scope).map_err(|error| error.message)?;
+            if unknown_of(&value).is_none() {
+                texts.insert(name.value.clone(), value.to_string());
+            }
+        }
+        Ok(texts)
+    }
+
     /// Puts a question to a person and waits; notes are kept on the way.
     pub(super) async fn ask(&self, kind: PromptKind) -> Result<(Answer, By), Gone> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.bus.send(Message::Ask { at: self.at, kind, reply }).map_err(|_| Gone)?;
+        self.bus.send(Message::Ask { at: self.at, kind, stays: false, reply }).map_err(|_| Gone)?;
         match answer.await {
             Ok(Settled::By(answer, who, door)) => {
                 Ok((answer, By { name: who.name.clone(), actor: Actor::Person(who), door }))
@@ -194,6 +247,10 @@ impl Task {
                 return end;
             }
         }
+        // What a stretch of samples comes to is judged over all of them.
+        if step.hold.is_some() {
+            return end;
+        }
         let until = step.until.as_ref().into_iter().flat_map(|until| &until.expect.0);
         let (verdict, views) = checks(step.expect.iter().chain(until), &scope);
         // A validate without a check of its own holds when its action succeeds.
@@ -218,6 +275,9 @@ impl Task {
         base: StepScope,
         path: &str,
     ) -> Result<StepEnd, Gone> {
+        if let Some(hold) = &step.hold {
+            return self.hold_unit(step, action, hold, &base, path).await;
+        }
         let times = match Times::of(self, step, &base) {
             Ok(times) => times,
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
@@ -258,7 +318,7 @@ impl Task {
         matches!(expr.verdict(&scope, &mut Vec::new()), Ok(Verdict::Holds))
     }
 
-    async fn read_once(
+    pub(super) async fn read_once(
         &self,
         step: &Arc<Step>,
         action: &Action,
@@ -304,14 +364,31 @@ impl Task {
                 Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
             }
         }
+        if let Some(of) = &ask.of {
+            let contact = self.scene.graph.runbook().contacts.get(of.value.as_str());
+            let name = contact.and_then(|contact| contact.name.as_ref()).map_or(&of.value, |name| &name.value);
+            for view in &mut views {
+                view.text = format!("{} (for {name})", view.text);
+            }
+        }
         self.note(&self.path(), None, Event::Asked { questions: views.iter().map(|view| view.text.clone()).collect() });
-        let given = self.shared.answers.get(&self.path()).and_then(|answer| prepared(answer, &views));
+        let given = self.beforehand().and_then(|answer| prepared(answer, &views));
         let (texts, by) = match given {
             Some(texts) => (texts, By::beforehand()),
-            None => match self.ask(PromptKind::Ask { questions: views.clone() }).await? {
-                (Answer::Values(texts), by) => (texts, by),
-                (Answer::Skip { reason }, _) => return Ok(skipped(&reason)),
-                (other, _) => return Ok(unexpected(&other)),
+            None => match self.ask_for(ask, &views, &scope).await? {
+                Asked::Answered(Answer::Values(texts), by) => (texts, by),
+                Asked::Answered(Answer::Skip { reason }, _) => return Ok(skipped(&reason)),
+                Asked::Answered(other, _) => return Ok(unexpected(&other)),
+                Asked::Refused(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
+                Asked::Late(expires) if ask.otherwise.is_empty() => {
+                    let expires = crate::expr::Duration(jiff::SignedDuration::try_from(expires).unwrap_or_default());
+                    let reason = format!("nobody answered within {expires}");
+                    return Ok(StepEnd { undecided: true, ..StepEnd::because(Outcome::Failed, reason) });
+                }
+                Asked::Late(_) => match Self::late_answers(ask, &scope) {
+                    Ok(texts) => (texts, By::clock()),
+                    Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
+                },
             },
         };
         let mut end = StepEnd::new(Outcome::Succeeded);
@@ -337,7 +414,12 @@ impl Task {
         let scope = self.scope();
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
-        let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let given = self.beforehand().and_then(serde_json::Value::as_str).map(str::to_owned);
+        if step.kind == Kind::Remediate
+            && let Err(reason) = self.take_change()
+        {
+            return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
+        }
         let (answer, by) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
             Some("failed") => (Answer::NotDone { reason: "said beforehand".to_owned() }, By::beforehand()),
@@ -355,6 +437,9 @@ impl Task {
             other => return Ok(unexpected(&other)),
         };
         end.changed = step.kind == Kind::Remediate;
+        if end.changed {
+            self.change_over();
+        }
         let mut values = IndexMap::new();
         if let Some(evidence) = end.values.get("evidence") {
             values.insert("evidence".to_owned(), store(evidence));

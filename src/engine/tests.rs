@@ -4,7 +4,12 @@ mod calls;
 mod fixture;
 mod flow;
 mod gates;
+mod hold;
 mod laws;
+mod limits;
+mod locks;
 mod loops;
+mod questions;
+mod temporary;
 
 use fixture::{Script, Scripted};

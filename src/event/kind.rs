@@ -76,6 +76,18 @@ pub enum StepVerdict {
     CannotTell,
 }
 
+impl StepVerdict {
+    /// The word for it, as expressions and records write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::DoesNotHold => "does_not_hold",
+            Self::CannotTell => "cannot_tell",
+        }
+    }
+}
+
 /// The result of a run (`semantics.md` 2, ruling 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -231,7 +243,8 @@ pub struct ProgramView {
 /// Output that was kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvidenceRef {
-    /// `stdout`, `stderr`, `body`, `diff`, `before`, or a name given by a person.
+    /// `stdout`, `stderr`, `body`, `diff`, `before`; of `sql` `rows`, `statements`, `notices`, `error`; or a name given by
+    /// a person.
     pub stream: String,
     /// Bytes in all, after masking.
     pub size: u64,
@@ -515,6 +528,23 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left: Vec<String>,
     },
+    /// A step waits before it goes on.
+    Paused {
+        /// For how many milliseconds.
+        for_ms: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A sample of a step that is watched for a stretch of time (`hold`) was judged.
+    Sampled {
+        /// What it says.
+        verdict: StepVerdict,
+        /// The values it captured.
+        #[serde(default)]
+        captures: IndexMap<String, StoredValue>,
+        /// Milliseconds until the stretch is over.
+        left_ms: u64,
+    },
     /// A step is over.
     StepEnded {
         /// How.
@@ -589,5 +619,11 @@ pub enum Event {
         open_changes: Vec<String>,
         /// Milliseconds waited for people.
         waited_ms: u64,
+        /// Whether the temporary changes were all taken back; left out when there were none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cleaned_up: Option<bool>,
+        /// The `outputs` of the runbook.
+        #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+        outputs: IndexMap<String, StoredValue>,
     },
 }

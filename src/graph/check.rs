@@ -13,7 +13,6 @@ use super::node::{NodeId, StepGraph};
 use super::order::{lift, order, topological};
 use crate::runbook::Runbook;
 use crate::source::{Diagnostic, Diagnostics};
-use expressions::shape_word;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,6 +29,8 @@ pub struct CheckContext {
     pub callees: BTreeMap<String, Callee>,
     /// The names that could be called, for a near miss.
     pub callable: Vec<String>,
+    /// Inputs that count as if they came from an alert's label, because a caller gives them so.
+    pub tainted: Vec<String>,
     /// The day, for what goes stale.
     pub today: Option<jiff::civil::Date>,
 }

@@ -188,6 +188,7 @@ pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields 
         StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Action(action) => {
             found.extend(step_shape(action));
+            found.extend(hold_fields(step));
             found.extend(outputs(action, context));
             found.extend(
                 step.capture
@@ -197,6 +198,16 @@ pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields 
         }
     }
     found
+}
+
+/// What a stretch of samples gives beside the result of the last one.
+pub(super) fn hold_fields(step: &Step) -> Fields {
+    if step.hold.is_none() {
+        return Fields::new();
+    }
+    let sample =
+        fields(&[("at", Shape::Time), ("outcome", Shape::Text), ("verdict", Shape::Any), ("captures", Shape::Map)]);
+    fields(&[("samples", Shape::List(Box::new(Shape::Record(sample)))), ("held", Shape::Duration)])
 }
 
 /// What a loop shows of its items.

@@ -3,11 +3,12 @@
 use super::environment::Environment;
 use super::file::{FILE_NAME, LibraryFile, parse_library};
 use super::trust::distrust;
-use crate::runbook::parse_runbook;
+use crate::runbook::{DurationSpec, parse_runbook};
 use crate::source::{Data, Diagnostics, Source, parse_yaml};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How deep folders are searched; more is a mistake, not a library.
 const DEEPEST: usize = 32;
@@ -34,6 +35,12 @@ pub struct Listed {
     pub system: Option<String>,
     /// Whether the file has errors.
     pub is_broken: bool,
+    /// Why it must not be run, when it says so.
+    pub refuse: Option<String>,
+    /// How often it is due.
+    pub every: Option<Duration>,
+    /// After which events it is due.
+    pub after: Vec<String>,
 }
 
 /// Why a library cannot be used.
@@ -253,7 +260,15 @@ fn runbook_file(root: &Path, path: PathBuf) -> Option<RunbookFile> {
 }
 
 fn listed(file: &RunbookFile) -> Listed {
-    let mut line = Listed { file: file.clone(), title: None, system: None, is_broken: true };
+    let mut line = Listed {
+        file: file.clone(),
+        title: None,
+        system: None,
+        is_broken: true,
+        refuse: None,
+        every: None,
+        after: Vec::new(),
+    };
     let Ok(bytes) = std::fs::read(&file.path) else { return line };
     let Ok(source) = Source::from_bytes(file.relative.display().to_string(), &bytes) else { return line };
     let mut problems = Diagnostics::new();
@@ -261,6 +276,11 @@ fn listed(file: &RunbookFile) -> Listed {
         line.title = Some(runbook.title.value.clone());
         line.system = runbook.system.as_ref().map(|system| system.value.clone());
         line.is_broken = false;
+        line.refuse = runbook.refuse.as_ref().map(|refuse| refuse.value.clone());
+        if let Some(cadence) = &runbook.cadence {
+            line.every = cadence.every.as_ref().and_then(DurationSpec::fixed);
+            line.after = cadence.after.0.iter().map(|event| event.value.clone()).collect();
+        }
     } else if let Some(tree) = parse_yaml(&source, &mut Diagnostics::new()) {
         line.title = text_of(&tree.data, "title");
         line.system = text_of(&tree.data, "system");

@@ -58,7 +58,11 @@ pub fn called_values(
     let mut roots = inputs;
     roots.extend(["env", "run"].map(|name| (name.to_owned(), root(caller, name))));
     roots.insert("targets".to_owned(), target_names(graph.runbook()));
-    Values::new(roots, graph.nodes().iter().map(|node| node.id.to_string()), absent)
+    let values = Values::new(roots, graph.nodes().iter().map(|node| node.id.to_string()), absent);
+    match caller.earlier() {
+        Some(earlier) => values.with_earlier(earlier),
+        None => values,
+    }
 }
 
 fn root(scope: &StepScope, name: &str) -> Value {

@@ -37,5 +37,5 @@ pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow
 pub use quote::{quote_argument, quote_command};
 pub use resolve::{FindProgram, Refusal, Resolver, duration};
 pub use sql::{SqlPlace, SqlPlaces, sql_text};
-pub use values::{StepScope, Values};
+pub use values::{Earlier, StepScope, Values};
 pub use view::{Grade, address, grade, preview as preview_of, view};

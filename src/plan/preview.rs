@@ -11,7 +11,7 @@ use crate::event::{ActView, GateRequirement, InputView, Line};
 use crate::expr::{Place, Scope, Template, UnknownSort, Verdict, unknown};
 use crate::graph::{GraphNode, NodeId, Parent, StepGraph};
 use crate::plan::values::{StepScope, Values};
-use crate::runbook::{Action, Change, Probe, StepBody, Undo};
+use crate::runbook::{Action, Change, Probe, StepBody, Temporary, Undo};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +46,9 @@ pub struct Plan {
     pub title: String,
     /// SHA-256 of its text.
     pub runbook_digest: String,
+    /// Why the runbook must not be run, when it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<String>,
     /// The environment.
     pub environment: Option<String>,
     /// Inputs; secrets by name and source only.
@@ -162,6 +165,7 @@ impl Plan {
             runbook: runbook.id().to_owned(),
             title: runbook.title.value.clone(),
             runbook_digest: hex(&Sha256::digest(runbook.source().text())),
+            refuse: runbook.refuse.as_ref().map(|refuse| refuse.value.clone()),
             environment: context.environment.clone(),
             inputs: context.inputs.clone(),
             rows,
@@ -324,7 +328,10 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     }
     if let Some(each) = &step.each {
         row.for_each = Some(list(&each.list, &scope, &mut row.holes));
+        let items = each.list.eval(&scope).ok().filter(|items| crate::expr::unknown_of(items).is_none());
         scope.extend(items_of(each));
+        scope.extend(items.map(|items| ("items".to_owned(), items)));
+        row.title = plain(&step.title, &scope);
     }
     match &step.body {
         StepBody::Action(action) => {
@@ -493,6 +500,11 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
         (None, Some(why), _) => format!("cannot be undone: {}", plain(why, scope)),
         (None, None, Some(Action::Edit(_) | Action::Write(_))) => "the exact bytes before are kept".to_owned(),
         _ => "not said".to_owned(),
+    });
+    row.undo = row.undo.take().map(|undo| match &change.temporary {
+        None => undo,
+        Some(Temporary::Run) => format!("by itself when the run ends: {undo}"),
+        Some(Temporary::Ends(_)) => format!("ends by itself; {undo}"),
     });
     row.verify = change.verify.as_ref().map(|probe| part(probe, scope, context));
 }

@@ -12,7 +12,11 @@ pub struct Values {
     inner: Arc<Mutex<Inner>>,
     /// What is looked up when a name is not found: the values around the item of a loop.
     around: Option<Arc<Values>>,
+    earlier: Option<Earlier>,
 }
+
+/// Gives the value that the latest run of a runbook captured under a name, or an unknown with the reason.
+pub type Earlier = Arc<dyn Fn(&str, &str) -> Value + Send + Sync>;
 
 struct Inner {
     roots: IndexMap<String, Value>,
@@ -27,14 +31,21 @@ impl Values {
     #[must_use]
     pub fn new(roots: IndexMap<String, Value>, steps: impl IntoIterator<Item = String>, absent: UnknownSort) -> Self {
         let steps = steps.into_iter().map(|id| (id, None)).collect();
-        Self { inner: Arc::new(Mutex::new(Inner { roots, steps, absent })), around: None }
+        Self { inner: Arc::new(Mutex::new(Inner { roots, steps, absent })), around: None, earlier: None }
+    }
+
+    /// The same values, with those of earlier runs.
+    #[must_use]
+    pub fn with_earlier(self, earlier: Earlier) -> Self {
+        Self { earlier: Some(earlier), ..self }
     }
 
     /// The values of one item of a loop: roots and steps of its own, which hide those around it.
     #[must_use]
     pub fn within(&self, roots: IndexMap<String, Value>, steps: impl IntoIterator<Item = String>) -> Self {
         let absent = self.lock().absent;
-        Self { around: Some(Arc::new(self.clone())), ..Self::new(roots, steps, absent) }
+        let earlier = self.earlier.clone();
+        Self { around: Some(Arc::new(self.clone())), earlier, ..Self::new(roots, steps, absent) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -92,6 +103,12 @@ impl StepScope {
         self
     }
 
+    /// How values of earlier runs are looked up.
+    #[must_use]
+    pub fn earlier(&self) -> Option<Earlier> {
+        self.values.earlier.clone()
+    }
+
     /// Adds names that hide the others.
     pub fn extend(&mut self, names: impl IntoIterator<Item = (String, Value)>) {
         self.own.extend(names);
@@ -105,5 +122,12 @@ impl Scope for StepScope {
 
     fn now(&self) -> Timestamp {
         self.now
+    }
+
+    fn last(&self, runbook: &str, name: &str) -> Value {
+        match &self.values.earlier {
+            Some(earlier) => earlier(runbook, name),
+            None => unknown(UnknownSort::Unobtained, format!("no earlier run of `{runbook}` has `{name}`")),
+        }
     }
 }

@@ -317,6 +317,7 @@ pub(crate) struct Closing<'a> {
     pub(crate) validations: u32,
     pub(crate) changes: u32,
     pub(crate) open_changes: &'a [String],
+    pub(crate) cleaned_up: Option<bool>,
     pub(crate) deviations: &'a [(Timestamp, String)],
 }
 
@@ -334,6 +335,11 @@ impl Closing<'_> {
         out.extend(fact(style, "ran to the end", ran, ""));
         out.extend(self.goal(style));
         out.extend(fact(style, "changes made", &self.changes.to_string(), ""));
+        match self.cleaned_up {
+            None => {}
+            Some(true) => out.extend(fact(style, "cleaned up", "yes", "temporary changes were taken back")),
+            Some(false) => out.extend(fact(style, "cleaned up", "NO", "a temporary change stands")),
+        }
         out.extend(self.standing(style));
         out.extend(self.deviating(style));
         out.extend(command("record", &format!("runwright show {}", self.run)));

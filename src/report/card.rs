@@ -241,7 +241,11 @@ impl<'a> Frame<'a> {
         }
         self.fact("verify", card.verify.as_deref().unwrap_or("nothing is looked at afterwards"));
         match (&card.undo, &card.irreversible) {
-            (_, Some(why)) => self.alarm("no undo", &format!("cannot be undone: {why}")),
+            (Some(undo), Some(why)) => {
+                self.alarm("no undo", &format!("cannot be undone: {why}"));
+                self.fact("undo", undo);
+            }
+            (None, Some(why)) => self.alarm("no undo", &format!("cannot be undone: {why}")),
             (Some(undo), None) => self.fact("undo", undo),
             (None, None) => self.fact("undo", "none is written"),
         }

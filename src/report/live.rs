@@ -58,6 +58,10 @@ struct Running {
     /// Whether a headline has told its title: of its gate, or of its first attempt.
     announced: bool,
     waiting: Option<&'static str>,
+    /// Why it does nothing now, and until when.
+    paused: Option<(String, Timestamp)>,
+    /// The last sample of a stretch: its values in short, and when the stretch is over.
+    sampled: Option<(String, Timestamp)>,
     /// Items that succeeded, and items that did not.
     items: (usize, usize),
 }
@@ -184,10 +188,16 @@ impl LiveScreen {
             let name = self.style.text(&path.0);
             if let Some(what) = step.waiting {
                 parts.push(format!("{name} waits for {what}"));
+            } else if let Some((why, over)) = step.paused.as_ref().filter(|(_, over)| *over > now) {
+                parts.push(format!("{name} pauses, {} left: {why}", seconds(words::between(now, *over))));
+            } else if let Some((value, over)) = &step.sampled {
+                let left = seconds(words::between(now, *over));
+                let value = if value.is_empty() { String::new() } else { format!(" ({value})") };
+                parts.push(format!("{name} {left} left, sample {}{value}", step.attempt));
             } else if step.active {
                 let ran = step.since.map_or(0, |since| words::between(since, now));
                 let attempt = if step.attempt > 1 { format!(" (attempt {})", step.attempt) } else { String::new() };
-                parts.push(format!("{name} {}{attempt}", words::span(ran / 1000 * 1000).replace(".0 s", " s")));
+                parts.push(format!("{name} {}{attempt}", seconds(ran)));
             }
         }
         if parts.is_empty() {
@@ -357,8 +367,18 @@ impl LiveScreen {
     }
 
     fn ended(&self, record: &Record, style: &Style) -> Vec<String> {
-        let Event::RunEnded { result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms } =
-            &record.event
+        let Event::RunEnded {
+            result,
+            ran_to_end,
+            reasons,
+            holds,
+            validations,
+            changes,
+            open_changes,
+            waited_ms,
+            cleaned_up,
+            ..
+        } = &record.event
         else {
             return Vec::new();
         };
@@ -373,6 +393,7 @@ impl LiveScreen {
             validations: *validations,
             changes: *changes,
             open_changes,
+            cleaned_up: *cleaned_up,
             deviations: self.deviations.all(),
         };
         spaced(end.lines(style))
@@ -395,6 +416,11 @@ pub(crate) fn told(error: Option<&ErrorClass>, message: Option<&str>) -> Option<
         (None, Some(message)) => Some(message.to_owned()),
         (None, None) => None,
     }
+}
+
+/// A span in whole seconds: what changes every second.
+fn seconds(ms: u64) -> String {
+    words::span(ms / 1000 * 1000).replace(".0 s", " s")
 }
 
 fn spaced(lines: Vec<String>) -> Vec<String> {

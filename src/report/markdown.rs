@@ -145,8 +145,18 @@ impl Page<'_> {
             };
             return self.line(&text);
         };
-        let Event::RunEnded { result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms } =
-            &record.event
+        let Event::RunEnded {
+            result,
+            ran_to_end,
+            reasons,
+            holds,
+            validations,
+            changes,
+            open_changes,
+            waited_ms,
+            cleaned_up,
+            ..
+        } = &record.event
         else {
             return;
         };
@@ -162,6 +172,10 @@ impl Page<'_> {
         self.line(&format!("- ran to the end: {ran}"));
         self.line(&format!("- goal: {holds} of {validations} validations hold"));
         self.line(&format!("- changes made: {changes}"));
+        if let Some(clean) = cleaned_up {
+            let word = if *clean { "yes" } else { "NO" };
+            self.line(&format!("- temporary changes taken back: {word}"));
+        }
         for change in open_changes {
             self.line(&format!("- stands, and can be taken back: {}", markdown(change)));
         }

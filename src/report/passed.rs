@@ -11,6 +11,9 @@ const LABEL: usize = 8;
 
 /// The short form of a card that was passed. The whole card stays in the record.
 pub(crate) fn passed(style: &Style, step: &StepInfo, card: &CardView, digest: &str, door: Door) -> Vec<String> {
+    if door == Door::List {
+        return with_its_list(style, step, card, digest);
+    }
     let risk = (format!("risk {}", style.cut(&style.text(&card.risk), 12)), Tone::Quiet);
     let mut out = headline(style, step, &card.title, &[risk]);
     match card.items.len() {
@@ -36,6 +39,16 @@ pub(crate) fn passed(style: &Style, step: &StepInfo, card: &CardView, digest: &s
     let short: String = digest.chars().take(8).collect();
     let dot = style.glyphs().dot;
     let text = format!("passed {} {dot} digest {}", words::door(door), style.text(&short));
+    out.extend(labelled(style, INDENT, &pad("gate", LABEL), "  ", &text));
+    out
+}
+
+/// A change that was shown and approved with its list: what it is, and no more.
+fn with_its_list(style: &Style, step: &StepInfo, card: &CardView, digest: &str) -> Vec<String> {
+    let mut out = headline(style, step, &card.title, &[("started".to_owned(), Tone::Good)]);
+    out.extend(exact(style, &card.act.text));
+    let short: String = digest.chars().take(8).collect();
+    let text = format!("passed {} {} digest {}", words::door(Door::List), style.glyphs().dot, style.text(&short));
     out.extend(labelled(style, INDENT, &pad("gate", LABEL), "  ", &text));
     out
 }

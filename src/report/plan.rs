@@ -16,6 +16,11 @@ pub fn plan_text(plan: &Plan, style: &Style) -> Vec<String> {
     let mut out =
         vec![format!("{}  {}   nothing is executed", style.paint(Tone::Kind, "PLAN"), style.text(&plan.runbook),)];
     out.extend(prose(style, 2, &style.text(&plan.title)));
+    if let Some(refuse) = &plan.refuse {
+        out.extend(labelled(style, 2, &style.paint(Tone::Bad, "REFUSED"), " ", &style.text(refuse.trim())));
+        out.extend(prose(style, 2, "This runbook can be read, and never started."));
+        return out;
+    }
     let environment = plan.environment.as_deref().unwrap_or("none");
     out.extend(labelled(style, 2, "environment", " ", &style.text(environment)));
     out.extend(input_table(style, &plan.inputs));

@@ -115,15 +115,25 @@ fn head(story: &Story<'_>, seal: Option<&str>) -> Json {
 
 fn result(story: &Story<'_>) -> Json {
     let Some(record) = story.end else { return Json::Null };
-    let Event::RunEnded { result, ran_to_end, reasons, holds, validations, changes, open_changes, waited_ms } =
-        &record.event
+    let Event::RunEnded {
+        result,
+        ran_to_end,
+        reasons,
+        holds,
+        validations,
+        changes,
+        open_changes,
+        waited_ms,
+        outputs,
+        cleaned_up,
+    } = &record.event
     else {
         return Json::Null;
     };
     json!({
         "result": result, "ended": record.time.to_string(), "elapsed_ms": record.elapsed_ms, "waited_ms": waited_ms,
         "ran_to_end": ran_to_end, "reasons": reasons, "validations": validations, "holds": holds, "changes": changes,
-        "open_changes": open_changes,
+        "open_changes": open_changes, "cleaned_up": cleaned_up, "outputs": values_json(outputs),
     })
 }
 

@@ -34,16 +34,14 @@ impl From<HashMap<StepPath, StepInfo>> for StepTable {
 
 impl StepTable {
     /// The step at a place. An item of a loop (`reject[3]`, `store[3]/mint`) is found under the loop's own place, and
-    /// its id is shown with the item's number. A step nobody described has its place as id.
+    /// its id is shown as the whole place. A step nobody described has its place as id.
     #[must_use]
     pub fn find(&self, path: &StepPath) -> StepInfo {
         if let Some(info) = self.steps.get(path) {
             return info.clone();
         }
-        let general = StepPath(without_items(&path.0));
-        let last = path.0.rsplit('/').next().unwrap_or(&path.0).to_owned();
-        match self.steps.get(&general) {
-            Some(info) => StepInfo { id: last, ..info.clone() },
+        match self.steps.get(&general(path)) {
+            Some(info) => StepInfo { id: path.0.clone(), ..info.clone() },
             None => StepInfo { kind: "step".to_owned(), id: path.0.clone(), ..StepInfo::default() },
         }
     }
@@ -54,10 +52,11 @@ pub(crate) fn is_item(path: &StepPath) -> bool {
     path.0.ends_with(']')
 }
 
-fn without_items(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
+/// The place of a step in the runbook, whatever the item: `store[3]/mint` gives `store/mint`.
+pub(crate) fn general(path: &StepPath) -> StepPath {
+    let mut out = String::with_capacity(path.0.len());
     let mut inside = false;
-    for character in path.chars() {
+    for character in path.0.chars() {
         match character {
             '[' => inside = true,
             ']' => inside = false,
@@ -65,5 +64,5 @@ fn without_items(path: &str) -> String {
             _ => {}
         }
     }
-    out
+    StepPath(out)
 }

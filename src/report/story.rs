@@ -2,7 +2,7 @@
 
 use super::deviations::Deviations;
 use super::live::told;
-use super::steps::{StepInfo, StepTable};
+use super::steps::{StepInfo, StepTable, is_item};
 use crate::event::{
     ActView, Actor, CheckView, Event, EvidenceRef, GateAnswer, OptionView, Outcome, Record, StepPath, StepVerdict,
     StoredValue, UsedView,
@@ -94,6 +94,12 @@ impl<'a> Story<'a> {
         story
     }
 
+    /// The title of the list that an item belongs to.
+    fn title_of_list(&self, item: &StepPath) -> Option<&'a str> {
+        let (list, _) = item.0.rsplit_once('[')?;
+        self.steps.get(&StepPath(list.to_owned()))?.title
+    }
+
     pub(crate) fn run_id(&self) -> &'a str {
         match self.started.map(|record| &record.event) {
             Some(Event::RunStarted { run, .. }) => run.as_str(),
@@ -158,8 +164,12 @@ impl<'a> Story<'a> {
             Event::Answered { values, .. } => self.answers.push((record, values)),
             _ => {}
         }
-        let story =
-            self.steps.entry(path).or_insert_with(|| StepStory { info: steps.find(path), ..StepStory::default() });
+        let title = is_item(path).then(|| self.title_of_list(path)).flatten();
+        let story = self.steps.entry(path).or_insert_with(|| StepStory {
+            info: steps.find(path),
+            title,
+            ..StepStory::default()
+        });
         story.take(record);
     }
 }
@@ -171,6 +181,8 @@ impl<'a> StepStory<'a> {
                 self.title = Some(&card.title);
                 self.change = true;
             }
+            // The card's own title is the better one.
+            Event::StepStarted { title } => self.title = self.title.or(Some(title)),
             Event::AttemptStarted { act, change } => {
                 self.began.get_or_insert(record);
                 self.attempts = record.attempt.unwrap_or(self.attempts + 1);

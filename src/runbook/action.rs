@@ -110,6 +110,22 @@ impl Action {
         }
     }
 
+    /// Whether it is an act that the program performs by itself.
+    #[must_use]
+    pub fn is_act(&self) -> bool {
+        !matches!(
+            self,
+            Self::Ask(_)
+                | Self::Manual(_)
+                | Self::Set(_)
+                | Self::Assert(_)
+                | Self::Wait(_)
+                | Self::Escalate(_)
+                | Self::Interactive(_)
+                | Self::Runbook(_)
+        )
+    }
+
     /// Whether it needs a person or is a pause: then it keeps the written order (ruling 26).
     #[must_use]
     pub fn is_ordered(&self) -> bool {
@@ -499,6 +515,12 @@ record! {
 pub struct Ask {
     /// The questions; the short form has one, named `answer`.
     pub questions: IndexMap<Sp<String>, Question>,
+    /// Who is asked: a name of `contacts`. It is shown, and nobody else is kept from answering.
+    pub of: Option<Sp<String>>,
+    /// How long an answer is waited for.
+    pub expires: Option<DurationSpec>,
+    /// The answers that are taken when nobody answered in time.
+    pub otherwise: IndexMap<Sp<String>, Template>,
 }
 
 record! {
@@ -521,8 +543,13 @@ record! {
     pub(super) struct AskRecord = "ask" {
         /// Each question by the name its answer gets.
         must questions = "questions": IndexMap<Sp<String>, Question>,
+        /// Who is asked: a name of `contacts`. It is shown; nobody else is kept from answering.
+        may of = "of": Sp<String>,
+        /// How long an answer is waited for.
+        may expires = "expires": DurationSpec,
+        /// The answers that are taken when nobody answered in time.
+        with otherwise = "otherwise": IndexMap<Sp<String>, Template>,
     }
-    later: ["of", "expires", "otherwise"]
 }
 
 /// Choices as written, or the expression that gives them.
@@ -556,7 +583,20 @@ impl Decode for Ask {
         let has_questions =
             node.as_map().is_some_and(|entries| entries.iter().any(|entry| entry.key.value == "questions"));
         if has_questions {
-            return Some(Self { questions: AskRecord::decode(node, decoder)?.questions });
+            let record = AskRecord::decode(node, decoder)?;
+            for name in record.otherwise.keys().filter(|name| !record.questions.contains_key(name.value.as_str())) {
+                let message = format!("`{}` is not one of the questions", name.value);
+                decoder.error("unknown-name", name.span, message);
+            }
+            if record.expires.is_none() && !record.otherwise.is_empty() {
+                decoder.error(
+                    "stray-key",
+                    record.span,
+                    "`otherwise` is for when an answer `expires`, and this never does",
+                );
+            }
+            let (of, expires, otherwise) = (record.of, record.expires, record.otherwise);
+            return Some(Self { questions: record.questions, of, expires, otherwise });
         }
         let question = if node.as_scalar().is_some() {
             let text = Template::decode(node, decoder)?;
@@ -564,7 +604,8 @@ impl Decode for Ask {
         } else {
             Question::decode(node, decoder)?
         };
-        Some(Self { questions: IndexMap::from([(Sp::new("answer".to_owned(), node.span), question)]) })
+        let questions = IndexMap::from([(Sp::new("answer".to_owned(), node.span), question)]);
+        Some(Self { questions, of: None, expires: None, otherwise: IndexMap::new() })
     }
 }
 

@@ -13,8 +13,8 @@ use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;
 use super::sql::SqlAction;
 use super::step::{
-    Background, CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind,
-    OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
+    CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind, OnFailure,
+    Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
 };
 use super::target::TargetRef;
 use super::with_action::{Given, one_action};
@@ -58,10 +58,6 @@ record_with_action! {
         may until = "until": Until,
         /// Samples a read for a stretch of time; the first breach ends it.
         may hold = "hold": Hold,
-        /// Keeps the process running for the steps after it; it is ended with the run or the group.
-        may background = "background": Sp<bool>,
-        /// For a background step: a read that says when it may be relied on.
-        may ready = "ready": Probe,
         /// For a group: whether its steps start together.
         may parallel = "parallel": Sp<bool>,
         /// For a parallel group: what the first failure does to the others, `wait` (default) or `cancel`.
@@ -96,7 +92,7 @@ record_with_action! {
         may undo = "undo": Undo,
         /// Why it cannot be taken back.
         may irreversible = "irreversible": Template,
-        /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, which is checked.
+        /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, and is listed as open until then.
         may temporary = "temporary": Temporary,
         /// The options of a decide by name.
         may options = "options": IndexMap<Sp<String>, Choice>,
@@ -109,7 +105,7 @@ record_with_action! {
         /// The first option whose `when` holds is taken.
         may first = "first": Sp<bool>,
     }
-    later: ["idempotent"]
+    later: ["idempotent", "background", "ready"]
 }
 
 impl Decode for Step {
@@ -135,8 +131,6 @@ impl Decode for Step {
             temporary: record.temporary.clone(),
         });
         let span = record.span;
-        let background = record.background.as_ref().filter(|background| background.value);
-        let background = background.map(|_| Background { ready: record.ready.clone().map(Box::new) });
         let parallel = record.parallel.as_ref().filter(|parallel| parallel.value);
         let parallel = parallel.map(|_| Parallel { first_failure: record.first_failure.unwrap_or(FirstFailure::Wait) });
         let target = fan_out(&record);
@@ -178,7 +172,6 @@ impl Decode for Step {
             retry: record.retry,
             until: record.until,
             hold: record.hold,
-            background,
             parallel,
             each,
             capture: record.capture,
@@ -271,12 +264,6 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         ("temporary", record.temporary.is_some(), change),
         ("parallel", record.parallel.is_some(), group),
         ("first_failure", record.first_failure.is_some(), group && record.parallel.is_some()),
-        (
-            "background",
-            record.background.is_some(),
-            record.run.is_some() || record.shell.is_some() || record.kubectl.is_some(),
-        ),
-        ("ready", record.ready.is_some(), record.background.is_some()),
         ("retry", record.retry.is_some(), acts),
         ("for_each", record.for_each.is_some(), acts || group),
         ("capture", !record.capture.is_empty(), acts),
@@ -292,6 +279,18 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
             decoder.error("stray-key", record.span, format!("{quoted} has no meaning on a {} step", kind.as_str()));
         }
     }
+    let repeats = [
+        ("for_each", record.for_each.is_some()),
+        ("until", record.until.is_some()),
+        ("hold", record.hold.is_some()),
+        ("retry", record.retry.is_some()),
+        ("timeout", record.timeout.is_some()),
+    ];
+    for (key, _) in repeats.into_iter().filter(|(_, is_given)| *is_given && record.interactive.is_some()) {
+        let message =
+            format!("`{key}` has no meaning for `interactive`: a person starts it, once, and takes the time it takes");
+        decoder.error("stray-key", record.span, message);
+    }
     if decide && record.options.as_ref().is_none_or(IndexMap::is_empty) {
         decoder.error("missing-key", record.span, "this decide has no `options`");
     }
@@ -300,6 +299,13 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
     }
     if kind == Kind::Group && record.steps.as_ref().is_none_or(Vec::is_empty) {
         decoder.error("missing-key", record.span, "this group has no `steps`");
+    }
+    if record.hold.is_some() {
+        let others = [("until", record.until.is_some()), ("retry", record.retry.is_some())];
+        for (key, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+            let message = format!("`hold` and `{key}` exclude each other: what is watched is not tried again");
+            decoder.error("stray-key", record.span, message);
+        }
     }
     if record.undo.is_some() && record.irreversible.is_some() {
         decoder.error("stray-key", record.span, "a change has `undo` or `irreversible`, not both");

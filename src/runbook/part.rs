@@ -42,6 +42,9 @@ impl Decode for Probe {
         let record = ProbeRecord::decode(node, decoder)?;
         let expect_is_enough = !record.expect.0.is_empty();
         let action = take_action!(record, decoder, expect_is_enough)?;
+        if matches!(action, Action::Interactive(_)) {
+            decoder.error("stray-key", record.span, "`interactive` is a step of its own, and cannot stand inside one");
+        }
         let expect = expected(&action, record.expect.0);
         Some(Self {
             span: record.span,

@@ -93,8 +93,6 @@ pub struct Step {
     pub until: Option<Until>,
     /// Samples a read for a stretch of time.
     pub hold: Option<Hold>,
-    /// Keeps its process running for the steps after it.
-    pub background: Option<Background>,
     /// How the steps of a group run, when not one after the other.
     pub parallel: Option<Parallel>,
     /// Performs it for each item of a list.
@@ -193,13 +191,6 @@ record! {
     }
 }
 
-/// A process that is kept running for the steps after it.
-#[derive(Clone, Debug)]
-pub struct Background {
-    /// When it may be relied on; without it, as soon as it runs.
-    pub ready: Option<Box<Probe>>,
-}
-
 /// How the steps of a group run side by side.
 #[derive(Clone, Copy, Debug)]
 pub struct Parallel {
@@ -222,7 +213,7 @@ words! {
 pub enum Temporary {
     /// It must not outlive the run: its undo runs when the run ends.
     Run,
-    /// It ends by itself after this time, which is checked.
+    /// It ends by itself after this time, and is listed as open until then.
     Ends(DurationSpec),
 }
 

@@ -245,6 +245,13 @@ pub(super) fn one_action(decoder: &mut Decoder<'_>, given: Given) -> Option<Acti
         return Some(Action::Run(RunAction { span: argv.span, argv: argv.list, program: given.program }));
     }
     if let Some(argv) = given.interactive {
+        let unused = [
+            ("ok", given.program.ok.is_empty(), "the person says how it went"),
+            ("stdin", given.program.stdin.is_none(), "its input is the terminal"),
+        ];
+        for (key, _, why) in unused.into_iter().filter(|(_, is_absent, _)| !is_absent) {
+            decoder.error("stray-key", argv.span, format!("`{key}` has no meaning for `interactive`: {why}"));
+        }
         return Some(Action::Interactive(RunAction { span: argv.span, argv: argv.list, program: given.program }));
     }
     if let Some(args) = given.kubectl {

@@ -4,9 +4,10 @@ use super::evidence::sha256;
 use super::folder::{Folder, failed, is_missing};
 use super::owner::{Owner, RunLock};
 use super::root::Store;
-use crate::engine::StoreError;
+use crate::engine::{LockRefused, Locks, StoreError};
 use crate::event::RunId;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{Read, Write};
 
@@ -74,6 +75,55 @@ impl Store {
         };
         let name = sha256(what.as_bytes());
         Ok(if RunLock::is_held_named(&holds, &name) { read_holder(&holds, &name) } else { None })
+    }
+}
+
+/// The locks of one run, as the engine takes them.
+#[derive(Debug)]
+pub struct RunHolds {
+    store: Store,
+    run: RunId,
+    owner: Owner,
+    held: HashMap<String, Hold>,
+}
+
+impl Store {
+    /// The locks that a run will take.
+    #[must_use]
+    pub fn holds(&self, run: &RunId, owner: &Owner) -> RunHolds {
+        RunHolds { store: self.clone(), run: run.clone(), owner: owner.clone(), held: HashMap::new() }
+    }
+}
+
+impl Locks for RunHolds {
+    fn take(&mut self, what: &str) -> Result<(), LockRefused> {
+        if self.held.contains_key(what) {
+            return Ok(());
+        }
+        match self.store.hold(what, &self.run, &self.owner) {
+            Ok(hold) => {
+                self.held.insert(what.to_owned(), hold);
+                Ok(())
+            }
+            Err(HoldError::Held(Some(holder))) => Err(LockRefused::Held(self.told(&holder))),
+            Err(error @ HoldError::Held(None)) => Err(LockRefused::Held(format!("{what}: {error}"))),
+            Err(HoldError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl RunHolds {
+    /// Who has it, since when, at which step, and how to watch that run.
+    fn told(&self, holder: &Holder) -> String {
+        let step = self.store.read(&holder.run).ok().and_then(|transcript| {
+            transcript.records.iter().rev().find_map(|record| record.step.as_ref().map(ToString::to_string))
+        });
+        let step = step.map_or_else(String::new, |step| format!(", at `{step}`"));
+        let Holder { what, run, owner } = holder;
+        let (name, pid, host) = (&owner.operator.name, owner.pid, &owner.host);
+        let since = owner.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        let who = format!("run `{run}` of {name} (process {pid} on {host}) since {since}");
+        format!("{what} is held by {who}{step}; watch it: runwright show {run}")
     }
 }
 

@@ -19,6 +19,7 @@
 //! before it reaches the disk. Hashes are taken over bytes as written; nothing is ever verified by serialising it again.
 
 mod chain;
+mod earlier;
 mod evidence;
 mod findings;
 mod folder;
@@ -36,13 +37,14 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use earlier::EarlierValue;
 pub use evidence::{EVIDENCE_A_RUN, EVIDENCE_A_STREAM, INLINE_AT_MOST};
 pub use findings::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
-pub use hold::{Hold, HoldError, Holder};
+pub use hold::{Hold, HoldError, Holder, RunHolds};
 pub use inbox::{DECISION_AT_MOST, DirInbox, Refusals};
 pub use ledger::LedgerEntry;
 pub use mask::{MASK_AT_LEAST, MaskRefused, Masker, StreamMasker};
-pub use owner::{Owner, boot_id, host_name};
+pub use owner::{Owner, boot_id, host_name, machine_id};
 pub use read::{Leftover, NewerRecord, Torn, Transcript};
 pub use root::{Store, new_run_id};
 pub use run::{DirRun, RESERVE, ResumeError};

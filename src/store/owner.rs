@@ -52,6 +52,14 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// What tells this machine from others: its machine id, or its name where the system has none.
+#[must_use]
+pub fn machine_id() -> String {
+    let text = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let id = text.trim();
+    if id.is_empty() { host_name() } else { id.to_owned() }
+}
+
 /// The lock of a run, held until it is dropped or the process is gone, however it went.
 #[derive(Debug)]
 pub(super) struct RunLock {

@@ -72,12 +72,16 @@ impl Scene {
         steps.iter().find(|step| step["step"] == id).unwrap_or_else(|| panic!("no step {id}: {show:#}")).clone()
     }
 
+    /// The events of the last run.
+    fn events(&self) -> Vec<Value> {
+        let runs = self.sandbox.runs().into_iter().map(|run| Sandbox::events(&run));
+        runs.max_by_key(|events| events[0]["time"].to_string()).expect("a run")
+    }
+
     /// The last attempt of a step, as the transcript has it.
     #[track_caller]
     fn attempt(&self, path: &str) -> Value {
-        let run = self.sandbox.runs().pop().expect("a run");
-        let ends =
-            Sandbox::events(&run).into_iter().filter(|event| event["step"] == path).map(|event| event["event"].clone());
+        let ends = self.events().into_iter().filter(|event| event["step"] == path).map(|event| event["event"].clone());
         let mut own = ends.filter(|event| event["kind"] == "attempt_ended");
         own.next_back().unwrap_or_else(|| panic!("no attempt at {path}"))
     }
@@ -241,7 +245,7 @@ fn may_i_is_a_question_with_three_answers() {
     scene.runbook_on(
         "{ context: viewer, namespace: shop }",
         "",
-        r#"
+        r"
 steps:
   - { id: can, diagnose: See?, kubectl: [auth, can-i, list, pods] }
   - { id: cannot, diagnose: Delete?, kubectl: [auth, can-i, delete, pods] }
@@ -250,7 +254,7 @@ steps:
   - validate: Each as it is
     assert: [can.allowed, can.exit == 0, not cannot.allowed, cannot.exit == 1, not quiet.allowed]
   - { id: tell, validate: Nobody can tell, assert: not unheard.allowed }
-"#,
+",
     );
     let output = scene.run().exits(1).says("`no` proves nothing");
     assert_eq!(scene.step("tell")["verdict"], "cannot_tell", "{output}");
@@ -394,8 +398,7 @@ steps:
         let given = format!("name={value}");
         let output = scene.sandbox.call(["run", "./case.yaml", "--env", "free", "-i", &given]);
         let attempted = |id: &str| {
-            let run = scene.sandbox.runs().pop().expect("a run");
-            Sandbox::events(&run).iter().any(|event| event["event"]["kind"] == "attempt_started" && event["step"] == id)
+            scene.events().iter().any(|event| event["event"]["kind"] == "attempt_started" && event["step"] == id)
         };
         assert_eq!(attempted("look"), is_sent, "{value}: {output}");
         assert!(!scene.sandbox.path("pwned").exists());
@@ -424,11 +427,11 @@ fn waiting_ends_with_kubectls_own_words() {
     let scene = Scene::with_shop();
     scene.kubernetes.control(&json!({ "stuck": { "namespace": "shop" } }));
     let output = scene.steps(
-        r#"
+        r"
   - { id: restart, remediate: Restart, irreversible: No., kubectl: [rollout, restart, deployment/shop] }
   - { id: out, validate: It is out, timeout: 8s, kubectl: [rollout, status, deployment/shop] }
   - { id: gone, validate: It is gone, timeout: 4s, kubectl: [wait, deployment/shop, --for=delete] }
-"#,
+",
     );
     _ = output.exits(1);
     for id in ["out", "gone"] {

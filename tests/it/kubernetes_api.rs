@@ -220,6 +220,13 @@ fn server_side_apply_sees_conflicts_between_managers() {
     let mut managers: Vec<&str> = fields.iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
     managers.sort_unstable();
     assert_eq!(managers, ["kubectl", "other"]);
+    // What the server gave stays when the other way of applying takes over.
+    let service =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n";
+    _ = apply(&kube, service, "service/s created");
+    let address = field(&kube, "service/s", ".spec.clusterIP");
+    _ = kube.kubectl_with(&[&own[..], &["--force-conflicts"]].concat(), service).exits(0);
+    assert_eq!((field(&kube, "service/s", ".spec.clusterIP"), address.is_empty()), (address.clone(), false));
 }
 
 #[test]

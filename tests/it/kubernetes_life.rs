@@ -217,6 +217,12 @@ fn rights_come_from_roles_and_bindings() {
         _ = kube.kubectl(&format!("auth can-i patch deployments.apps -n kube-system {who}")).exits(1).says("no");
     }
     _ = kube.kubectl("auth can-i delete deploy --as jane").exits(1).says("no");
+    // A review of somebody else, as an object: group and kind are named and not guessed.
+    let review = "apiVersion: authorization.k8s.io/v1\nkind: SubjectAccessReview\nspec: {user: x, groups: [ops], \
+        resourceAttributes: {namespace: default, verb: patch, group: apps, resource: deployments}}";
+    let allowed = ["create", "-o", "jsonpath={.status.allowed}", "-f", "-"];
+    assert_eq!(kube.kubectl_with(&allowed, review).exits(0).stdout, "true");
+    assert_eq!(kube.kubectl_with(&allowed, &review.replace("ops", "dev")).exits(0).stdout, "false");
     _ = kube.kubectl("delete rolebinding scaler").exits(0);
     _ = kube.kubectl("auth can-i patch deployments.apps --as jane").exits(1).says("no");
 }

@@ -16,6 +16,8 @@ mod kubernetes_api;
 mod kubernetes_life;
 mod kubernetes_streams;
 mod log;
+mod mechanisms;
+mod nested;
 mod prometheus;
 mod properties;
 mod run;

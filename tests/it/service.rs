@@ -1,6 +1,6 @@
 //! `service`: units that are looked at and changed. A stand-in for systemctl drives real processes.
 
-use crate::support::{Entry, Journal, Sandbox, Services, example};
+use crate::support::{Entry, Journal, Sandbox, Services, Sshd, example};
 use serde_json::json;
 
 /// A place where no gate asks.
@@ -23,7 +23,9 @@ fn change(sandbox: &Sandbox, service: &str, rest: &str) -> crate::support::Outpu
 #[test]
 fn the_example_of_the_reference_runs() {
     let (sandbox, services) = bench();
-    services.unit("app", "ExecStart=sh -c 'sleep 0.3; touch ready.mark; exec sleep 300'\n").systemctl("start", "app");
+    services
+        .unit("app", "ExecStart=sh -c 'sleep 0.3; touch ready.mark; exec env -u PWD sleep 300'\n")
+        .systemctl("start", "app");
     let before = services.process("app").expect("it runs");
     let mark = sandbox.path("units/app.service.d/ready.mark");
     let text = example("service-example").replace("/run/app.ready", &mark.display().to_string());
@@ -165,4 +167,48 @@ steps:
         let output = sandbox.call(["run", "shown", "--env", "free", "-i", &unit]);
         assert!(output.code != 0 && services.process("app").is_none(), "{output}");
     }
+}
+
+#[test]
+fn a_workload_is_restarted_and_waited_for() {
+    let sandbox = Sandbox::library();
+    let kube = crate::kubernetes_api::with_web();
+    let body = format!(
+        "targets:\n  cluster: {{ kubernetes: {{ context: prod, namespace: default, kubeconfig: {} }} }}\nsteps:\n  - {{ id: before, \
+         diagnose: One, target: cluster, service: {{ status: web }}, expect: [running, state == 'active'] }}\n  - {{ id: act, \
+         remediate: Restart it, target: cluster, service: {{ restart: web }} }}\n  - {{ id: after, validate: It runs, target: \
+         cluster, service: {{ status: deployment/web }}, expect: [running, state == 'active'] }}\n  - {{ id: gone, diagnose: Two, \
+         target: cluster, service: {{ status: nothing }}, tolerate: [not_found], expect: error == 'not_found' }}\n",
+        kube.kubeconfig().display()
+    );
+    let _ = sandbox.runbook("web", &body);
+    let before = kube.kubectl("get pods -l app=web -o name").exits(0).stdout;
+    let output = sandbox.call(["run", "web", "--env", "free"]).exits(0).says("RESOLVED");
+    assert!(!output.all().contains("does not hold"), "{output}");
+    let after = kube.kubectl("get pods -l app=web --field-selector=status.phase=Running -o name").exits(0).stdout;
+    assert!(before.lines().all(|pod| !after.contains(pod)), "{before} became {after}");
+    assert_eq!(sandbox.field("act", "sub"), json!({ "value": "2 of 2 available, 2 new" }));
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn a_service_of_another_machine_is_driven_there() {
+    let (sandbox, services) = bench();
+    services.unit("app", "ExecStart=sleep 300\n");
+    // The far end looks for programs in the usual folders alone, and no systemd runs there.
+    let systemctl = sandbox.path("bin/systemctl").display().to_string();
+    let sshd = Sshd::start();
+    let body = format!(
+        "targets:\n{}    service:\n      start: [{systemctl}, start, \"{{{{ name }}}}\"]\n      status: [test, -e, \"{units}/{{{{ \
+         name }}}}.service.d/pid\"]\nsteps:\n  - {{ id: act, remediate: Start it, target: web, service: {{ start: app }}, irreversible: It is a test. \
+         }}\n  - {{ id: after, validate: It runs, target: web, service: {{ status: app }}, expect: [running, state == 'active'] \
+         }}\n",
+        sshd.target("web"),
+        units = sandbox.path("units").display(),
+    );
+    let _ = sandbox.runbook("far", &body);
+    _ = sandbox.call(["run", "far", "--env", "free"]).exits(0).says("RESOLVED");
+    assert!(services.process("app").is_some());
+    sandbox.is_whole();
 }

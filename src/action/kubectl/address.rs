@@ -1,40 +1,50 @@
 //! `allow` on a cluster: where its API server is.
 //!
-//! kubectl resolves names and connects by itself, so the check stands before the call: the address in the kubeconfig
-//! file is read with the client, resolved, and every address found must be allowed. A name that points elsewhere a
-//! moment later is not caught; an address that is written out cannot move.
+//! kubectl resolves names and connects by itself, so the check stands before the call: the address is read in the
+//! kubeconfig file, resolved, and every address found must be allowed. A name that points elsewhere a moment later is not
+//! caught; an address that is written out cannot move. The client itself is not asked for its file: some ask the server
+//! for its version whatever they are called with.
 
 use crate::action::address::{Rules, Unreachable};
-use crate::action::outcome::Refusal;
-use crate::action::process::{self, Workshop};
-use crate::engine::{AttemptContext, Evidence, EvidenceWriter, StoreError};
-use crate::event::{ErrorClass, EvidenceRef, Outcome};
-use crate::expr::{Rendered, Value};
-use crate::plan::{CommandAct, KubectlAct};
-use std::sync::Arc;
-use std::time::Duration;
+use crate::action::environment::absolute;
+use crate::action::outcome::{Refusal, known};
+use crate::action::process::Workshop;
+use crate::event::ErrorClass;
+use crate::plan::KubectlAct;
+use serde::Deserialize;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use url::Url;
 
-/// How long the client may take to read its own file.
-const LONGEST: Duration = Duration::from_secs(15);
+/// The largest kubeconfig file.
+const LARGEST: u64 = 4 << 20;
 
 /// Checks that the server of a call is at an allowed address.
 ///
 /// # Errors
 /// It is elsewhere, behind a proxy, or not told.
-pub(super) async fn check(act: &KubectlAct, context: &AttemptContext, workshop: &Arc<Workshop>) -> Result<(), Refusal> {
+pub(super) async fn check(act: &KubectlAct, workshop: &Workshop) -> Result<(), Refusal> {
     if act.target.allow.is_empty() {
         return Ok(());
     }
-    let name = &act.target.context;
+    let name = known(&act.target.context, "the context")?;
     let refused = |class, why: String| Refusal::new(class, format!("the server of the context `{name}` {why}"));
-    let (server, proxy) = server(act, context, workshop).await?;
-    if !proxy.is_empty() {
+    let variables = act.command.env.keys().chain(&act.command.pass_env);
+    if let Some(variable) = variables.into_iter().find(|name| name.to_ascii_lowercase().ends_with("_proxy")) {
+        return Err(refused(
+            ErrorClass::Address,
+            format!("may be reached through `{variable}`, so `allow` cannot be held"),
+        ));
+    }
+    let file = file(act, workshop)?;
+    let cluster = read(&file)
+        .and_then(|text| cluster(&text, &name))
+        .map_err(|why| Refusal::value(format!("`allow` cannot be checked: `{}` {why}", file.display())))?;
+    if cluster.proxy_url.is_some_and(|proxy| !proxy.is_empty()) {
         return Err(refused(ErrorClass::Address, "is reached through a proxy, so `allow` cannot be held".to_owned()));
     }
-    let url = Url::parse(&server).ok().filter(Url::has_host);
-    let no_address = || refused(ErrorClass::BadValue, format!("has no address that can be checked: {server:?}"));
-    let url = url.ok_or_else(no_address)?;
+    let server = cluster.server;
+    let url = address(&server).ok_or_else(|| refused(ErrorClass::BadValue, format!("has no address: {server:?}")))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let rules = Rules::new(&act.target.allow);
     match rules.check_all(&host, url.port_or_known_default().unwrap_or(443)).await {
@@ -44,76 +54,71 @@ pub(super) async fn check(act: &KubectlAct, context: &AttemptContext, workshop: 
     }
 }
 
-/// The address of the server and of the proxy before it, as the client reads them.
-async fn server(
-    act: &KubectlAct,
-    context: &AttemptContext,
-    workshop: &Arc<Workshop>,
-) -> Result<(String, String), Refusal> {
-    let mut argv = vec![Rendered::text(act.target.client.clone())];
-    let template = "jsonpath={.clusters[0].cluster.server} {.clusters[0].cluster.proxy-url}";
-    argv.extend(["config", "view", "--minify", "-o", template].map(Rendered::text));
-    let flags = [("--context=", Some(&act.target.context)), ("--kubeconfig=", act.target.kubeconfig.as_ref())];
-    for (flag, value) in flags {
-        let Some(value) = value else { continue };
-        let mut word = Rendered::text(flag);
-        word.pieces.extend(value.pieces.iter().cloned());
-        argv.push(word);
-    }
-    let command = CommandAct { argv, stdin: None, ok: vec![0], cwd: None, ..act.command.clone() };
-    let quiet = AttemptContext {
-        step: context.step.clone(),
-        marker: context.marker.clone(),
-        change: false,
-        timeout: context.timeout.min(LONGEST),
-        grace: context.grace,
-        cancel: context.cancel.clone(),
-        evidence: Arc::new(Unkept(Arc::clone(&context.evidence))),
-        live: None,
-        started: None,
-    };
-    let performed = process::perform(command, quiet, Arc::clone(workshop)).await;
-    let text = |name: &str| performed.fields.get(name).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
-    let (stdout, stderr) = (text("stdout"), text("stderr"));
-    if performed.outcome != Outcome::Succeeded {
-        let said = stderr.lines().last().map(str::to_owned).or(performed.message).unwrap_or_default();
-        let class =
-            if performed.error == Some(ErrorClass::Cancelled) { ErrorClass::Cancelled } else { ErrorClass::BadValue };
-        return Err(Refusal::new(class, format!("the address of the cluster cannot be read: {said}")));
-    }
-    let (server, proxy) = stdout.split_once(' ').unwrap_or((&stdout, ""));
-    Ok((server.to_owned(), proxy.trim().to_owned()))
+/// The address of a server; a bare `host:port` means http, as for kubectl.
+fn address(server: &str) -> Option<Url> {
+    let whole = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    Url::parse(&whole).ok().filter(Url::has_host)
 }
 
-/// Evidence of a look at a file of the client: nothing is kept, secrets are masked all the same.
-struct Unkept(Arc<dyn Evidence>);
-
-impl Evidence for Unkept {
-    fn begin(&self, stream: &str) -> Result<Box<dyn EvidenceWriter>, StoreError> {
-        Ok(Box::new(Nowhere(stream.to_owned())))
+/// The file that the client reads: the target's, else its own below `HOME`.
+fn file(act: &KubectlAct, workshop: &Workshop) -> Result<PathBuf, Refusal> {
+    let folder = act.command.cwd.as_ref().map(|folder| known(folder, "`cwd`")).transpose()?;
+    if let Some(file) = &act.target.kubeconfig {
+        let file = known(file, "the kubeconfig file")?;
+        return Ok(absolute(&Path::new(folder.as_deref().unwrap_or(".")).join(file)));
     }
-
-    fn mask(&self, text: &str) -> String {
-        self.0.mask(text)
-    }
+    let own = act.command.env.get("HOME").map(|home| known(home, "`HOME`")).transpose()?.map(PathBuf::from);
+    let home = own.or_else(|| workshop.environment.var("HOME").map(PathBuf::from));
+    let home = home.ok_or_else(|| Refusal::value("there is no HOME, so no kubeconfig file"))?;
+    Ok(home.join(".kube/config"))
 }
 
-struct Nowhere(String);
-
-impl EvidenceWriter for Nowhere {
-    fn write(&mut self, _: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(Vec::new())
+/// # Errors
+/// A fragment that fits after the name of the file.
+fn read(path: &Path) -> Result<String, String> {
+    let cannot = |error: std::io::Error| format!("cannot be read: {error}");
+    let is_file = std::fs::metadata(path).map_err(cannot)?.is_file();
+    if !is_file {
+        return Err("is no file".to_owned());
     }
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    file.take(LARGEST).read_to_string(&mut text).map_err(cannot)?;
+    Ok(text)
+}
 
-    fn finish(self: Box<Self>) -> Result<(EvidenceRef, Vec<u8>), StoreError> {
-        let nothing = EvidenceRef {
-            stream: self.0,
-            size: 0,
-            sha256: String::new(),
-            excerpt: String::new(),
-            inline: true,
-            cut: false,
-        };
-        Ok((nothing, Vec::new()))
-    }
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    clusters: Vec<Named>,
+    #[serde(default)]
+    contexts: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    cluster: Option<Cluster>,
+    context: Option<Context>,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    cluster: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Cluster {
+    server: String,
+    proxy_url: Option<String>,
+}
+
+/// The cluster of a context. Two of one name are an error for kubectl too.
+fn cluster(text: &str, context: &str) -> Result<Cluster, String> {
+    let config: Config = serde_yaml::from_str(text).map_err(|error| format!("is no kubeconfig file: {error}"))?;
+    let found = config.contexts.into_iter().find(|named| named.name == context).and_then(|named| named.context);
+    let wanted = found.ok_or_else(|| format!("has no context `{context}`"))?.cluster;
+    let found = config.clusters.into_iter().find(|named| named.name == wanted).and_then(|named| named.cluster);
+    found.ok_or_else(|| format!("has no cluster `{wanted}`"))
 }

@@ -132,7 +132,8 @@ fn allowed(code: i32, stdout: &str, stderr: &str) -> Result<Value, Trouble> {
         return Ok(Value::from(true));
     }
     // Errors end with 1 too. With --quiet an error still has words.
-    if !is_no && !(said.is_empty() && last_line(stderr, 0).is_none()) {
+    let is_quiet_no = said.is_empty() && last_line(stderr, 0).is_none();
+    if !is_no && !is_quiet_no {
         return Err(Trouble::of(stderr, stdout, code));
     }
     let unknown = stderr.lines().find(|line| line.starts_with("Warning:") && line.contains("have a resource type"));

@@ -5,7 +5,7 @@ mod judge;
 mod manifest;
 mod trouble;
 
-use super::outcome::Refusal;
+use super::outcome::{Refusal, cancelled_before_start};
 use super::process::{self, Workshop};
 use crate::engine::{AttemptContext, Performed};
 use crate::expr::Rendered;
@@ -16,9 +16,12 @@ use std::time::Duration;
 
 /// Performs one call to its end.
 pub(super) async fn perform(act: KubectlAct, context: AttemptContext, workshop: Arc<Workshop>) -> Performed {
+    if context.cancel.is_cancelled() {
+        return cancelled_before_start();
+    }
     let evidence = Arc::clone(&context.evidence);
     let judge = Judge::new(&act, context.change);
-    if let Err(refusal) = address::check(&act, &context, &workshop).await {
+    if let Err(refusal) = address::check(&act, &workshop).await {
         return refusal.report(&*evidence);
     }
     let command = match prepared(act, context.timeout) {

@@ -145,8 +145,13 @@ fn class_of_reason(reason: &str, text: &str) -> Option<ErrorClass> {
         "Timeout" | "ServerTimeout" => ErrorClass::Timeout,
         // An eviction that a disruption budget forbids.
         "TooManyRequests" if text.contains("evict") => ErrorClass::Conflict,
-        "TooManyRequests" | "InternalError" | "ServiceUnavailable" | "Gone" | "Expired" => ErrorClass::BadAnswer,
-        "NotAcceptable" | "UnsupportedMediaType" => ErrorClass::BadAnswer,
+        "TooManyRequests"
+        | "InternalError"
+        | "ServiceUnavailable"
+        | "Gone"
+        | "Expired"
+        | "NotAcceptable"
+        | "UnsupportedMediaType" => ErrorClass::BadAnswer,
         _ => return None,
     })
 }
@@ -159,12 +164,11 @@ fn is_unclear(class: &ErrorClass, text: &str) -> bool {
         return false;
     }
     match class {
-        ErrorClass::Timeout | ErrorClass::Connection => true,
         // A server that could not do it has not done it, unless it only did not hear back from its store.
         ErrorClass::BadAnswer if reason(text).is_some() || text.contains("on the server") => {
             text.contains("timed out") || text.contains("timeout")
         }
-        ErrorClass::BadAnswer => true,
+        ErrorClass::Timeout | ErrorClass::Connection | ErrorClass::BadAnswer => true,
         _ => false,
     }
 }

@@ -13,8 +13,6 @@ mod perform;
 mod split;
 mod stamp;
 mod tap;
-#[cfg(test)]
-mod tests;
 mod window;
 
 pub(super) use perform::perform;

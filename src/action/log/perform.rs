@@ -9,13 +9,14 @@ use super::intake::{Form, Intake};
 use super::stamp::Stamps;
 use super::tap::Tap;
 use super::window::Window;
+use crate::action::call::Call;
 use crate::action::environment::absolute;
 use crate::action::outcome::{Refusal, cancelled_before_start, classified, failed, known, one_line, span};
-use crate::action::process::{self, Workshop};
+use crate::action::process::Workshop;
 use crate::engine::{AttemptContext, Cancel, Evidence, Performed};
 use crate::event::{ErrorClass, EvidenceRef, Outcome};
 use crate::expr::{Rendered, Value};
-use crate::plan::{CommandAct, LogAct, LogSourceAct, Since};
+use crate::plan::{LogAct, LogSourceAct, Since};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -42,9 +43,11 @@ pub(in crate::action) async fn perform(act: LogAct, context: AttemptContext, wor
     let mut performed = match &act.source {
         LogSourceAct::File(file) => here(file, act.tail, intake, context).await,
         LogSourceAct::Journal(command) | LogSourceAct::FileThere(command) => {
-            by_command(command.clone(), intake, context, workshop).await
+            by_call(Call::Command(command.clone()), intake, context, workshop).await
         }
-        LogSourceAct::Kubectl { command, .. } => by_command(command.command.clone(), intake, context, workshop).await,
+        LogSourceAct::Kubectl { command, .. } => {
+            by_call(Call::Kubectl(command.clone()), intake, context, workshop).await
+        }
     };
     performed.fields.insert("elapsed".to_owned(), Value::from(began.elapsed().as_secs_f64()));
     performed
@@ -130,17 +133,12 @@ fn timed_out(timeout: Duration) -> Performed {
 }
 
 /// A program whose standard output is the log.
-async fn by_command(
-    command: CommandAct,
-    intake: Intake,
-    context: AttemptContext,
-    workshop: Arc<Workshop>,
-) -> Performed {
+async fn by_call(call: Call, intake: Intake, context: AttemptContext, workshop: Arc<Workshop>) -> Performed {
     let evidence = Arc::clone(&context.evidence);
-    let what = format!("what `{}` gives", command.argv.first().map(ToString::to_string).unwrap_or_default());
+    let what = format!("what `{}` gives", call.program());
     let tap = Arc::new(Tap::new(Arc::clone(&evidence), intake));
     let context = AttemptContext { evidence: Arc::clone(&tap) as Arc<dyn Evidence>, live: None, ..context };
-    let ran = process::perform(command, context, workshop).await;
+    let ran = call.perform(context, workshop).await;
     let Some((gathered, usable)) = tap.finish(&what) else {
         return failed(ErrorClass::System, "the lines that were found are gone");
     };

@@ -2,10 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "all of them together have the time of one attempt")]
 
-use crate::action::process::{self, Workshop};
+use crate::action::call::Call;
+use crate::action::process::Workshop;
 use crate::engine::{AttemptContext, Evidence, EvidenceWriter, Performed, StoreError};
 use crate::event::EvidenceRef;
-use crate::plan::CommandAct;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,21 +32,21 @@ impl Errand {
     }
 
     /// Runs a program that changes something; its output is evidence.
-    pub(super) async fn act(&mut self, command: &CommandAct) -> Performed {
+    pub(super) async fn act(&mut self, call: Call) -> Performed {
         let context = AttemptContext {
             live: self.context.live.clone(),
             started: self.context.started.take(),
             ..self.like(true, Arc::clone(&self.context.evidence))
         };
-        process::perform(command.clone(), context, Arc::clone(&self.workshop)).await
+        call.perform(context, Arc::clone(&self.workshop)).await
     }
 
     /// Runs a program that only looks; its output is evidence if it is `kept`.
-    pub(super) async fn look(&self, command: &CommandAct, kept: bool) -> Performed {
+    pub(super) async fn look(&self, call: Call, kept: bool) -> Performed {
         let evidence = Arc::clone(&self.context.evidence);
         let evidence = if kept { evidence } else { Arc::new(Passing(evidence)) as Arc<dyn Evidence> };
         let context = AttemptContext { change: false, ..self.like(false, evidence) };
-        let mut performed = process::perform(command.clone(), context, Arc::clone(&self.workshop)).await;
+        let mut performed = call.perform(context, Arc::clone(&self.workshop)).await;
         if !kept {
             performed.evidence.clear();
         }

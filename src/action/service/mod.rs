@@ -7,8 +7,6 @@ mod errand;
 mod perform;
 mod state;
 mod systemctl;
-#[cfg(test)]
-mod tests;
 mod workload;
 
 pub(super) use perform::perform;

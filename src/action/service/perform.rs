@@ -3,6 +3,7 @@
 use super::errand::Errand;
 use super::state::{Health, State};
 use super::{systemctl, workload};
+use crate::action::call::Call;
 use crate::action::outcome::{Refusal, cancelled_before_start, classified, one_line, span, unobtained};
 use crate::action::process::Workshop;
 use crate::engine::{AttemptContext, Performed};
@@ -46,12 +47,32 @@ struct NotReady {
     outcome: Outcome,
 }
 
+/// What one of the programs of an act is for.
+#[derive(Clone, Copy)]
+enum Part {
+    Look,
+    Act,
+}
+
 impl Visit {
+    fn call(&self, part: Part) -> Option<Call> {
+        let command = |command: &Option<CommandAct>| command.clone().map(Call::Command);
+        match (&self.act.driver, part) {
+            (ServiceDriverAct::Systemctl { look, .. }, Part::Look) => Some(Call::Command(look.clone())),
+            (ServiceDriverAct::Kubectl { look, .. }, Part::Look) => Some(Call::Kubectl(look.clone())),
+            (ServiceDriverAct::Commands { look, .. }, Part::Look) => command(look),
+            (ServiceDriverAct::Systemctl { act, .. } | ServiceDriverAct::Commands { act, .. }, Part::Act) => {
+                command(act)
+            }
+            (ServiceDriverAct::Kubectl { act, .. }, Part::Act) => act.clone().map(Call::Kubectl),
+        }
+    }
+
     async fn status(&self) -> Performed {
-        let Some(look) = self.act.look().cloned() else {
+        let Some(look) = self.call(Part::Look) else {
             return self.refuse(Refusal::value("there is no command to look at it"));
         };
-        let seen = self.errand.look(&look, true).await;
+        let seen = self.errand.look(look, true).await;
         let evidence = seen.evidence.clone();
         match self.read(seen) {
             Ok(state) => self.done(Some(&state), None, evidence),
@@ -65,14 +86,15 @@ impl Visit {
             // Nothing was sent.
             Err(performed) => return *performed,
         };
-        let Some(command) = self.act.command().cloned() else {
+        let Some(call) = self.call(Part::Act) else {
             return self.refuse(Refusal::value("there is no command for it"));
         };
-        let acted = self.errand.act(&command).await;
+        let program = call.program();
+        let acted = self.errand.act(call).await;
         let mut evidence = acted.evidence.clone();
         let before = before.map(|before| before.state);
         if acted.outcome != Outcome::Succeeded {
-            let mut performed = self.not_accepted(acted, &command).await;
+            let mut performed = self.not_accepted(acted, &program).await;
             evidence.extend(std::mem::take(&mut performed.evidence));
             return self.with_before(Performed { evidence, ..performed }, before);
         }
@@ -98,7 +120,7 @@ impl Visit {
 
     /// Looks once; nothing where there is no command to look.
     async fn look(&self) -> Result<Option<State>, Box<Performed>> {
-        match self.act.look() {
+        match self.call(Part::Look) {
             Some(look) => self.read(self.errand.look(look, false).await).map(Some),
             None => Ok(None),
         }
@@ -124,7 +146,7 @@ impl Visit {
     }
 
     /// The command did not do what it should.
-    async fn not_accepted(&self, acted: Performed, command: &CommandAct) -> Performed {
+    async fn not_accepted(&self, acted: Performed, program: &str) -> Performed {
         let said = acted.fields.get("stderr").and_then(Value::as_str).unwrap_or_default();
         let error = acted.error.clone().map(|error| match (&self.act.driver, error) {
             // What systemctl ends with when a verb is not allowed, and when there is no such unit.
@@ -132,7 +154,6 @@ impl Visit {
             (ServiceDriverAct::Systemctl { .. }, ErrorClass::Exit(5)) => ErrorClass::NotFound,
             (_, error) => classified(error, said),
         });
-        let program = command.argv.first().map(ToString::to_string).unwrap_or_default();
         let refused = matches!(error, Some(ErrorClass::Denied | ErrorClass::NotFound));
         if acted.outcome != Outcome::Failed || refused {
             return Performed { error, fields: IndexMap::new(), evidence: Vec::new(), ..acted };
@@ -148,7 +169,7 @@ impl Visit {
 
     /// Looks until the service is what it shall be.
     async fn become_ready(&self) -> Result<Option<State>, NotReady> {
-        if self.act.look().is_none() {
+        if self.call(Part::Look).is_none() {
             return Ok(None);
         }
         let within = READY_WITHIN.min(self.errand.left());
@@ -237,7 +258,7 @@ impl Visit {
         if outcome != Outcome::Failed {
             return (String::new(), Vec::new());
         }
-        let seen = self.errand.look(journal, true).await;
+        let seen = self.errand.look(Call::Command(journal.clone()), true).await;
         let text = seen.fields.get("stdout").and_then(Value::as_str).unwrap_or_default();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_frame(line)).collect();
         // What the manager says of it is in the state already.

@@ -13,6 +13,9 @@ use unicode_width::UnicodeWidthStr as _;
 /// What expressions may see of the rows, in bytes as they came.
 const SEEN: usize = 16 << 20;
 
+/// What a value counts at least, however short it came.
+const LEAST: usize = 32;
+
 /// The widest column of the table in the evidence; longer values stick out.
 const WIDEST: usize = 40;
 
@@ -36,7 +39,7 @@ impl Answer {
 
     /// Takes one row.
     pub(super) fn take(&mut self, row: &Row, most: usize) -> Result<(), Trouble> {
-        self.size += row.raw_size_bytes();
+        self.size += row.raw_size_bytes() + row.len() * LEAST;
         if self.rows.len() == most {
             return Err(Trouble::bad_answer(format!(
                 "more than {most} rows: add a `limit`, or allow more with `rows:`"

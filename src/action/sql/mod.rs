@@ -118,8 +118,8 @@ async fn converse(
         None => End::Whole,
         Some(failure) => {
             let trouble = conversation.trouble(failure, line.lost.as_ref());
-            if !trouble.is_answer && line.lost.is_none() {
-                // The statement still runs: what it sends is not wanted.
+            if !trouble.is_answer {
+                // The statement may still run, also when the connection is lost: nobody wants it.
                 line.wait(cancel.cancel(), LEAVE).await;
             }
             if conversation.act().transaction {

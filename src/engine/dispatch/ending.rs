@@ -4,10 +4,14 @@ use super::super::body::{Body, BodyId, Early, Over};
 use super::super::port::StoreError;
 use super::super::result::{RunEnd, RunState};
 use super::super::run::Acts;
+use super::super::store_value::store;
 use super::Dispatcher;
-use crate::event::{Event, Outcome, RunResult, StepVerdict};
+use crate::event::{Event, Outcome, RunResult, StepVerdict, StoredValue};
+use crate::expr::Expr;
 use crate::graph::Section;
 use crate::runbook::{End, Kind};
+use indexmap::IndexMap;
+use jiff::Timestamp;
 
 /// What the validations of a run say together.
 #[derive(Default)]
@@ -43,7 +47,11 @@ impl Dispatcher {
         let (result, mut reasons) = root.result(&proof);
         reasons.extend(proof.reasons.clone());
         reasons.dedup();
-        let ran_to_end = !matches!(root.early, Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Escalated));
+        let ran_to_end = !matches!(
+            root.early,
+            Some(Early::Aborted(_) | Early::TargetRefused(_) | Early::Held(_) | Early::Escalated)
+        );
+        let outputs = root.outputs(self.now());
         let event = Event::RunEnded {
             result,
             ran_to_end,
@@ -51,8 +59,10 @@ impl Dispatcher {
             holds: proof.holds,
             validations: proof.all,
             changes: root.tally.changes,
-            open_changes: root.tally.standing.clone(),
+            open_changes: root.open_changes(self.now()),
+            cleaned_up: root.tally.cleaned_up,
             waited_ms: u64::try_from(self.waited.before.as_millis()).unwrap_or(u64::MAX),
+            outputs,
         };
         self.log(event);
         self.flush(true)?;
@@ -67,7 +77,7 @@ impl Dispatcher {
         RunEnd {
             run: self.run.clone(),
             state,
-            target_refused: matches!(root.early, Some(Early::TargetRefused(_))),
+            refused: matches!(root.early, Some(Early::TargetRefused(_) | Early::Held(_))),
             probe_does_not_hold: probe && does_not_hold,
             head: self.head.clone(),
             signal: self.signal,
@@ -76,6 +86,23 @@ impl Dispatcher {
 }
 
 impl Body {
+    /// Changes that stand now, in words.
+    fn open_changes(&self, now: Timestamp) -> Vec<String> {
+        let open = self.tally.standing.iter().filter(|standing| standing.until.is_none_or(|until| until > now));
+        open.map(|standing| standing.text.clone()).collect()
+    }
+
+    /// What the runbook gives, for later runs that ask for it with `last`.
+    fn outputs(&self, now: Timestamp) -> IndexMap<String, StoredValue> {
+        let scope = self.scene.values.scope(now);
+        let value = |expr: &Expr| match expr.eval(&scope) {
+            Ok(value) => store(&value),
+            Err(error) => StoredValue::Unknown(error.message),
+        };
+        let outputs = self.scene.graph.runbook().outputs.iter();
+        outputs.map(|(name, expr)| (name.value.clone(), value(expr))).collect()
+    }
+
     /// What the steps of this body came to, and those of the bodies it held: path, kind, whether it stands in `finally`.
     fn facts(&self) -> impl Iterator<Item = (String, Kind, bool, &Over)> {
         let own = self.over.iter().map(|(id, over)| {
@@ -118,6 +145,7 @@ impl Body {
             Some(Early::TargetRefused(target)) => {
                 return (RunResult::Failed, vec![format!("target `{target}` is not the one this run is for")]);
             }
+            Some(Early::Held(who)) => return (RunResult::Failed, vec![who.clone()]),
             Some(Early::Caller) => return (RunResult::Aborted, vec!["the run is ending".to_owned()]),
             _ => {}
         }
@@ -140,11 +168,13 @@ impl Body {
 
     fn failed_changes(&self) -> Vec<String> {
         let bad = self.facts().filter(|(_, kind, _, over)| *kind == Kind::Remediate && over.is_trouble());
+        let stuck = (self.tally.cleaned_up == Some(false)).then(|| "a temporary change was not taken back".to_owned());
         bad.map(|(path, _, _, over)| {
             let word = if over.outcome == Outcome::Unknown { "has an unknown outcome" } else { "failed" };
             format!("change `{path}` {word}")
         })
         .chain(self.left_items(Kind::Remediate))
+        .chain(stuck)
         .collect()
     }
 

@@ -43,7 +43,7 @@ impl Dispatcher {
     }
 
     /// Why a branch that a step stands in, or one around it, is not gone on with.
-    pub(super) fn halted(&self, at: At) -> Option<String> {
+    pub(in super::super) fn halted(&self, at: At) -> Option<String> {
         for at in self.bodies.chain(at) {
             if self.bodies.node(at).section == Section::Finally {
                 return None;
@@ -202,6 +202,9 @@ impl Dispatcher {
         let outer = &mut self.bodies.owner_mut(holder.body).tally;
         outer.changes += tally.changes;
         outer.standing.extend(tally.standing);
+        if let Some(clean) = tally.cleaned_up {
+            outer.cleaned_up = Some(clean && outer.cleaned_up != Some(false));
+        }
         if in_body {
             // Where its own validations held after its last change, they do so for the caller too.
             outer.last_change = outer.last_change.max(tally.last_change);

@@ -150,11 +150,24 @@ impl Dispatcher {
         self.bodies.is_within(at.body, outer) && !self.bodies.owner(at.body).in_finally
     }
 
+    /// Whether all that could go on waits for people, with nobody here, and nothing ends by itself.
+    pub(in super::super) fn may_park(&self) -> bool {
+        let stays = self.pending.iter().any(|pending| pending.stays);
+        !stays && self.busy() == 0 && !self.somebody_may_answer()
+    }
+
     /// Parks when everything that could go on waits for people, and nobody is here.
     pub(in super::super) fn park_if_alone(&mut self) {
-        if !self.pending.is_empty() && self.busy() == 0 && !self.somebody_may_answer() {
+        if !self.pending.is_empty() && self.may_park() {
             self.leave = Some(RunState::Parked(self.waiting()));
         }
+    }
+
+    /// The same for the step that holds the body of a step.
+    pub(in super::super) fn failed_reads_around(&self, at: At) -> Vec<String> {
+        let body = &self.bodies[at.body];
+        let holder = body.holder.filter(|_| body.owner != at.body);
+        holder.map(|holder| self.failed_reads_before(holder)).unwrap_or_default()
     }
 
     /// Diagnoses before a step that failed: evidence that its card must name as missing.

@@ -1,6 +1,6 @@
 //! What follows from the end of a step.
 
-use super::super::body::{At, Blocker, BodyId, Early, Over};
+use super::super::body::{At, Blocker, BodyId, Early, Over, Standing};
 use super::super::change::outcome_word;
 use super::super::message::StepEnd;
 use super::super::store_value::store;
@@ -8,8 +8,9 @@ use super::Dispatcher;
 use crate::event::{Event, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, unknown};
 use crate::graph::{Parent, Section, step_shape};
-use crate::runbook::{Action, Escalation, Kind, OnFailure, Step, StepBody, Then};
+use crate::runbook::{Action, Escalation, Kind, OnFailure, Step, StepBody, Temporary, Then};
 use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
 
 impl Dispatcher {
     /// A step's task is over.
@@ -80,6 +81,14 @@ impl Dispatcher {
             let names = step_shape(action).into_keys().chain(captured);
             values.extend(names.map(|name| (name.clone(), absent(&name))));
         }
+        if step.hold.is_some() {
+            let why = end.reason.clone().unwrap_or_else(|| outcome_word(end.outcome).to_owned());
+            for name in ["samples", "held"] {
+                let absent = || unknown(UnknownSort::Unobtained, format!("`{id}` gave no `{name}`: {why}"));
+                // What was sampled before a stretch broke off was seen all the same.
+                values.insert(name.to_owned(), end.values.get(name).cloned().unwrap_or_else(absent));
+            }
+        }
         if step.each.is_some() {
             let why = end.reason.clone().unwrap_or_else(|| outcome_word(end.outcome).to_owned());
             let absent = |name: &str| unknown(UnknownSort::Unobtained, format!("`{id}` gave no `{name}`: {why}"));
@@ -93,7 +102,7 @@ impl Dispatcher {
         }
         let word = |text: &str| Value::from(text);
         values.insert("outcome".into(), word(outcome_word(end.outcome)));
-        values.insert("verdict".into(), end.verdict.map_or(Value::from(()), |verdict| word(verdict_word(verdict))));
+        values.insert("verdict".into(), end.verdict.map_or(Value::from(()), |verdict| word(verdict.as_str())));
         values.insert("error".into(), end.error.as_ref().map_or(Value::from(()), |error| word(&error.to_string())));
         values.insert("attempts".into(), Value::from(end.attempts));
         values.insert("ended".into(), Time(self.now()).into());
@@ -129,6 +138,7 @@ impl Dispatcher {
         let path = self.bodies.path(at);
         let in_body = self.bodies.node(at).section == Section::Body;
         let undo = self.bodies[at.body].undo.get(&at.node).cloned();
+        let until = self.until(at, step);
         let tally = &mut self.bodies.owner_mut(at.body).tally;
         if end.changed {
             tally.changes += end.attempts.max(1);
@@ -138,13 +148,23 @@ impl Dispatcher {
             }
         }
         let stands = end.changed && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown);
-        if stands && let Some(undo) = undo {
-            tally.standing.push(format!("{path}: {undo}"));
+        let clears = step.change.as_ref().is_some_and(|change| matches!(change.temporary, Some(Temporary::Run)));
+        if stands
+            && !clears
+            && let Some(undo) = undo
+        {
+            let when =
+                until.map_or_else(String::new, |until| format!(" (at {})", until.strftime("%Y-%m-%d %H:%M:%S UTC")));
+            tally.standing.push(Standing { text: format!("{path}: {undo}{when}"), until });
         }
         if end.outcome == Outcome::Declined {
             let reason = end.reason.clone().unwrap_or_default();
             tally.declined.get_or_insert(format!("`{path}`: {reason}"));
             self.block(at, false, format!("a person said no to `{path}`"));
+        }
+        if end.undecided {
+            let reason = end.reason.clone().unwrap_or_default();
+            self.bodies.owner_mut(at.body).tally.undecided.get_or_insert(format!("`{path}`: {reason}"));
         }
         if end.deviation {
             let text = format!("`{path}` was left out: {}", end.reason.clone().unwrap_or_default());
@@ -154,6 +174,14 @@ impl Dispatcher {
             return;
         }
         self.block_by_default(at, step, end);
+    }
+
+    /// When a change that was just made ends by itself.
+    fn until(&self, at: At, step: &Step) -> Option<Timestamp> {
+        let Some(Temporary::Ends(spec)) = &step.change.as_ref()?.temporary else { return None };
+        let now = self.now();
+        let length = crate::plan::duration(spec, &self.bodies[at.body].scene.values.scope(now)).ok()??;
+        now.checked_add(SignedDuration::try_from(length).ok()?).ok()
     }
 
     /// What a failure blocks when nothing answers it (`format.md` 5, ruling 7).
@@ -242,13 +270,5 @@ impl Dispatcher {
             self.end_early(id, Early::Escalated, false);
             self.void_prompts(id, "the run is escalated");
         }
-    }
-}
-
-fn verdict_word(verdict: StepVerdict) -> &'static str {
-    match verdict {
-        StepVerdict::Holds => "holds",
-        StepVerdict::DoesNotHold => "does_not_hold",
-        StepVerdict::CannotTell => "cannot_tell",
     }
 }

@@ -1,8 +1,9 @@
 //! Scripted ports.
 
 use crate::engine::{
-    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, NoPreview, Performed,
-    Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal, StoreError, run,
+    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, LockRefused, Locks,
+    NoPreview, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal,
+    StoreError, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
@@ -191,6 +192,18 @@ impl Inbox for Letters {
     }
 }
 
+/// Locks of which some are held by another run.
+struct Held(Vec<String>);
+
+impl Locks for Held {
+    fn take(&mut self, what: &str) -> Result<(), LockRefused> {
+        if self.0.iter().any(|held| held == what) {
+            return Err(LockRefused::Held(format!("{what} is held by another run")));
+        }
+        Ok(())
+    }
+}
+
 struct Paused(tokio::time::Instant);
 
 impl Clock for Paused {
@@ -244,6 +257,7 @@ pub(super) struct Scripted {
     park_after: Duration,
     signals: Vec<(Duration, Signal)>,
     fails_after: Option<usize>,
+    held: Vec<String>,
 }
 
 /// What came of it.
@@ -271,6 +285,7 @@ impl Scripted {
             park_after: Duration::ZERO,
             signals: Vec::new(),
             fails_after: None,
+            held: Vec::new(),
         }
     }
 
@@ -327,6 +342,12 @@ impl Scripted {
 
     pub(super) fn signal(mut self, after: Duration, number: i32) -> Self {
         self.signals.push((after, Signal::Stop(number)));
+        self
+    }
+
+    /// What another run has.
+    pub(super) fn held(mut self, what: &str) -> Self {
+        self.held.push(what.to_owned());
         self
     }
 
@@ -390,6 +411,7 @@ impl Scripted {
             park_after: self.park_after,
             operator,
             host: "box".into(),
+            machine: "0123".into(),
             grace: Duration::from_secs(1),
         };
         let ports = Ports {
@@ -398,6 +420,7 @@ impl Scripted {
             answers: received,
             store: Box::new(Memory { records: records.clone(), synced: Arc::default(), fails_after: self.fails_after }),
             inbox: Box::new(Letters(self.letters)),
+            locks: Box::new(Held(self.held)),
             clock: Arc::new(Paused(tokio::time::Instant::now())),
             signals,
             observer: Box::new(|_| {}),

@@ -133,6 +133,19 @@ async fn no_to_the_list_is_no_to_all_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn evidence_that_goes_missing_in_an_item_asks_for_its_change_again() {
+    let played = played("    on_item_failure: continue")
+        .act("look b", Script::Fail(ErrorClass::Exit(1)))
+        .person(approve)
+        .play()
+        .await;
+    let cards: Vec<_> = played.prompts.iter().map(|prompt| prompt.step.0.as_str()).collect();
+    assert_eq!(cards, ["store", "store[1]/mint"]);
+    let PromptKind::Gate { card, .. } = &played.prompts[1].kind else { panic!("no card") };
+    assert_eq!(card.missing, ["`store[1]/look` failed: what it would have found is not known"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_policy_that_passes_low_risk_asks_for_no_list() {
     let policy = GatePolicy { production: false, ..GatePolicy::default() };
     let yaml = stores("").replace("irreversible: it is", "undo: { run: [burn, '{{ item }}'] }");

@@ -1,16 +1,16 @@
 //! Calls: the runbook that a step calls must be there, and the call must fit it.
 
 use super::super::build::Flat;
-use super::super::names::{input_shape, type_shape};
 use super::super::node::{GraphNode, StepGraph};
 use super::{Callee, CheckContext};
-use crate::expr::Shape;
-use crate::runbook::{Action, Call, Data, Input, Kind, Runbook};
+use crate::expr::Expr;
+use crate::runbook::{Action, Call, Data, Input, Kind, Runbook, Undo};
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
 pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) {
     let mut calls = Calls { runbook, context, problems };
     for node in &flat.nodes {
+        calls.parts(node);
         if let Some(Action::Runbook(call)) = node.step.action() {
             calls.call(node, call);
         }
@@ -27,6 +27,32 @@ impl Calls<'_> {
     fn error(&mut self, code: &'static str, span: crate::source::Span, message: String, hint: &str) {
         let problem = Diagnostic::error(self.runbook.source(), code, span, message);
         self.problems.push(if hint.is_empty() { problem } else { problem.hint(hint) });
+    }
+
+    /// A call is a step: nothing waits for a body in a part of one.
+    fn parts(&mut self, node: &GraphNode) {
+        let step = &node.step;
+        let change = step.change.as_ref();
+        let undo = change.and_then(|change| match &change.undo {
+            Some(Undo::Act(probe)) => Some(probe),
+            _ => None,
+        });
+        let ready = match step.action() {
+            Some(Action::Service(service)) => service.ready.as_ref(),
+            _ => None,
+        };
+        let parts = [
+            ("preview", change.and_then(|change| change.preview.as_ref())),
+            ("verify", change.and_then(|change| change.verify.as_ref())),
+            ("undo", undo),
+            ("ready", ready),
+        ];
+        for (key, probe) in parts {
+            if let Some(Action::Runbook(call)) = probe.map(|probe| &probe.action) {
+                let message = format!("a runbook cannot be called in `{key}`");
+                self.error("call-place", call.span, message, "a call is a step of its own");
+            }
+        }
     }
 
     fn call(&mut self, node: &GraphNode, call: &Call) {
@@ -100,7 +126,10 @@ impl Calls<'_> {
         let inputs = &callee.runbook().inputs;
         for (given, value) in &call.inputs {
             match inputs.get(given.value.as_str()) {
-                Some(input) => self.value(given, input, value),
+                Some(input) => {
+                    self.value(given, input, value);
+                    self.label(given, value, callee);
+                }
                 None => {
                     let message = format!("`{}` has no input `{}`", name.value, given.value);
                     let known = inputs.keys().map(|name| name.value.as_str());
@@ -121,36 +150,51 @@ impl Calls<'_> {
         }
     }
 
+    /// What may come from an alert's label must not steer where the called runbook acts.
+    fn label(&mut self, given: &Sp<String>, value: &Data, callee: &StepGraph) {
+        let mut templates = Vec::new();
+        value.templates(&mut templates);
+        let roots = templates.iter().flat_map(|template| template.expressions()).flat_map(Expr::references);
+        let roots: Vec<String> = roots.filter_map(|reference| reference.path.first().cloned()).collect();
+        let is_tainted = |name: &String| {
+            let input = self.runbook.inputs.get(name.as_str());
+            let from_label = input.and_then(|input| input.from.as_ref()).is_some_and(|from| from.label.is_some());
+            from_label || self.context.tainted.contains(name)
+        };
+        let Some(root) = roots.iter().find(|name| is_tainted(name)) else { return };
+        let callees = callee.all_called().into_iter().map(|(name, graph)| (name, Callee::Checked(graph)));
+        let context =
+            CheckContext { tainted: vec![given.value.clone()], callees: callees.collect(), ..CheckContext::default() };
+        let mut found = Diagnostics::new();
+        super::check(callee.runbook().clone(), &context, &mut found);
+        if found.sorted().iter().any(|problem| problem.code == "tainted-target") {
+            let message = format!(
+                "`{root}` can come from an alert's label, and `{}` of `{}` steers where that runbook acts",
+                given.value,
+                callee.runbook().id()
+            );
+            self.error(
+                "tainted-target",
+                given.span,
+                message,
+                "labels are written by whoever can send metrics; take this value from the environment or the command line",
+            );
+        }
+    }
+
     /// Whether an input has no other source than the call.
     fn must_be_given(&self, name: &str, input: &Input) -> bool {
         let from_environment = self.context.environment_inputs.iter().any(|known| known == name);
         input.default.is_none() && !input.is_optional() && input.from.is_none() && !from_environment
     }
 
-    /// A value whose type can be seen already must be of the input's type.
+    /// A secret is handed on; it is not written out. Types are checked by the rules of inputs, where they are kept.
     fn value(&mut self, name: &Sp<String>, input: &Input, value: &Data) {
-        let wanted = type_shape(input.kind, input.of);
-        let is = match value {
-            Data::Boolean(_) => Shape::Boolean,
-            Data::Integer(_) | Data::Number(_) => Shape::Number,
-            Data::List(_) => Shape::List(Box::new(Shape::Any)),
-            Data::Map(_) => Shape::Map,
-            // A text is read by the rules of its type, and a template keeps the type of its value.
-            Data::Text(_) | Data::Null => return,
-        };
-        let fits = match (&wanted, &is) {
-            (Shape::List(_), Shape::List(_)) | (Shape::Number, Shape::Number) | (Shape::Boolean, Shape::Boolean) => {
-                true
-            }
-            _ => false,
-        };
-        if input_shape(input) == Shape::Secret {
+        let mut templates = Vec::new();
+        value.templates(&mut templates);
+        if input.is_secret() && templates.iter().all(|template| template.literal().is_some()) {
             let message = format!("`{}` is a secret, and a secret is not written into a runbook", name.value);
-            self.error("call-input", name.span, message, "hand on a secret input: \"{{ name }}\"");
-        } else if !fits {
-            let message =
-                format!("`{}` is {}, and this is {}", name.value, input.kind.as_str(), super::shape_word(&is));
-            self.error("call-input", name.span, message, "");
+            self.error("call-input", name.span, message, "hand on a secret input of this runbook");
         }
     }
 }

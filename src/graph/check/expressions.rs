@@ -1,7 +1,7 @@
 //! Every expression of a runbook: names, shapes, places where a secret or an alert's label may not go, references.
 
 use super::super::build::Flat;
-use super::super::names::{Fields, Layers, outside_shape, own_fields, probe_fields, roots, step_shape};
+use super::super::names::{Fields, Layers, hold_fields, outside_shape, own_fields, probe_fields, roots, step_shape};
 use super::super::node::NodeId;
 use super::super::order::{hidden_by, inside_loop, is_inside};
 use super::CheckContext;
@@ -41,6 +41,8 @@ pub(super) struct Checker<'a> {
     around: Fields,
     /// The names that each target's declaration reads.
     pub(super) target_uses: IndexMap<String, Vec<(String, Span)>>,
+    /// The names that `limits` reads: before each change, and before each list of changes.
+    limit_uses: [Vec<(String, Span)>; 2],
     pub(super) problems: &'a mut Diagnostics,
 }
 
@@ -53,6 +55,7 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         .iter()
         .filter(|(_, input)| input.from.as_ref().is_some_and(|from| from.label.is_some()))
         .map(|(name, _)| name.value.clone())
+        .chain(context.tainted.iter().cloned())
         .collect();
     let target_uses = IndexMap::new();
     let mut checker = Checker {
@@ -64,10 +67,12 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         items: HashMap::new(),
         around: Fields::new(),
         target_uses,
+        limit_uses: Default::default(),
         problems,
     };
     checker.inputs();
     checker.targets();
+    checker.limits();
     for place in 0..flat.nodes.len() {
         let mut used = Used::default();
         checker.around = checker.items_around(flat, NodeId(place));
@@ -119,6 +124,25 @@ impl Checker<'_> {
             // A target may be made of what steps found: who acts on it waits for them (ruling 37).
             self.target_uses.insert(name.value.clone(), std::mem::take(&mut used.names));
         }
+    }
+
+    /// What the limits are made of must be there before the changes that they bound.
+    fn limits(&mut self) {
+        let Some(limits) = &self.runbook.limits else { return };
+        let none = Fields::new();
+        let (mut each, mut list) = (Used::default(), Used::default());
+        if let Some(pause) = &limits.pause {
+            self.duration(pause, &none, None, &mut each);
+        }
+        if let Some(share) = &limits.of {
+            let shape = self.expression(&share.whole, &none, None, Goes::Free, &mut list);
+            if !matches!(shape, Shape::Any | Shape::Number | Shape::List(_)) {
+                let message = format!("the whole is a number or a list, and this is {}", shape_word(&shape));
+                let problem = self.problem("type-clash", share.whole.span(), message);
+                self.problems.push(problem);
+            }
+        }
+        self.limit_uses = [each.names, list.names];
     }
 
     /// The names of the items around a step, the nearest ones hiding those farther out.
@@ -219,6 +243,9 @@ impl Checker<'_> {
                 self.visible(flat, Some(id), &later);
             }
             StepBody::Group(_) => {
+                if step.each.is_some() && holds_change(&step) {
+                    used.names.extend(self.limit_uses[1].clone());
+                }
                 for expr in &step.show {
                     self.expression(expr, &none, hidden, Goes::Free, used);
                 }
@@ -255,17 +282,22 @@ impl Checker<'_> {
         for field in ["error", "attempts", "outcome"] {
             own.insert(field.into(), Shape::Any);
         }
+        for name in hold_fields(step).keys() {
+            if let Some((name, _)) = step.capture.get_key_value(name.as_str()) {
+                let message = format!("`{}` is what `hold` gives; give the capture another name", name.value);
+                let problem = self.problem("taken-name", name.span, message);
+                self.problems.push(problem);
+            }
+        }
         self.captures(&step.capture, &mut own, hidden, used, Some((id, step.each.is_some())));
         let retry = step.retry.as_ref();
         let until = step.until.as_ref();
-        for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
-            self.expression(expr, &own, hidden, Goes::Condition, used);
-        }
         for expr in step.hold.iter().flat_map(|hold| &hold.hold_while.0) {
             self.expression(expr, &own, hidden, Goes::Condition, used);
         }
-        if let Some(probe) = step.background.as_ref().and_then(|background| background.ready.as_ref()) {
-            self.probe(probe, before, used);
+        own.extend(hold_fields(step));
+        for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
+            self.expression(expr, &own, hidden, Goes::Condition, used);
         }
         if let Some(give_up) = until.and_then(|until| until.give_up.as_ref()) {
             self.expression(give_up, &own, hidden, Goes::Condition, used);
@@ -292,6 +324,10 @@ impl Checker<'_> {
     /// `preview` sees what was before; `verify` and `undo` see the step's own values too, as `<id>.NAME`.
     fn change(&mut self, step: &Step, before: &Fields, used: &mut Used) {
         let Some(change) = &step.change else { return };
+        let [each, list] = self.limit_uses.clone();
+        let list = list.into_iter().filter(|_| step.each.is_some());
+        // A step that the limits read is not bounded by itself.
+        used.names.extend(each.into_iter().chain(list).filter(|(name, _)| *name != step.id.value));
         if let Some(gate) = change.gate.as_ref().and_then(|gate| gate.text.as_ref()) {
             self.template(gate, before, None, Goes::Open("a text to type"), used);
         }
@@ -419,6 +455,15 @@ impl Checker<'_> {
                 self.template(&write.text, own, hidden, Goes::Free, used);
             }
             Action::Ask(ask) => {
+                if let Some(of) = &ask.of {
+                    self.contact(of);
+                }
+                if let Some(expires) = &ask.expires {
+                    self.duration(expires, own, hidden, used);
+                }
+                for answer in ask.otherwise.values() {
+                    self.template(answer, own, hidden, Goes::Open("an answer"), used);
+                }
                 for question in ask.questions.values() {
                     self.template(&question.question, own, hidden, Goes::Open("a question"), used);
                     if let Some(default) = &question.default {
@@ -476,7 +521,13 @@ impl Checker<'_> {
 
     fn escalation(&mut self, escalation: &Escalation, own: &Fields, hidden: Option<&str>, used: &mut Used) {
         self.template(&escalation.text, own, hidden, Goes::Open("a text for people"), used);
-        let Some(to) = &escalation.to else { return };
+        if let Some(to) = &escalation.to {
+            self.contact(to);
+        }
+    }
+
+    /// A person or a rota must be among the contacts.
+    fn contact(&mut self, to: &Sp<String>) {
         if !self.runbook.contacts.contains_key(to.value.as_str()) {
             let names: Vec<_> = self.runbook.contacts.keys().map(|name| name.value.clone()).collect();
             let message = format!("`{}` is not among the `contacts` of this runbook", to.value);
@@ -599,12 +650,17 @@ impl Checker<'_> {
     }
 }
 
+/// Whether a change stands anywhere inside a step.
+fn holds_change(step: &Step) -> bool {
+    step.children().into_iter().any(|step| step.change.is_some() || holds_change(step))
+}
+
 /// Names of an action's own result, which captures may not take.
 fn own_result_name(own: &Fields, name: &str) -> bool {
     own.contains_key(name)
 }
 
-pub(super) fn shape_word(shape: &Shape) -> &'static str {
+fn shape_word(shape: &Shape) -> &'static str {
     match shape {
         Shape::Any => "any value",
         Shape::Text => "a text",

@@ -1,6 +1,7 @@
 //! Calls of kubectl: what belongs to the target, what needs a person or a bound, and documents that are no objects.
 
-use crate::runbook::{Data, KubectlAction, Runbook, TargetKind, TargetPlace, TargetRef};
+use crate::expr::Template;
+use crate::runbook::{Data, KubectlAction, KubectlCall, Runbook, TargetKind, TargetPlace, TargetRef};
 use crate::source::{Diagnostic, Diagnostics, Span};
 
 /// Checks one call. `is_bounded` says that something ends it: a `timeout` of its own, or that it runs beside the steps.
@@ -15,7 +16,7 @@ pub(super) fn check(
     let namespace = namespace_of(runbook, target);
     let call = action.call();
     if let Some(problem) = call.problem(namespace.is_some()) {
-        let span = action.args.get(problem.place).map_or(action.span, crate::expr::Template::span);
+        let span = action.args.get(problem.place).map_or(action.span, Template::span);
         check.error(problem.code, span, problem.message, problem.hint);
     }
     if let Some(flag) = call.watches().filter(|_| !is_bounded) {
@@ -24,20 +25,19 @@ pub(super) fn check(
         check.error("kubectl-watch", action.args[flag.place].span(), message, hint);
     }
     check.environment();
-    check.manifest(&call, namespace.flatten());
+    check.manifest(&call, namespace.and_then(Template::literal));
 }
 
-/// Whether the target of a call gives the namespace, and which, when it is written out.
-fn namespace_of<'r>(runbook: &'r Runbook, target: Option<&TargetRef>) -> Option<Option<&'r str>> {
-    let place = match target {
-        Some(target) => &runbook.targets.get(target.name()?.value.as_str())?.place,
-        None => {
-            let targets = runbook.targets.values().map(|target| &target.place);
-            targets.into_iter().find(|place| place.kind() == TargetKind::Kubernetes)?
-        }
+/// The namespace that the target of a call gives.
+fn namespace_of<'r>(runbook: &'r Runbook, target: Option<&TargetRef>) -> Option<&'r Template> {
+    let place = if let Some(target) = target {
+        &runbook.targets.get(target.name()?.value.as_str())?.place
+    } else {
+        let mut places = runbook.targets.values().map(|target| &target.place);
+        places.find(|place| place.kind() == TargetKind::Kubernetes)?
     };
     let TargetPlace::Kubernetes(place) = place else { return None };
-    place.namespace.as_ref().map(|namespace| namespace.literal())
+    place.namespace.as_ref()
 }
 
 struct Check<'a> {
@@ -67,7 +67,7 @@ impl Check<'_> {
         }
     }
 
-    fn manifest(&mut self, call: &crate::runbook::KubectlCall, namespace: Option<&str>) {
+    fn manifest(&mut self, call: &KubectlCall, namespace: Option<&str>) {
         const CODE: &str = "kubectl-manifest";
         if self.action.manifest.is_none() {
             return;

@@ -1,10 +1,11 @@
 //! The expressions of actions that act on declared targets, and of those targets.
 
 use super::super::names::Fields;
+use super::Callee;
 use super::expressions::{Checker, Goes, Used};
 use crate::expr::{Shape, Template};
 use crate::runbook::{
-    Action, IdentityExpect, IdentityProbe, LogSource, QueryPlace, Target, TargetKind, TargetPlace, TargetRef,
+    Action, Call, IdentityExpect, IdentityProbe, LogSource, QueryPlace, Target, TargetKind, TargetPlace, TargetRef,
     query_places,
 };
 use crate::source::{Sp, Span};
@@ -172,15 +173,7 @@ impl Checker<'_> {
                 }
                 self.program(&run.program, own, hidden, used);
             }
-            Action::Runbook(call) => {
-                let mut values = Vec::new();
-                for data in call.inputs.values() {
-                    data.templates(&mut values);
-                }
-                for template in values {
-                    self.template(template, own, hidden, Goes::Free, used);
-                }
-            }
+            Action::Runbook(call) => self.call(call, own, hidden, used),
             _ => {}
         }
     }
@@ -197,6 +190,26 @@ impl Checker<'_> {
                 let hint = "a number, a duration or a point in time can stand there: `| float`, `duration(..)`";
                 let problem = self.problem("query-value", expr.span(), message).hint(hint);
                 self.problems.push(problem);
+            }
+        }
+    }
+
+    /// What a call gives: a secret goes only where the called runbook keeps one.
+    fn call(&mut self, call: &Call, own: &Fields, hidden: Option<&str>, used: &mut Used) {
+        let callee = match self.context.callees.get(&call.name.value) {
+            Some(Callee::Checked(callee)) => Some(callee.clone()),
+            _ => None,
+        };
+        for (name, data) in &call.inputs {
+            let input = callee.as_ref().and_then(|callee| callee.runbook().inputs.get(name.value.as_str()));
+            let goes = match input {
+                Some(input) if !input.is_secret() => Goes::Open("an input that is not secret"),
+                _ => Goes::Free,
+            };
+            let mut templates = Vec::new();
+            data.templates(&mut templates);
+            for template in templates {
+                self.template(template, own, hidden, goes, used);
             }
         }
     }
@@ -319,7 +332,8 @@ fn target_kinds(action: &Action) -> Vec<TargetKind> {
             _ => vec![TargetKind::Local, TargetKind::Ssh],
         },
         Action::Service(_) => vec![TargetKind::Local, TargetKind::Ssh, TargetKind::Kubernetes],
-        Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) | Action::Interactive(_) => {
+        Action::Interactive(_) => vec![TargetKind::Local],
+        Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) => {
             vec![TargetKind::Local, TargetKind::Ssh]
         }
         _ => Vec::new(),

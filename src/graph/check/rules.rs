@@ -5,8 +5,8 @@ use super::super::node::GraphNode;
 use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
-    Action, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, TargetRef, Undo,
-    is_error_class, is_reserved_name, refused_variable, sqlstate_names,
+    Action, Change, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, TargetRef,
+    Temporary, Undo, is_error_class, is_reserved_name, refused_variable, sqlstate_names,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -22,6 +22,8 @@ pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, prob
     rules.polls(flat);
     rules.related(context);
     rules.reviewed(context);
+    rules.written_out();
+    rules.limits(flat);
     rules.unused_inputs();
 }
 
@@ -88,7 +90,7 @@ impl Rules<'_> {
             }
             self.program(action);
             self.path(action);
-            self.call(action, step.target.as_ref(), step.timeout.is_some() || step.background.is_some());
+            self.call(action, step.target.as_ref(), step.timeout.is_some());
         }
         let Some(change) = &step.change else {
             if let StepBody::Decide(decide) = &step.body {
@@ -116,6 +118,7 @@ impl Rules<'_> {
                 self.probe_reads(verify);
             }
         }
+        self.temporary(node, change);
         let undoable = match step.action() {
             Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)) => {
                 true
@@ -126,7 +129,14 @@ impl Rules<'_> {
         };
         let is_act = !matches!(
             step.action(),
-            Some(Action::Ask(_) | Action::Set(_) | Action::Assert(_) | Action::Wait(_) | Action::Escalate(_))
+            Some(
+                Action::Ask(_)
+                    | Action::Set(_)
+                    | Action::Assert(_)
+                    | Action::Wait(_)
+                    | Action::Escalate(_)
+                    | Action::Runbook(_)
+            )
         );
         if is_act && !undoable && change.undo.is_none() && change.irreversible.is_none() {
             let message = format!("`{}` says neither how to undo this nor why it cannot be undone", node.id);
@@ -135,6 +145,32 @@ impl Rules<'_> {
                     .hint("add `undo:` with an act, or `irreversible:` with the reason"),
             );
         }
+    }
+
+    /// What is taken back by itself needs an act that the program can perform, and an end that comes after it.
+    fn temporary(&mut self, node: &GraphNode, change: &Change) {
+        let Some(Temporary::Run) = change.temporary else { return };
+        let by_people = |action: &Action| !action.is_act();
+        let problem = match &change.undo {
+            _ if node.section == super::super::node::Section::Finally => {
+                "a change of `finally` cannot be temporary: what is temporary is taken back before it".to_owned()
+            }
+            _ if node.step.action().is_some_and(by_people) => {
+                "what is temporary is made and taken back by the program, and this is not".to_owned()
+            }
+            None => "`temporary: true` needs `undo`: it is taken back by itself when the run ends".to_owned(),
+            Some(Undo::Steps(_)) => {
+                "the `undo` of a temporary change is one act: steps are not supported here yet".to_owned()
+            }
+            Some(Undo::Act(probe)) if by_people(&probe.action) => {
+                format!(
+                    "a temporary change is taken back by the program, and `{}` is no act of it",
+                    probe.action.name()
+                )
+            }
+            Some(Undo::Act(_)) => return,
+        };
+        self.problems.push(self.error("temporary-undo", node.step.id.span, problem));
     }
 
     /// `tolerate` and `retry.for` name classes of errors; a misspelt one would never match.
@@ -189,6 +225,7 @@ impl Rules<'_> {
             Action::Run(run) => &run.program,
             Action::Shell(shell) => &shell.program,
             Action::Kubectl(kubectl) => &kubectl.program,
+            Action::Interactive(run) => &run.program,
             _ => return,
         };
         for name in program.env.keys().chain(&program.pass_env) {
@@ -262,8 +299,11 @@ impl Rules<'_> {
         let last_validate = flat.nodes.iter().rposition(|node| node.step.kind == Kind::Validate);
         for (place, node) in flat.nodes.iter().enumerate() {
             let Some(change) = &node.step.change else { continue };
-            let by_hand =
-                matches!(node.step.action(), Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)));
+            // A called runbook looks after its own changes.
+            let by_hand = matches!(
+                node.step.action(),
+                Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_) | Action::Runbook(_))
+            );
             let later = last_validate.is_some_and(|last| last > place);
             if change.verify.is_none() && !later && !by_hand && node.section == super::super::node::Section::Body {
                 let message = format!("nothing looks at what `{}` changed: no `verify`, no later `validate`", node.id);
@@ -275,7 +315,8 @@ impl Rules<'_> {
     /// Ruling 34: a poll before a change is a guard, and a guard is a validate.
     fn polls(&mut self, flat: &Flat) {
         for (place, node) in flat.nodes.iter().enumerate() {
-            let polls = node.step.kind == Kind::Diagnose && node.step.until.is_some() && !is_free_read(&node.step);
+            let watches = node.step.until.is_some() || node.step.hold.is_some();
+            let polls = node.step.kind == Kind::Diagnose && watches && !is_free_read(&node.step);
             let change_follows = flat.nodes[place + 1..].iter().any(|later| later.step.change.is_some());
             if polls && change_follows && node.step.on_failure.is_none() {
                 let message = format!(
@@ -300,6 +341,44 @@ impl Rules<'_> {
                         .near(&name.value, known.iter().map(String::as_str)),
                 );
             }
+        }
+    }
+
+    fn limits(&mut self, flat: &Flat) {
+        let Some(limits) = &self.runbook.limits else { return };
+        if let Some(changes) = limits.changes.as_ref().filter(|changes| changes.value < 0) {
+            let message = "`changes` is a number of changes, 0 or more";
+            self.problems.push(self.error("wrong-type", changes.span, message));
+        }
+        if let Some(share) = limits.of.as_ref().filter(|share| !(0.0..=100.0).contains(&share.percent.value)) {
+            let message = "`percent` is between 0 and 100";
+            self.problems.push(self.error("wrong-type", share.percent.span, message));
+        }
+        if limits.pause.is_none() {
+            return;
+        }
+        for node in flat.nodes.iter().filter(|node| node.step.change.is_some()) {
+            if node.step.each.as_ref().is_some_and(|each| each.at_once > 1) {
+                let message = format!(
+                    "`limits.pause` leaves a pause between two changes, and `{}` makes several at once",
+                    node.id
+                );
+                self.problems.push(
+                    self.error("stray-key", node.step.span, message).hint("leave `at_once` out, or `limits.pause`"),
+                );
+            }
+        }
+    }
+
+    /// What is compared with the calendar is needed when no value is there.
+    fn written_out(&mut self) {
+        let reviewed = self.runbook.reviewed.as_ref().map(|reviewed| ("reviewed.every", &reviewed.every));
+        let cadence = self.runbook.cadence.as_ref().and_then(|cadence| cadence.every.as_ref());
+        for (key, every) in reviewed.into_iter().chain(cadence.map(|every| ("cadence.every", every))) {
+            let Some(expr) = every.expression() else { continue };
+            let message = format!("`{key}` is read before there are values");
+            self.problems
+                .push(self.error("wrong-type", expr.span(), message).hint("write the duration out, such as 90d"));
         }
     }
 

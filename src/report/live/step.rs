@@ -5,7 +5,7 @@ use super::super::card::{CardFrame, card_with_foot};
 use super::super::layout::{INDENT, headline, labelled, prose};
 use super::super::passed::{exact, passed};
 use super::super::prompt::{option_table, option_title, shown_table, value_table};
-use super::super::steps::{StepInfo, is_item};
+use super::super::steps::{StepInfo, general, is_item};
 use super::super::style::{Style, Tone};
 use super::super::value::{short, to_json};
 use super::super::words;
@@ -14,7 +14,7 @@ use crate::event::{
     Actor, AnswerKind, CardView, Event, GateAnswer, OptionView, Outcome, Record, StepPath, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 impl LiveScreen {
     pub(super) fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
@@ -33,6 +33,17 @@ impl LiveScreen {
                 let room = style.columns().saturating_sub(INDENT + 2);
                 let text = style.cut(&format!("{}: {}", style.text(&path.0), short(style, &items, room)), room);
                 labelled(style, 2, "items", "  ", &text)
+            }
+            Event::Called { runbook, inputs, .. } => {
+                let step = self.steps.find(path);
+                let mut out = self.opening(&step, path, style, &format!("calls {}", style.text(runbook)));
+                out.extend(value_table(style, inputs.iter().map(|(name, value)| (name.as_str(), value))));
+                let running = self.entry(path);
+                running.announced = true;
+                running.change = step.kind == "remediate";
+                running.since = Some(record.time);
+                running.since_ms = Some(record.elapsed_ms);
+                out
             }
             Event::GateOpened { card: view, .. } => {
                 self.gate_opened(record, path, view);
@@ -55,6 +66,11 @@ impl LiveScreen {
             }
             Event::AttemptStarted { .. } => self.attempt_started(record, path, style),
             Event::AttemptEnded { .. } => self.attempt_ended(record, path, style),
+            Event::Sampled { .. } => self.sampled(record, path, style),
+            Event::Paused { for_ms, reason } => {
+                self.entry(path).paused = Some((style.text(reason), later(record.time, *for_ms)));
+                Vec::new()
+            }
             Event::StepEnded { .. } => self.step_ended(record, path, style),
             _ => Vec::new(),
         }
@@ -212,6 +228,18 @@ impl LiveScreen {
         out
     }
 
+    /// A sample is news for the status line; all of them are in the record.
+    fn sampled(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
+        let Event::Sampled { captures, left_ms, .. } = &record.event else { return Vec::new() };
+        let room = style.columns() / 3;
+        let values: Vec<String> = captures
+            .iter()
+            .map(|(name, value)| format!("{} {}", style.text(name), short(style, value, room)))
+            .collect();
+        self.entry(path).sampled = Some((values.join(", "), later(record.time, *left_ms)));
+        Vec::new()
+    }
+
     fn attempt_ended(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
         let Event::AttemptEnded { outcome, error, message, evidence, left, .. } = &record.event else {
             return Vec::new();
@@ -272,7 +300,7 @@ impl LiveScreen {
             // A change has told each of its attempts as it ended.
             error: running.error.as_deref().filter(|_| !running.change),
             evidence: &running.evidence,
-            location: self.places.get(path).map(String::as_str),
+            location: self.places.get(&general(path)).map(String::as_str),
         };
         end.lines(style)
     }
@@ -308,4 +336,9 @@ impl LiveScreen {
         }
         out
     }
+}
+
+fn later(time: Timestamp, ms: u64) -> Timestamp {
+    let span = SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
+    time.checked_add(span).unwrap_or(time)
 }

@@ -56,6 +56,7 @@ fn plan() -> Plan {
         runbook: "disk-filling".into(),
         title: "A disk is filling up".into(),
         runbook_digest: String::new(),
+        refuse: None,
         environment: None,
         inputs: vec![input("path", json!("/var"), "default"), input("used_limit", json!(90), "command line")],
         rows: vec![

@@ -59,6 +59,8 @@ fn failing() -> Tape {
         changes: 1,
         open_changes: vec!["ban_agent: agent 8f3a2b1c may be banned until 02:19 UTC".into()],
         waited_ms: 4000,
+        cleaned_up: None,
+        outputs: indexmap::IndexMap::new(),
     };
     tape.put(16_100, None, ended);
     tape
@@ -162,6 +164,8 @@ fn what_stands_at_the_end_is_named_and_no_command_is_promised_that_is_not_there(
             changes,
             open_changes: open_changes.iter().map(|text| (*text).to_owned()).collect(),
             waited_ms: 0,
+            cleaned_up: None,
+            outputs: indexmap::IndexMap::new(),
         };
         tape.put(10, None, ended);
         screen(&tape, Style::PLAIN, ScreenOptions::LIVE)

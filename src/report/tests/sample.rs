@@ -349,6 +349,8 @@ pub(super) fn resolved() -> Tape {
             changes: 1,
             open_changes: vec!["ban_agent: agent 8f3a2b1c banned until 02:19 UTC".into()],
             waited_ms: 231_000,
+            cleaned_up: None,
+            outputs: indexmap::IndexMap::new(),
         },
     );
     tape
@@ -365,6 +367,9 @@ pub(super) fn rarities() -> Tape {
         Some("reject"),
         Event::ItemsListed { items: vec![StoredValue::Value(json!("one")), StoredValue::Unknown(text())] },
     );
+    let captures = IndexMap::from([(text(), StoredValue::Unknown(text()))]);
+    tape.put(2001, Some("reject"), Event::Sampled { verdict: StepVerdict::Holds, captures, left_ms: 1 });
+    tape.put(2001, Some("reject"), Event::Paused { for_ms: 1000, reason: text() });
     tape.put(2001, Some("reject"), Event::Asked { questions: vec![text()] });
     let values = IndexMap::from([("count".to_owned(), StoredValue::Value(json!("three")))]);
     tape.by_ana(2002, Some("reject"), Event::Answered { values, door: Door::Inbox });

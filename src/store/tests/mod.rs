@@ -152,5 +152,7 @@ fn ended() -> Record {
         changes: 1,
         open_changes: Vec::new(),
         waited_ms: 0,
+        cleaned_up: None,
+        outputs: indexmap::IndexMap::new(),
     })
 }

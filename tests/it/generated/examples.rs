@@ -1,7 +1,7 @@
 //! The runbooks inside the pages: each reads and checks without a problem.
 
 use super::{pages, read};
-use runwright::graph::{CheckContext, check};
+use runwright::graph::{Callee, CheckContext, StepGraph, check};
 use runwright::library::parse_library;
 use runwright::runbook::{Action, Step, action_names, parse_runbook};
 use runwright::source::{DiagnosticFormat, Diagnostics, Source, render};
@@ -65,6 +65,26 @@ pub(super) fn actions_of(example: &Example) -> Vec<Action> {
     found
 }
 
+/// Checks an example; what it calls is another example, or stands inside the program.
+fn checked(source: &Source, problems: &mut Diagnostics) -> Option<StepGraph> {
+    let runbook = parse_runbook(source, problems)?;
+    let mut context = CheckContext::default();
+    let example = Example { place: source.name().to_owned(), text: source.text().to_owned() };
+    for action in actions_of(&example) {
+        let Action::Runbook(call) = action else { continue };
+        let name = &call.name.value;
+        let known = pages().into_iter().flat_map(|page| blocks(&page, &read(&page), "```yaml runbook"));
+        let head = format!("runbook: {name}\n");
+        let callee = known
+            .into_iter()
+            .find(|example| example.text.starts_with(&head))
+            .unwrap_or_else(|| panic!("{}: no example is the runbook `{name}`", source.name()));
+        let graph = checked(&Source::new(callee.place, callee.text), problems);
+        context.callees.insert(name.clone(), graph.map_or(Callee::Invalid, |graph| Callee::Checked(Arc::new(graph))));
+    }
+    check(Arc::new(runbook), &context, problems)
+}
+
 #[test]
 fn every_runbook_in_the_pages_checks_without_a_warning() {
     let mut count = 0;
@@ -72,9 +92,7 @@ fn every_runbook_in_the_pages_checks_without_a_warning() {
         for example in blocks(&page, &read(&page), "```yaml runbook") {
             let source = Source::new(example.place, example.text);
             let mut problems = Diagnostics::new();
-            if let Some(runbook) = parse_runbook(&source, &mut problems) {
-                check(Arc::new(runbook), &CheckContext::default(), &mut problems);
-            }
+            checked(&source, &mut problems);
             assert!(problems.is_empty(), "{}", told(&problems));
             count += 1;
         }

@@ -154,10 +154,11 @@ impl Call<'_> {
         }
         let count = if options.dry_run { u64::MAX } else { self.store.next() };
         set(&mut object, &["metadata", "uid"], json!(self.store.scene.uid(count)));
-        self.complete(&mut object);
         if note {
             fields::note(None, &mut object, (&options.manager, ""), &self.kind, self.now);
         }
+        // What the server adds now belongs to no manager: nobody's apply may take it away.
+        self.complete(&mut object);
         if options.dry_run {
             set(&mut object, &["metadata", "creationTimestamp"], stamp(self.now));
             return Ok(object);
