@@ -332,8 +332,7 @@ fn target_kinds(action: &Action) -> Vec<TargetKind> {
             _ => vec![TargetKind::Local, TargetKind::Ssh],
         },
         Action::Service(_) => vec![TargetKind::Local, TargetKind::Ssh, TargetKind::Kubernetes],
-        Action::Interactive(_) => vec![TargetKind::Local],
-        Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) => {
+        Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) | Action::Interactive(_) => {
             vec![TargetKind::Local, TargetKind::Ssh]
         }
         _ => Vec::new(),
