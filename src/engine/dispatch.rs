@@ -1,6 +1,5 @@
 //! The dispatcher: owns all state of a run and is the only one to meet the outside.
 
-mod background;
 mod clearing;
 mod ending;
 mod joins;
@@ -61,9 +60,6 @@ pub(super) struct Dispatcher {
     reading: usize,
     write_slot: bool,
     queue: VecDeque<Queued>,
-    background: Vec<super::background::Running>,
-    /// Background processes that ended by themselves, and why.
-    gone: HashMap<At, String>,
     back: FuturesUnordered<BoxFuture<'static, bool>>,
     pending: Vec<Pending>,
     prompts: u64,
@@ -130,8 +126,6 @@ impl Dispatcher {
             reading: 0,
             write_slot: false,
             queue: VecDeque::new(),
-            background: Vec::new(),
-            gone: HashMap::new(),
             back: FuturesUnordered::new(),
             pending: Vec::new(),
             prompts: 0,
@@ -167,7 +161,6 @@ impl Dispatcher {
             // The record is broken: what runs is stopped, and nothing more is told of it.
             self.bodies.cancel_all();
             self.settle_down().await;
-            self.end_background().await;
         }
         end
     }
@@ -183,11 +176,9 @@ impl Dispatcher {
                 if matches!(state, RunState::Suspended(_)) {
                     self.settle_down().await;
                 }
-                self.end_background().await;
                 return self.let_go(state);
             }
             if self.is_over() {
-                self.end_background().await;
                 return self.close();
             }
             self.drain().await?;
@@ -206,11 +197,6 @@ impl Dispatcher {
                 Message::Record { path, attempt, actor, event, .. } => {
                     self.push(Some(StepPath(path)), attempt, actor, event);
                 }
-                Message::Background { running } => {
-                    running.cancel.cancel();
-                    self.background_started(*running);
-                }
-                Message::BackgroundOver { at, path, reason } => self.background_over(at, &path, &reason),
                 // What is asked for now gets no answer: the task ends by that.
                 Message::Permit { .. }
                 | Message::Gate { .. }
@@ -377,8 +363,6 @@ impl Dispatcher {
             Message::Expired { at } => self.question_expired(at),
             Message::Lock { what, reply } => self.take_lock(&what, reply),
             Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),
-            Message::Background { running } => self.background_started(*running),
-            Message::BackgroundOver { at, path, reason } => self.background_over(at, &path, &reason),
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
             Message::Holds { at, open } => self.holds(at, open),
         }

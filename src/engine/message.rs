@@ -30,10 +30,6 @@ pub(super) struct Permit {
 
 /// What a task says.
 pub(super) enum Message {
-    /// A process is about to be started that goes on in the background.
-    Background { running: Box<super::background::Running> },
-    /// Such a process is gone; why, in one line.
-    BackgroundOver { at: At, path: String, reason: String },
     /// Something for the record. With `durable`, the answer comes after it is on disk.
     Record {
         at: At,

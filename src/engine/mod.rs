@@ -8,7 +8,6 @@
 //! its step.
 
 mod attempt;
-mod background;
 mod bodies;
 mod body;
 mod call;

@@ -262,9 +262,6 @@ impl Task {
 
     /// A read: attempts until it holds, or once.
     async fn read(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
-        if let Some(background) = &step.background {
-            return self.background(step, action, background).await;
-        }
         if step.each.is_some() {
             return self.read_list(step, action).await;
         }

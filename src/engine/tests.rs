@@ -1,6 +1,5 @@
 //! The engine with scripted hands, a scripted person and paused time.
 
-mod background;
 mod calls;
 mod fixture;
 mod flow;

@@ -335,13 +335,7 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     }
     match &step.body {
         StepBody::Action(action) => {
-            fill_action(&mut row, action, step.target.as_ref(), step.change.is_some(), &scope, context);
-            if let (Some(background), Some(act)) = (&step.background, &mut row.act) {
-                let ready =
-                    background.ready.as_ref().map(|probe| format!("ready when {}", part(probe, &scope, context)));
-                let text = ready.unwrap_or_else(|| "ready as soon as it runs".to_owned());
-                act.more.push(Line { label: "stays".to_owned(), text });
-            }
+            fill_action(&mut row, action, step.target.as_ref(), step.change.is_some(), &scope, context)
         }
         StepBody::Decide(decide) => fill_decide(&mut row, decide, &scope),
         StepBody::Group(steps) => row.text = format!("{} steps", steps.len()),

@@ -13,8 +13,8 @@ use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;
 use super::sql::SqlAction;
 use super::step::{
-    Background, CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind,
-    OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
+    CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind, OnFailure,
+    Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
 };
 use super::target::TargetRef;
 use super::with_action::{Given, one_action};
@@ -58,10 +58,6 @@ record_with_action! {
         may until = "until": Until,
         /// Samples a read for a stretch of time; the first breach ends it.
         may hold = "hold": Hold,
-        /// Keeps the process of a `diagnose` running for the steps after it; it ends with its group, or with the run.
-        may background = "background": Sp<bool>,
-        /// For a background step: a read that says when it may be relied on (default: as soon as it runs).
-        may ready = "ready": Probe,
         /// For a group: whether its steps start together.
         may parallel = "parallel": Sp<bool>,
         /// For a parallel group: what the first failure does to the others, `wait` (default) or `cancel`.
@@ -109,7 +105,7 @@ record_with_action! {
         /// The first option whose `when` holds is taken.
         may first = "first": Sp<bool>,
     }
-    later: ["idempotent"]
+    later: ["idempotent", "background", "ready"]
 }
 
 impl Decode for Step {
@@ -135,8 +131,6 @@ impl Decode for Step {
             temporary: record.temporary.clone(),
         });
         let span = record.span;
-        let background = record.background.as_ref().filter(|background| background.value);
-        let background = background.map(|_| Background { ready: record.ready.clone().map(Box::new) });
         let parallel = record.parallel.as_ref().filter(|parallel| parallel.value);
         let parallel = parallel.map(|_| Parallel { first_failure: record.first_failure.unwrap_or(FirstFailure::Wait) });
         let target = fan_out(&record);
@@ -178,7 +172,6 @@ impl Decode for Step {
             retry: record.retry,
             until: record.until,
             hold: record.hold,
-            background,
             parallel,
             each,
             capture: record.capture,
@@ -269,7 +262,6 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         ("until", record.until.is_some(), kind.is_read()),
         ("hold", record.hold.is_some(), kind.is_read()),
         ("temporary", record.temporary.is_some(), change),
-        ("background", record.background.is_some(), kind == Kind::Diagnose),
         ("parallel", record.parallel.is_some(), group),
         ("first_failure", record.first_failure.is_some(), group && record.parallel.is_some()),
         ("retry", record.retry.is_some(), acts),
@@ -299,7 +291,6 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
             format!("`{key}` has no meaning for `interactive`: a person starts it, once, and takes the time it takes");
         decoder.error("stray-key", record.span, message);
     }
-    background_keys(record, decoder);
     if decide && record.options.as_ref().is_none_or(IndexMap::is_empty) {
         decoder.error("missing-key", record.span, "this decide has no `options`");
     }
@@ -318,35 +309,6 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
     }
     if record.undo.is_some() && record.irreversible.is_some() {
         decoder.error("stray-key", record.span, "a change has `undo` or `irreversible`, not both");
-    }
-}
-
-/// What a process that goes on cannot have: nothing is known of its end while others rely on it.
-fn background_keys(record: &StepRecord, decoder: &mut Decoder<'_>) {
-    let Some(background) = record.background.as_ref().filter(|background| background.value) else {
-        if record.ready.is_some() {
-            decoder.error("stray-key", record.span, "`ready` belongs to `background: true`, and there is none");
-        }
-        return;
-    };
-    if record.run.is_none() && record.shell.is_none() && record.kubectl.is_none() {
-        let message = "only a process can go on in the background: `run`, `shell` or `kubectl`";
-        decoder.error("stray-key", background.span, message);
-    }
-    let others = [
-        ("for_each", record.for_each.is_some()),
-        ("until", record.until.is_some()),
-        ("hold", record.hold.is_some()),
-        ("retry", record.retry.is_some()),
-        ("timeout", record.timeout.is_some()),
-        ("capture", !record.capture.is_empty()),
-        ("expect", !record.expect.0.is_empty()),
-        ("tolerate", !record.tolerate.0.is_empty()),
-        ("ok", record.ok.is_some()),
-    ];
-    for (key, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
-        let message = format!("`{key}` has no meaning for a process that goes on in the background; see `ready`");
-        decoder.error("stray-key", record.span, message);
     }
 }
 

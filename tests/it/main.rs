@@ -4,7 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests start programs, wait for them and look at the machine")]
 
 mod architecture;
-mod background;
 mod canary;
 mod check;
 mod disk;

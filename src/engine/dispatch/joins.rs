@@ -147,8 +147,6 @@ impl Dispatcher {
 
     pub(super) fn finish(&mut self, at: At) {
         self.halt_beside(at);
-        self.miss_background(at);
-        self.end_background_inside(at);
         for id in self.bodies[at.body].schedule.close_inside(at.node) {
             self.not_taken(at.beside(id));
         }

@@ -84,7 +84,6 @@ impl Dispatcher {
         let body = &self.bodies[id];
         let Some(holder) = body.holder.filter(|_| body.live == 0 && body.schedule.is_all_done()) else { return };
         let end = if body.item_of.is_some() { self.item_end(id) } else { self.call_end(id) };
-        self.end_background_of(id);
         self.fold(id, holder, &end);
         let body = &mut self.bodies[id];
         body.is_open = false;

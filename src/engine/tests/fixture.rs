@@ -32,8 +32,6 @@ pub(super) enum Script {
     Unknown,
     /// Ends only when it is stopped.
     Hangs,
-    /// A process that ends with exit 1 after so many milliseconds, unless it is stopped.
-    Lives(u64),
     /// One after the other; the last stays.
     Then(Vec<Script>),
 }
@@ -69,7 +67,7 @@ impl Hands {
 struct Shared(Arc<Hands>);
 
 impl Performer for Shared {
-    fn perform(&self, act: Act, mut context: AttemptContext) -> BoxFuture<'static, Performed> {
+    fn perform(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Performed> {
         let hands = self.0.clone();
         let text = view(&act).text;
         Box::pin(async move {
@@ -79,11 +77,7 @@ impl Performer for Shared {
                 running.0 += 1;
                 running.1 = running.1.max(running.0);
             }
-            let script = hands.next(&text);
-            if let (Script::Lives(_), Some(started)) = (&script, context.started.take()) {
-                started.send(7).ok();
-            }
-            let performed = play(script, &context).await;
+            let performed = play(hands.next(&text), &context).await;
             hands.running.lock().expect("lock").0 -= 1;
             performed
         })
@@ -125,12 +119,6 @@ async fn play(script: Script, context: &AttemptContext) -> Performed {
             let outcome = if context.change { Outcome::Unknown } else { Outcome::Cancelled };
             end(outcome, Some(ErrorClass::Cancelled), IndexMap::new())
         }
-        Script::Lives(long) => tokio::select! {
-            () = context.cancel.cancelled() => end(Outcome::Cancelled, Some(ErrorClass::Cancelled), IndexMap::new()),
-            () = tokio::time::sleep(Duration::from_millis(long)) => {
-                end(Outcome::Failed, Some(ErrorClass::Exit(1)), IndexMap::new())
-            }
-        },
         Script::Then(_) => unreachable!("taken apart before"),
     }
 }

@@ -39,7 +39,7 @@ impl Calls<'_> {
         });
         let ready = match step.action() {
             Some(Action::Service(service)) => service.ready.as_ref(),
-            _ => step.background.as_ref().and_then(|background| background.ready.as_ref()),
+            _ => None,
         };
         let parts = [
             ("preview", change.and_then(|change| change.preview.as_ref())),

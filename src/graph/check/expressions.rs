@@ -299,9 +299,6 @@ impl Checker<'_> {
         for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
             self.expression(expr, &own, hidden, Goes::Condition, used);
         }
-        if let Some(probe) = step.background.as_ref().and_then(|background| background.ready.as_ref()) {
-            self.probe(probe, before, used);
-        }
         if let Some(give_up) = until.and_then(|until| until.give_up.as_ref()) {
             self.expression(give_up, &own, hidden, Goes::Condition, used);
         }

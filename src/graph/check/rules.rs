@@ -90,7 +90,7 @@ impl Rules<'_> {
             }
             self.program(action);
             self.path(action);
-            self.call(action, step.target.as_ref(), step.timeout.is_some() || step.background.is_some());
+            self.call(action, step.target.as_ref(), step.timeout.is_some());
         }
         let Some(change) = &step.change else {
             if let StepBody::Decide(decide) = &step.body {
