@@ -90,6 +90,15 @@ impl Task {
             Ok(facts) => facts,
             Err(end) => return Ok(end),
         };
+        if step.background.is_some() {
+            let Some(act) = facts.acts.into_iter().next() else { return Ok(StepEnd::new(Outcome::Failed)) };
+            if let Err(reason) = self.take_change() {
+                return Ok(refused_by_limits(None, reason));
+            }
+            let end = self.run_beside(step, act, &units[0].scope, permit).await?;
+            self.change_over();
+            return Ok(StepEnd { changed: true, ..end });
+        }
         let end = match &step.each {
             None => {
                 let unit = &units[0];

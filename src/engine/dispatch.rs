@@ -1,5 +1,6 @@
 //! The dispatcher: owns all state of a run and is the only one to meet the outside.
 
+mod beside;
 mod clearing;
 mod ending;
 mod joins;
@@ -60,6 +61,7 @@ pub(super) struct Dispatcher {
     reading: usize,
     write_slot: bool,
     queue: VecDeque<Queued>,
+    beside: Vec<beside::Beside>,
     back: FuturesUnordered<BoxFuture<'static, bool>>,
     pending: Vec<Pending>,
     prompts: u64,
@@ -126,6 +128,7 @@ impl Dispatcher {
             reading: 0,
             write_slot: false,
             queue: VecDeque::new(),
+            beside: Vec::new(),
             back: FuturesUnordered::new(),
             pending: Vec::new(),
             prompts: 0,
@@ -160,6 +163,7 @@ impl Dispatcher {
         if end.is_err() {
             // The record is broken: what runs is stopped, and nothing more is told of it.
             self.bodies.cancel_all();
+            self.stop_beside(|_| true);
             self.settle_down().await;
         }
         end
@@ -173,7 +177,8 @@ impl Dispatcher {
         loop {
             self.advance();
             if let Some(state) = self.leave.take() {
-                if matches!(state, RunState::Suspended(_)) {
+                let stopped = self.stop_beside(|_| true);
+                if stopped > 0 || matches!(state, RunState::Suspended(_)) {
                     self.settle_down().await;
                 }
                 return self.let_go(state);
@@ -193,6 +198,11 @@ impl Dispatcher {
             match message {
                 Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
                     self.task_over(at);
+                }
+                Message::BackgroundOver { at, end } => self.background_over(at, *end),
+                Message::BackgroundReady { at, stop, after } => {
+                    self.background_ready(at, stop, after);
+                    self.stop_beside(|_| true);
                 }
                 Message::Record { path, attempt, actor, event, .. } => {
                     self.push(Some(StepPath(path)), attempt, actor, event);
@@ -252,9 +262,7 @@ impl Dispatcher {
             }
             body.in_finally = true;
             body.cancel = Cancel::new();
-            if !self.clear(id) {
-                self.bodies[id].schedule.open_finally();
-            }
+            self.wind_up(id);
         }
     }
 
@@ -360,6 +368,8 @@ impl Dispatcher {
             Message::Chosen { at, choice } => self.option_chosen(at, choice),
             Message::Temporary { at, back } => self.remember(at, *back),
             Message::Cleared { at, cleared } => self.cleared(at, cleared),
+            Message::BackgroundReady { at, stop, after } => self.background_ready(at, stop, after),
+            Message::BackgroundOver { at, end } => self.background_over(at, *end),
             Message::Expired { at } => self.question_expired(at),
             Message::Lock { what, reply } => self.take_lock(&what, reply),
             Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),

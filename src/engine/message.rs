@@ -1,7 +1,7 @@
 //! What tasks say to the dispatcher.
 
 use super::body::{At, Scene};
-use super::port::{Answer, LockRefused, PromptKind};
+use super::port::{Answer, Cancel, LockRefused, PromptKind};
 use super::temporary::{Cleared, TakeBack};
 use crate::event::{
     Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepVerdict,
@@ -11,6 +11,7 @@ use crate::expr::Value;
 use crate::graph::NodeId;
 use crate::runbook::Risk;
 use indexmap::IndexMap;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Why a task must not go on.
@@ -52,6 +53,10 @@ pub(super) enum Message {
     Ended { at: At, end: Box<StepEnd> },
     /// A decision was made.
     Chosen { at: At, choice: Choice },
+    /// A process in the background may be relied on: this ends it.
+    BackgroundReady { at: At, stop: Cancel, after: Duration },
+    /// A process in the background has ended.
+    BackgroundOver { at: At, end: Box<StepEnd> },
     /// A temporary change was made: this is how it is taken back.
     Temporary { at: At, back: Box<TakeBack> },
     /// Temporary changes were taken back, as far as that went.
@@ -150,6 +155,8 @@ pub(super) struct StepEnd {
     pub(super) deviation: bool,
     /// Whether a person would have had to settle it, and nobody did.
     pub(super) undecided: bool,
+    /// Whether it goes on beside the steps, and the dispatcher knows already.
+    pub(super) beside: bool,
     /// Whether it is a change that was left out because changes are blocked.
     pub(super) blocked: bool,
     /// Items of a loop that were not performed.
@@ -173,6 +180,7 @@ impl StepEnd {
             changed: false,
             deviation: false,
             undecided: false,
+            beside: false,
             blocked: false,
             undone: 0,
             escalate: None,

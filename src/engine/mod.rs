@@ -8,6 +8,7 @@
 //! its step.
 
 mod attempt;
+mod background;
 mod bodies;
 mod body;
 mod call;

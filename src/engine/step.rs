@@ -62,7 +62,9 @@ impl Task {
             Ok(end) => end,
             Err(Gone) => StepEnd::because(Outcome::Cancelled, "the run went on without it"),
         };
-        self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
+        if !end.beside {
+            self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
+        }
     }
 
     /// Puts a title on record that reads otherwise than it was written.
@@ -221,6 +223,7 @@ impl Task {
             }
             Action::Runbook(call) => self.call(step, call).await,
             _ if step.change.is_some() => self.change(step, action).await,
+            _ if step.background.is_some() => self.read_beside(step, action).await,
             _ => self.read(step, action).await,
         }
     }

@@ -1,5 +1,6 @@
 //! The engine with scripted hands, a scripted person and paused time.
 
+mod background;
 mod calls;
 mod fixture;
 mod flow;

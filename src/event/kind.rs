@@ -528,6 +528,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left: Vec<String>,
     },
+    /// A process in the background may be relied on: for the steps after it, its step is over.
+    BackgroundReady {
+        /// How many milliseconds after its start.
+        after_ms: u64,
+    },
     /// A step waits before it goes on.
     Paused {
         /// For how many milliseconds.

@@ -10,7 +10,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 /// Whether a step is ordered like a read. Pauses, questions and polls of a diagnose are ordered like a decision.
 pub(super) fn is_free_read(step: &Step) -> bool {
     let polls = step.kind == Kind::Diagnose && (step.until.is_some() || step.hold.is_some());
-    step.kind.is_read() && !polls && !step.action().is_some_and(Action::is_ordered)
+    step.kind.is_read() && !polls && step.background.is_none() && !step.action().is_some_and(Action::is_ordered)
 }
 
 fn is_ask(step: &Step) -> bool {

@@ -13,8 +13,8 @@ use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;
 use super::sql::SqlAction;
 use super::step::{
-    CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind, OnFailure,
-    Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
+    Background, CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind,
+    OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
 };
 use super::target::TargetRef;
 use super::with_action::{Given, one_action};
@@ -58,6 +58,10 @@ record_with_action! {
         may until = "until": Until,
         /// Samples a read for a stretch of time; the first breach ends it.
         may hold = "hold": Hold,
+        /// Keeps the process running for the steps after it; it is ended with the run or the group.
+        may background = "background": Sp<bool>,
+        /// For a background step: a read that says when it may be relied on.
+        may ready = "ready": Probe,
         /// For a group: whether its steps start together.
         may parallel = "parallel": Sp<bool>,
         /// For a parallel group: what the first failure does to the others, `wait` (default) or `cancel`.
@@ -105,7 +109,7 @@ record_with_action! {
         /// The first option whose `when` holds is taken.
         may first = "first": Sp<bool>,
     }
-    later: ["idempotent", "background", "ready"]
+    later: ["idempotent"]
 }
 
 impl Decode for Step {
@@ -131,6 +135,8 @@ impl Decode for Step {
             temporary: record.temporary.clone(),
         });
         let span = record.span;
+        let background = record.background.as_ref().filter(|background| background.value);
+        let background = background.map(|_| Background { ready: record.ready.clone().map(Box::new) });
         let parallel = record.parallel.as_ref().filter(|parallel| parallel.value);
         let parallel = parallel.map(|_| Parallel { first_failure: record.first_failure.unwrap_or(FirstFailure::Wait) });
         let target = fan_out(&record);
@@ -172,6 +178,7 @@ impl Decode for Step {
             retry: record.retry,
             until: record.until,
             hold: record.hold,
+            background,
             parallel,
             each,
             capture: record.capture,
@@ -263,6 +270,12 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         ("hold", record.hold.is_some(), kind.is_read()),
         ("temporary", record.temporary.is_some(), change),
         ("parallel", record.parallel.is_some(), group),
+        (
+            "background",
+            record.background.is_some(),
+            kind != Kind::Validate && (record.run.is_some() || record.shell.is_some() || record.kubectl.is_some()),
+        ),
+        ("ready", record.ready.is_some(), record.background.is_some()),
         ("first_failure", record.first_failure.is_some(), group && record.parallel.is_some()),
         ("retry", record.retry.is_some(), acts),
         ("for_each", record.for_each.is_some(), acts || group),
@@ -305,6 +318,24 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         for (key, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
             let message = format!("`hold` and `{key}` exclude each other: what is watched is not tried again");
             decoder.error("stray-key", record.span, message);
+        }
+    }
+    if record.background.as_ref().is_some_and(|background| background.value) {
+        let others = [
+            ("until", record.until.is_some()),
+            ("hold", record.hold.is_some()),
+            ("retry", record.retry.is_some()),
+            ("for_each", record.for_each.is_some()),
+            ("capture", !record.capture.is_empty()),
+            ("expect", !record.expect.0.is_empty()),
+            ("verify", record.verify.is_some()),
+            ("temporary", record.temporary.is_some()),
+            ("timeout", record.timeout.is_some()),
+            ("on_failure", record.on_failure.is_some()),
+        ];
+        for (key, _) in others.into_iter().filter(|(_, is_given)| *is_given) {
+            let message = format!("`{key}` has no meaning for a process that is kept running");
+            decoder.error_hint("stray-key", record.span, message, "say with `ready` when it may be relied on");
         }
     }
     if record.undo.is_some() && record.irreversible.is_some() {

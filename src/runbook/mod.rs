@@ -57,8 +57,8 @@ pub use sql::{SqlAction, SqlQuery};
 pub use sql_script::{SqlPart, SqlProblem, SqlScript, SqlText};
 pub use sqlstate::{is_sqlstate_class, sqlstate_class, sqlstate_names};
 pub use step::{
-    CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Gate, GateFloor, Hold,
-    ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Undo, Until,
+    Background, CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Gate, GateFloor,
+    Hold, ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Undo, Until,
     is_error_class,
 };
 pub use target::{

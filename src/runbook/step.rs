@@ -93,6 +93,8 @@ pub struct Step {
     pub until: Option<Until>,
     /// Samples a read for a stretch of time.
     pub hold: Option<Hold>,
+    /// Keeps its process running for the steps after it.
+    pub background: Option<Background>,
     /// How the steps of a group run, when not one after the other.
     pub parallel: Option<Parallel>,
     /// Performs it for each item of a list.
@@ -189,6 +191,13 @@ record! {
         /// What every sample must say; the first breach ends it.
         must hold_while = "while": super::decode::Many<Expr>,
     }
+}
+
+/// A process that is kept running for the steps after it.
+#[derive(Clone, Debug)]
+pub struct Background {
+    /// When it may be relied on; without it, as soon as it runs.
+    pub ready: Option<Box<Probe>>,
 }
 
 /// How the steps of a group run side by side.

@@ -1,6 +1,6 @@
 //! Mechanisms of the language through the program: what refuses, what is due, what is watched, limited, held and undone.
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, Terminal};
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
@@ -219,4 +219,50 @@ finally:
     let output = sandbox.call(["run", "case", "--env", "free"]).exits(7);
     _ = output.says("not taken back").says("a temporary change stands");
     assert!(sandbox.path("ban").exists());
+}
+
+#[test]
+fn a_process_in_the_background_is_always_ended() {
+    let steps = "
+steps:
+  - id: tunnel
+    diagnose: Keep it open
+    shell: |
+      trap 'echo ended >> log; exit 0' TERM
+      touch open
+      LIFE
+    background: true
+    ready: { run: [test, -e, open], expect: exit == 0, ok: [0, 1] }
+  - { id: use, validate: Use it, run: [USE] }
+finally:
+  - { id: gone, validate: It is gone, run: [grep, -c, ended, log] }
+";
+    let forever = "while :; do sleep 0.05; done";
+    let case = |life: &str, used: &str| {
+        let sandbox = bench();
+        _ = sandbox.runbook("case", &steps.replace("LIFE", life).replace("USE", used));
+        sandbox
+    };
+    let sandbox = case(forever, "\"true\"");
+    _ = sandbox.call(["run", "case"]).exits(0).says("runs in the background");
+    assert_eq!(std::fs::read_to_string(sandbox.path("log")).expect("log"), "ended\n");
+    _ = sandbox.call(["verify", "last"]).exits(0);
+    sandbox.leaves_nothing_behind();
+
+    let sandbox = case(forever, "\"false\"");
+    _ = sandbox.call(["run", "case"]).exits(1);
+    sandbox.leaves_nothing_behind();
+
+    // It ends by itself while a step that needs it runs.
+    let sandbox = case("sleep 0.5; exit 3", "sleep, \"300\"");
+    let output = sandbox.call(["run", "case"]).exits(1);
+    let said = output.all().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("it ended while it was needed"), "{output}");
+    sandbox.leaves_nothing_behind();
+
+    let sandbox = case(forever, "sleep, \"300\"");
+    let mut terminal = Terminal::open(&sandbox, &["run", "case"]);
+    terminal.sees("runs in the background").presses("\x03");
+    _ = terminal.exits(4);
+    sandbox.leaves_nothing_behind();
 }

@@ -34,6 +34,6 @@ impl Dispatcher {
         let is_clean = cleared.standing.is_empty() && tally.cleaned_up != Some(false);
         tally.cleaned_up = Some(is_clean);
         tally.standing.extend(cleared.standing.into_iter().map(|text| Standing { text, until: None }));
-        body.schedule.open_finally();
+        self.end_beside(at.body);
     }
 }

@@ -147,6 +147,7 @@ impl Dispatcher {
 
     pub(super) fn finish(&mut self, at: At) {
         self.halt_beside(at);
+        self.stop_beside_in(at);
         for id in self.bodies[at.body].schedule.close_inside(at.node) {
             self.not_taken(at.beside(id));
         }

@@ -71,12 +71,17 @@ impl Dispatcher {
             beside.filter(|&id| id != at.node && matches!(body.node(id).parent, Some(Parent::Group(_)))).collect();
         let body = &mut self.bodies[at.body];
         body.halted.extend(beside.into_iter().map(|id| (id, reason.clone())));
+        self.stop_halted(&reason);
+    }
+
+    /// Stops the running reads, and takes back the prompts, of branches that are not gone on with.
+    pub(super) fn stop_halted(&mut self, reason: &str) {
         for (at, cancel) in &self.running {
             if !self.is_change(*at) && self.halted(*at).is_some() {
                 cancel.cancel();
             }
         }
-        self.void_prompts_where(&reason, |run, pending| run.halted(pending).is_some());
+        self.void_prompts_where(reason, |run, pending| run.halted(pending).is_some());
     }
 
     /// Closes a body that has nothing left to do, and tells its holder what it came to.

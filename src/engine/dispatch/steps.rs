@@ -185,7 +185,7 @@ impl Dispatcher {
     }
 
     /// What a failure blocks when nothing answers it (`format.md` 5, ruling 7).
-    fn block_by_default(&mut self, at: At, step: &Step, end: &StepEnd) {
+    pub(super) fn block_by_default(&mut self, at: At, step: &Step, end: &StepEnd) {
         let path = self.bodies.path(at);
         match step.kind {
             Kind::Validate => {

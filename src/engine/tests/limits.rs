@@ -133,3 +133,29 @@ async fn the_items_of_a_list_are_a_pause_apart() {
         assert_eq!(played.records.last().expect("an end").elapsed_ms, 20_000);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_over_a_list_is_bounded_before_its_first_item() {
+    let steps = |limits: &str| {
+        format!(
+            "
+limits: {limits}
+steps:
+  - id: each
+    group: Each
+    for_each: \"['a', 'b']\"
+    steps:
+      - {{ id: one, remediate: One, run: [one, \"{{{{ item }}}}\"], risk: low }}
+      - {{ id: two, remediate: Two, run: [two, \"{{{{ item }}}}\"], risk: low }}
+"
+        )
+    };
+    let played = Scripted::new(&steps("{ changes: 4, of: { percent: 50, whole: 4 } }")).yes_man().play().await;
+    assert_eq!(played.seen(), ["one a", "two a", "one b", "two b"]);
+    assert_eq!(cards(&played)[0].as_deref(), Some("acts 1 to 4 of at most 4; 2 of 4, at most 50 %"));
+    let played = Scripted::new(&steps("{ changes: 3 }")).yes_man().play().await;
+    assert!(played.seen().is_empty(), "{:?}", played.seen());
+    assert_eq!(played.reason("each"), "the list has 4 changes, and `limits.changes` leaves 3 of 3");
+    let played = Scripted::new(&steps("{ of: { percent: 49, whole: 4 } }")).yes_man().play().await;
+    assert!(played.seen().is_empty(), "{:?}", played.seen());
+}

@@ -149,3 +149,53 @@ steps:
     let (_, open) = end(&Scripted::new(&steps("2h")).yes_man().play().await);
     assert!(open.is_empty(), "{open:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn items_of_a_group_are_taken_back_too() {
+    let steps = "
+steps:
+  - id: each
+    group: Each
+    for_each: \"['a', 'b']\"
+    steps:
+      - { id: ban, remediate: Ban, run: [ban, \"{{ item }}\"], risk: low, temporary: true, undo: { run: [lift, \"{{ item }}\"] } }
+      - { id: look, diagnose: Look, run: [look, \"{{ item }}\"] }
+finally:
+  - { id: tidy, diagnose: Tidy, run: [tidy] }
+";
+    let played = Scripted::new(steps).yes_man().play().await;
+    assert_eq!(played.seen(), ["ban a", "look a", "ban b", "look b", "lift b", "lift a", "tidy"]);
+    assert_eq!(played.outcome("each[1]/ban/undo"), Some(Outcome::Succeeded));
+    assert_eq!(end(&played), (Some(true), Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_called_runbook_takes_back_its_own_when_it_ends() {
+    let called = "
+runbook: inner
+title: Inner
+limits: { changes: 1 }
+steps:
+  - { id: ban, remediate: Ban, run: [ban], risk: low, temporary: true, undo: { run: [lift] } }
+  - { id: proof, validate: Proof, run: [proof] }
+finally:
+  - { id: tidy, diagnose: Tidy, run: [tidy] }
+";
+    let steps = "
+limits: { changes: 1 }
+steps:
+  - { id: call, remediate: Call, runbook: inner }
+  - { id: own, remediate: Own, run: [own], risk: low, temporary: true, undo: { run: [back] } }
+  - { id: whole, validate: Whole, run: [whole] }
+";
+    let played = Scripted::new(steps).calling(called).yes_man().play().await;
+    assert_eq!(played.seen(), ["ban", "proof", "lift", "tidy", "own", "whole", "back"]);
+    assert_eq!(end(&played), (Some(true), Vec::new()));
+    assert_eq!(played.result(), RunResult::Resolved);
+    let script = Script::Fail(ErrorClass::Exit(1));
+    let played = Scripted::new(steps).calling(called).act("lift", script).yes_man().play().await;
+    let (clean, open) = end(&played);
+    assert_eq!(clean, Some(false));
+    assert!(open.iter().any(|text| text.starts_with("call/ban: lift (not taken back: ")), "{open:?}");
+    assert_eq!(played.result(), RunResult::Failed);
+}

@@ -295,6 +295,9 @@ impl Checker<'_> {
         for expr in step.hold.iter().flat_map(|hold| &hold.hold_while.0) {
             self.expression(expr, &own, hidden, Goes::Condition, used);
         }
+        if let Some(probe) = step.background.as_ref().and_then(|background| background.ready.as_ref()) {
+            self.probe(probe, before, used);
+        }
         own.extend(hold_fields(step));
         for expr in step.expect.iter().chain(until.iter().flat_map(|until| &until.expect.0)) {
             self.expression(expr, &own, hidden, Goes::Condition, used);

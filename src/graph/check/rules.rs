@@ -6,7 +6,7 @@ use super::super::order::is_free_read;
 use super::CheckContext;
 use crate::runbook::{
     Action, Change, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, TargetRef,
-    Temporary, Undo, is_error_class, is_reserved_name, refused_variable, sqlstate_names,
+    Temporary, Then, Undo, is_error_class, is_reserved_name, refused_variable, sqlstate_names,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
 
@@ -16,7 +16,7 @@ pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, prob
         rules.input(name, input);
     }
     for node in &flat.nodes {
-        rules.step(node);
+        rules.step(node, flat);
     }
     rules.proven(flat);
     rules.polls(flat);
@@ -78,12 +78,39 @@ impl Rules<'_> {
         }
     }
 
-    fn step(&mut self, node: &GraphNode) {
+    /// A process in the background ends with its group or its runbook; it cannot be started twice.
+    fn beside(&mut self, node: &GraphNode, flat: &Flat) {
+        let Some(background) = &node.step.background else { return };
+        if let Some(ready) = &background.ready {
+            self.probe_reads(ready);
+        }
+        let holders = std::iter::successors(node.parent, |parent| flat.nodes[parent.id().0].parent);
+        let again = |parent: super::super::node::Parent| {
+            let on_failure = flat.nodes[parent.id().0].step.on_failure.as_ref();
+            matches!(parent, super::super::node::Parent::Failure(_))
+                || on_failure.is_some_and(|then| then.then == Then::Again)
+        };
+        let place = if node.section == super::super::node::Section::Finally {
+            "`finally`"
+        } else if node.item_of.is_some() {
+            "a loop"
+        } else if holders.map(again).any(|again| again) {
+            "what is performed once more after a failure"
+        } else {
+            return;
+        };
+        let message = format!("a process is not kept running in {place}");
+        let problem = self.error("background-place", node.step.id.span, message);
+        self.problems.push(problem.hint("start it before, in the steps of the runbook or of a group"));
+    }
+
+    fn step(&mut self, node: &GraphNode, flat: &Flat) {
         let step = &node.step;
         self.error_classes(&step.tolerate);
         if let Some(retry) = &step.retry {
             self.error_classes(&retry.classes.0);
         }
+        self.beside(node, flat);
         if let StepBody::Action(action) = &step.body {
             if step.kind.is_read() {
                 self.reads(action, step.id.span, step.kind);

@@ -67,6 +67,10 @@ impl LiveScreen {
             Event::AttemptStarted { .. } => self.attempt_started(record, path, style),
             Event::AttemptEnded { .. } => self.attempt_ended(record, path, style),
             Event::Sampled { .. } => self.sampled(record, path, style),
+            Event::BackgroundReady { .. } => {
+                let step = self.steps.find(path);
+                self.opening(&step, path, style, "runs in the background")
+            }
             Event::Paused { for_ms, reason } => {
                 self.entry(path).paused = Some((style.text(reason), later(record.time, *for_ms)));
                 Vec::new()

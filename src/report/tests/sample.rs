@@ -369,6 +369,7 @@ pub(super) fn rarities() -> Tape {
     );
     let captures = IndexMap::from([(text(), StoredValue::Unknown(text()))]);
     tape.put(2001, Some("reject"), Event::Sampled { verdict: StepVerdict::Holds, captures, left_ms: 1 });
+    tape.put(2001, Some("reject"), Event::BackgroundReady { after_ms: 7 });
     tape.put(2001, Some("reject"), Event::Paused { for_ms: 1000, reason: text() });
     tape.put(2001, Some("reject"), Event::Asked { questions: vec![text()] });
     let values = IndexMap::from([("count".to_owned(), StoredValue::Value(json!("three")))]);

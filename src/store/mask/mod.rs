@@ -24,11 +24,13 @@ pub const MASK_AT_LEAST: usize = 8;
 /// be masked without making the record unreadable.
 const WORDS: &[&str] = &[
     "1970-01-01T00:00:00.000000000Z",
+    "after_ms",
     "already_exists",
     "answered",
     "approved",
     "attempt_ended",
     "attempt_started",
+    "background_ready",
     "bad_answer",
     "bad_value",
     "cancelled",
