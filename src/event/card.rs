@@ -31,6 +31,17 @@ pub struct ActView {
     pub holes: Vec<Line>,
 }
 
+impl ActView {
+    /// The act where it has one place among others (an item, a `verify`, an undo): its text, and behind it the values
+    /// that go beside the text of a statement, without which two different acts would read alike.
+    #[must_use]
+    pub fn with_binds(&self) -> String {
+        let binds: Vec<&str> =
+            self.more.iter().filter(|line| line.label == "bind").map(|line| line.text.as_str()).collect();
+        if binds.is_empty() { self.text.clone() } else { format!("{} ({})", self.text, binds.join(", ")) }
+    }
+}
+
 /// A value that was used, and where it came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsedView {
