@@ -32,13 +32,18 @@ pub struct ActView {
 }
 
 impl ActView {
-    /// The act where it has one place among others (an item, a `verify`, an undo): its text, and behind it the values
-    /// that go beside the text of a statement, without which two different acts would read alike.
+    /// The act where it has one place among others (an item, a `verify`, an undo): its text, and behind it what two
+    /// different acts would read alike without: the values beside a statement, and the machine a program runs on.
     #[must_use]
-    pub fn with_binds(&self) -> String {
-        let binds: Vec<&str> =
-            self.more.iter().filter(|line| line.label == "bind").map(|line| line.text.as_str()).collect();
-        if binds.is_empty() { self.text.clone() } else { format!("{} ({})", self.text, binds.join(", ")) }
+    pub fn in_short(&self) -> String {
+        let is_query = matches!(self.action.as_str(), "sql" | "prometheus" | "alert");
+        let beside = self.more.iter().filter_map(|line| match line.label.as_str() {
+            "bind" => Some(line.text.clone()),
+            "on" if !is_query => Some(format!("on {}", line.text)),
+            _ => None,
+        });
+        let beside: Vec<String> = beside.collect();
+        if beside.is_empty() { self.text.clone() } else { format!("{} ({})", self.text, beside.join(", ")) }
     }
 }
 

@@ -538,7 +538,7 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
 
 fn part(probe: &Probe, scope: &StepScope, context: &PlanContext<'_>) -> String {
     let act = match context.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
-        Ok(Some(act)) => view(&act).with_binds(),
+        Ok(Some(act)) => view(&act).in_short(),
         Ok(None) => describe(&probe.action, scope),
         Err(refusal) => refusal.message,
     };

@@ -34,6 +34,7 @@ fn a_step_on_several_targets_is_shown_on_the_first_and_counted_on_each() {
         .tells("id -u on root@a.example")
         .tells("for each a, b (the first is shown)")
         .tells("rm /tmp/x on root@b.example:2222")
+        .tells("verify test '!' -e /tmp/x (on root@b.example:2222) expects exit == 0")
         .tells("2 steps: 2 exact")
         .tells("would perform 1 read on a, 1 read on b and change nothing");
     assert!(!output.all().contains("REFUSED"), "{output}");
