@@ -268,7 +268,7 @@ impl Task {
 
     fn probe_text(&self, probe: &Probe, scope: &StepScope) -> String {
         let act = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
-            Ok(Some(act)) => view(&act).text,
+            Ok(Some(act)) => view(&act).in_short(),
             Ok(None) => probe.action.name().to_owned(),
             Err(refusal) => refusal.message,
         };
@@ -310,7 +310,7 @@ fn items(units: &[Unit], views: &[ActView]) -> Vec<ItemView> {
     let rows = units
         .iter()
         .zip(views)
-        .filter_map(|(unit, view)| Some(ItemView { item: store(unit.item.as_ref()?), text: view.text.clone() }));
+        .filter_map(|(unit, view)| Some(ItemView { item: store(unit.item.as_ref()?), text: view.in_short() }));
     rows.collect()
 }
 

@@ -187,8 +187,8 @@ pub(super) fn view(act: &ServiceAct) -> ActView {
     let main = act.command().or_else(|| act.look());
     let mut view = main.map(|command| command_view(command, &mut holes)).unwrap_or_default();
     "service".clone_into(&mut view.action);
-    // The zone of times is nothing that an author has said.
-    view.more.retain(|line| line.label == "program");
+    // The zone of times is nothing that an author has said; the machine is.
+    view.more.retain(|line| matches!(line.label.as_str(), "program" | "on"));
     if act.command().is_some() {
         let look = act.look().map(|look| command_view(look, &mut holes).text);
         view.more.extend(look.map(|text| line("looks", text)));

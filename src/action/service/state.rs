@@ -39,7 +39,8 @@ pub(super) struct State {
 impl State {
     /// `state`, `sub`, `since`, `running`.
     pub(super) fn fields(&self) -> IndexMap<String, Value> {
-        let since = self.since.map_or_else(|| unobtained("it does not run"), |since| Value::from(Time(since)));
+        let why = if self.running { "nothing tells since when it runs" } else { "it does not run" };
+        let since = self.since.map_or_else(|| unobtained(why), |since| Value::from(Time(since)));
         IndexMap::from_iter([
             ("state".to_owned(), Value::from(self.word.clone())),
             ("sub".to_owned(), Value::from(self.sub.clone())),

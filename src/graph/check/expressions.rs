@@ -338,9 +338,16 @@ impl Checker<'_> {
             self.duration(ends, before, None, used);
         }
         for probe in [&change.preview, &change.verify].into_iter().flatten() {
+            self.place_of_part(step, probe);
             self.probe(probe, before, used);
         }
+        if let Some(Action::Service(service)) = step.action()
+            && let Some(ready) = &service.ready
+        {
+            self.place_of_part(step, ready);
+        }
         if let Some(Undo::Act(probe)) = &change.undo {
+            self.place_of_part(step, probe);
             self.probe(probe, before, used);
         }
     }

@@ -118,7 +118,7 @@ fn logins_that_fail_say_why() {
         (
             format!("{{ postgres: \"{}\", auth: {{ password: wrong-password-here }} }}", url("postgres", "postgres")),
             "denied",
-            "password authentication failed",
+            "gives no session: password authentication failed",
         ),
         (format!("{{ postgres: \"{}\" }}", url("postgres", "postgres")), "denied", "wants a password"),
         (
