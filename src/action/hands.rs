@@ -35,8 +35,9 @@ impl Hands {
     }
 }
 
-impl Performer for Hands {
-    fn perform(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Performed> {
+impl Hands {
+    /// Each mechanism has hands of its own.
+    fn performing(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Performed> {
         match act {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
@@ -55,6 +56,21 @@ impl Performer for Hands {
                 super::outcome::Refusal::new(crate::event::ErrorClass::System, message).report(&*context.evidence)
             }),
         }
+    }
+}
+
+impl Performer for Hands {
+    fn perform(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Performed> {
+        let call = act.cluster_call().filter(|call| !call.target.allow.is_empty()).cloned();
+        let (evidence, workshop) = (Arc::clone(&context.evidence), Arc::clone(&self.workshop));
+        let performing = self.performing(act, context);
+        let Some(call) = call else { return performing };
+        Box::pin(async move {
+            match kubectl::check_address(&call, &workshop).await {
+                Ok(()) => performing.await,
+                Err(refusal) => refusal.report(&*evidence),
+            }
+        })
     }
 
     fn preview(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>> {

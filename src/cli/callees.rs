@@ -32,7 +32,7 @@ impl<'a> Loader<'a> {
     }
 
     pub(super) fn with_targets(mut self, targets: &IndexMap<String, Target>) -> Self {
-        self.targets = targets.clone();
+        self.targets.clone_from(targets);
         self
     }
 
@@ -69,7 +69,9 @@ impl<'a> Loader<'a> {
         let calls = graph.iter().flat_map(|graph| graph.ids().filter_map(|id| graph.callee(id)));
         let wrong: Vec<_> = calls.flat_map(|(call, callee)| check_call(call, callee.runbook())).collect();
         if let Some(graph) = &graph {
-            wrong.iter().for_each(|problem| problems.push(problem.diagnostic(graph.runbook().source())));
+            for problem in &wrong {
+                problems.push(problem.diagnostic(graph.runbook().source()));
+            }
         }
         Ok(graph)
     }

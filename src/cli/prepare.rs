@@ -24,7 +24,7 @@ use crate::runbook::{Action, Runbook, Step, Target, TargetPlace, Undo};
 use crate::source::{Diagnostic, Diagnostics, Severity};
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -281,7 +281,7 @@ impl Outside<'_> {
         let calls = |place: crate::graph::Place<'_>| {
             let (call, _) = place.graph.callee(place.id)?;
             (call.name.value == name)
-                .then(|| call.inputs.keys().map(|input| input.value.clone()).collect::<HashSet<_>>())
+                .then(|| call.inputs.keys().map(|input| input.value.clone()).collect::<BTreeSet<_>>())
         };
         let calls = graph.outline().into_iter().filter_map(calls);
         let given = calls.reduce(|all, one| all.intersection(&one).cloned().collect()).unwrap_or_default();
@@ -297,7 +297,9 @@ impl Outside<'_> {
         };
         let mut found = Vec::new();
         let inputs = resolve_called(callee, &given, &mut sources, &mut found);
-        found.iter().for_each(|problem| problems.push(problem.diagnostic(callee.source())));
+        for problem in &found {
+            problems.push(problem.diagnostic(callee.source()));
+        }
         inputs
     }
 

@@ -15,9 +15,6 @@ use std::time::Duration;
 /// How long a preview may take, of a file on another machine.
 const PREVIEW_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a preview may take.
-const PREVIEW: Duration = Duration::from_secs(30);
-
 /// What a gate is about, at one moment.
 pub(super) struct Facts {
     pub(super) acts: Vec<Act>,
@@ -226,7 +223,7 @@ impl Task {
     async fn own_preview(&self, act: &Act) -> Option<String> {
         let read = crate::plan::preview_of(act)?;
         let path = format!("{}/preview", self.path());
-        let Ok(attempted) = self.attempt(&path, 1, read, false, PREVIEW, &[]).await else {
+        let Ok(attempted) = self.attempt(&path, 1, read, false, PREVIEW_TIMEOUT, &[]).await else {
             return Some("the preview was stopped".to_owned());
         };
         let performed = attempted.performed;
@@ -234,7 +231,7 @@ impl Task {
             let reason = performed.message.unwrap_or_else(|| "no answer".to_owned());
             return Some(format!("there is no preview: {reason}"));
         }
-        let text = performed.fields.get("stdout").map(|text| match unknown_of(text) {
+        let text = performed.fields.get("diff").map(|text| match unknown_of(text) {
             Some(unknown) => format!("the preview cannot be shown: {}", unknown.reason),
             None => self.shared.evidence.mask(&text.to_string()),
         });
@@ -271,7 +268,7 @@ impl Task {
 
     fn probe_text(&self, probe: &Probe, scope: &StepScope) -> String {
         let act = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
-            Ok(Some(act)) => view(&act).text,
+            Ok(Some(act)) => view(&act).in_short(),
             Ok(None) => probe.action.name().to_owned(),
             Err(refusal) => refusal.message,
         };
@@ -313,7 +310,7 @@ fn items(units: &[Unit], views: &[ActView]) -> Vec<ItemView> {
     let rows = units
         .iter()
         .zip(views)
-        .filter_map(|(unit, view)| Some(ItemView { item: store(unit.item.as_ref()?), text: view.text.clone() }));
+        .filter_map(|(unit, view)| Some(ItemView { item: store(unit.item.as_ref()?), text: view.in_short() }));
     rows.collect()
 }
 

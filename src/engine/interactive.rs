@@ -5,12 +5,12 @@
 
 use super::attempt::{Gone, Task, refused};
 use super::change::Unit;
-use super::facts::Look;
+use super::facts::{Facts, Look};
 use super::message::{Halt, StepEnd};
 use super::port::{Answer, HandedOver, Performed, PromptKind};
 use super::step::{By, skipped, unexpected};
 use super::store_value::{store, store_field};
-use crate::event::{ErrorClass, Event, GateRequirement, Outcome};
+use crate::event::{AnswerKind, ErrorClass, Event, GateAnswer, GateRequirement, Outcome};
 use crate::expr::{Time, UnknownSort, Value, unknown};
 use crate::plan::{Act, CommandAct, StepScope, view};
 use crate::runbook::{Action, Kind, Step};
@@ -27,15 +27,17 @@ impl Task {
         };
         let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str);
         let mut permit = None;
+        let mut own_gate = None;
         if step.change.is_some() {
             permit = match self.permit(true).await {
                 Ok(permit) => Some(permit),
                 Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
                 Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
             };
-            if let Err(end) = self.pass_typed_gate(step, action, &scope).await? {
-                return Ok(end);
-            }
+            own_gate = match self.pass_typed_gate(step, action, &scope).await? {
+                Ok(facts) => facts,
+                Err(end) => return Ok(end),
+            };
         }
         let (answer, by) = match given {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
@@ -46,10 +48,13 @@ impl Task {
             }
         };
         let (end, by) = match answer {
-            Answer::Approve => match self.hand_over(step, act).await? {
-                Ok(ended) => ended,
-                Err(end) => return Ok(end),
-            },
+            Answer::Approve => {
+                self.gate_passed(own_gate, by);
+                match self.hand_over(step, act).await? {
+                    Ok(ended) => ended,
+                    Err(end) => return Ok(end),
+                }
+            }
             // It was done elsewhere.
             answer @ (Answer::Done { .. } | Answer::NotDone { .. }) => (account(answer), by),
             other => return Ok(unexpected(&other)),
@@ -82,23 +87,34 @@ impl Task {
         }
     }
 
-    /// A gate that wants more than a yes stays (ruling 36); the prompt is the gate otherwise.
+    /// A gate that wants more than a yes stays (ruling 36). Otherwise the prompt is the gate: these are its facts.
     async fn pass_typed_gate(
         &self,
         step: &Arc<Step>,
         action: &Action,
         scope: &StepScope,
-    ) -> Result<Result<(), StepEnd>, Gone> {
-        let Some(change) = &step.change else { return Ok(Ok(())) };
+    ) -> Result<Result<Option<Facts>, StepEnd>, Gone> {
+        let Some(change) = &step.change else { return Ok(Ok(None)) };
         let units = [self.only_unit(scope.clone())];
         let facts = match self.facts(step, action, change, &units, Look::Fresh).await {
             Ok(facts) => facts,
             Err(end) => return Ok(Err(end)),
         };
         match facts.requirement {
-            None | Some(GateRequirement::Confirm) => Ok(Ok(())),
-            Some(_) => Ok(self.pass_gate(step, action, change, &units).await?.map(|_| ())),
+            None | Some(GateRequirement::Confirm) => Ok(Ok(Some(facts))),
+            Some(_) => Ok(self.pass_gate(step, action, change, &units).await?.map(|_| None)),
         }
+    }
+
+    /// Puts the gate that the prompt was on record: no change is attempted without one.
+    fn gate_passed(&self, own_gate: Option<Facts>, by: By) {
+        let Some(facts) = own_gate else { return };
+        let now = self.shared.clock.now();
+        let (number, digest) = (1, facts.digest(1));
+        let opened = Event::GateOpened { number, digest: digest.clone(), expires: now, card: Box::new(facts.card) };
+        self.note(&self.path(), None, opened);
+        let answer = GateAnswer { answer: AnswerKind::Approved, door: by.door, reason: None };
+        self.note_as(by.actor, &self.path(), None, Event::GateAnswered { number, digest, answer });
     }
 
     /// Has the program started and waits for its end, then for the person's account.
@@ -112,14 +128,13 @@ impl Task {
         let marker = format!("{}/{path}/1", self.shared.run);
         let answer = self.ask(PromptKind::HandOver { act: Box::new(act), marker }).await;
         let took = self.shared.clock.elapsed().saturating_sub(started);
-        let (performed, how) = match answer {
-            Ok((Answer::HandedOver(over), _)) => (self.performed(&over), how(&over)),
+        let (performed, how) = if let Ok((Answer::HandedOver(over), _)) = answer {
+            (self.performed(&over), how(&over))
+        } else {
             // The run is ending, and what was done until then is not known.
-            _ => {
-                let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
-                let taken = refused(ErrorClass::Cancelled, "the run took its terminal back");
-                (Performed { outcome, ..taken }, String::new())
-            }
+            let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
+            let taken = refused(ErrorClass::Cancelled, "the run took its terminal back");
+            (Performed { outcome, ..taken }, String::new())
         };
         let event = Event::AttemptEnded {
             outcome: performed.outcome,

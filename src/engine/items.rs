@@ -107,6 +107,9 @@ impl Items<'_> {
             }
             if !may_start {
                 self.task.hold(running.len());
+            } else if running.is_empty() {
+                let left = not_before.saturating_duration_since(Instant::now());
+                self.task.tell_pause(&self.task.path(), left, "`pause` before the next item".to_owned());
             }
             tokio::select! {
                 Some((place, end)) = running.next() => {

@@ -31,6 +31,22 @@ pub struct ActView {
     pub holes: Vec<Line>,
 }
 
+impl ActView {
+    /// The act where it has one place among others (an item, a `verify`, an undo): its text, and behind it what two
+    /// different acts would read alike without: the values beside a statement, and the machine a program runs on.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        let is_query = matches!(self.action.as_str(), "sql" | "prometheus" | "alert");
+        let beside = self.more.iter().filter_map(|line| match line.label.as_str() {
+            "bind" => Some(line.text.clone()),
+            "on" if !is_query => Some(format!("on {}", line.text)),
+            _ => None,
+        });
+        let beside: Vec<String> = beside.collect();
+        if beside.is_empty() { self.text.clone() } else { format!("{} ({})", self.text, beside.join(", ")) }
+    }
+}
+
 /// A value that was used, and where it came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsedView {

@@ -126,7 +126,10 @@ fn kubectl_shape(kubectl: &KubectlAction) -> Fields {
     ]);
     match kubectl.call().verb().as_str() {
         "auth can-i" => found.insert("allowed".to_owned(), Shape::Boolean),
-        "diff" => found.insert("differs".to_owned(), Shape::Boolean),
+        "diff" => {
+            found.insert("diff".to_owned(), Shape::Text);
+            found.insert("differs".to_owned(), Shape::Boolean)
+        }
         "create job" => found.insert("name".to_owned(), Shape::Text),
         _ => None,
     };
@@ -176,7 +179,7 @@ pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields 
     let step = &node.step;
     let mut found = common();
     match &step.body {
-        StepBody::Group(_) if step.each.is_some() => found.extend(loop_fields()),
+        StepBody::Group(_) | StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Group(_) => {}
         StepBody::Decide(decide) => {
             found.insert("chosen".into(), if decide.all { Shape::List(Box::new(Shape::Text)) } else { Shape::Text });
@@ -185,7 +188,6 @@ pub(super) fn outside_shape(node: &GraphNode, context: &CheckContext) -> Fields 
                 found.extend(option.set.keys().map(|name| (name.value.clone(), Shape::Any)));
             }
         }
-        StepBody::Action(_) if step.each.is_some() => found.extend(loop_fields()),
         StepBody::Action(action) => {
             found.extend(step_shape(action));
             found.extend(hold_fields(step));

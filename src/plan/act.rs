@@ -71,6 +71,23 @@ impl Act {
         }
     }
 
+    /// The call of kubectl that it comes down to, for acts on a cluster.
+    #[must_use]
+    pub fn cluster_call(&self) -> Option<&KubectlAct> {
+        match self {
+            Self::Kubectl(call) => Some(call),
+            Self::Log(log) => match &log.source {
+                LogSourceAct::Kubectl { command, .. } => Some(command),
+                _ => None,
+            },
+            Self::Service(service) => match &service.driver {
+                ServiceDriverAct::Kubectl { look, .. } => Some(look),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The address it goes to, as a card shows it; nothing on this machine.
     #[must_use]
     pub fn address(&self) -> Option<String> {

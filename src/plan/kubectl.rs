@@ -262,3 +262,6 @@ fn documents(kubectl: &KubectlAction, target: &KubernetesTarget, scope: &StepSco
     }
     Ok(documents)
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,7 +192,9 @@ pub(super) fn view(act: &LogAct) -> ActView {
     }
     if !words.is_empty() {
         // A comment to whoever pastes the command.
-        view.text.push_str(&format!("\n# lines {}", words.join(" ")));
+        // A line break in a pattern would end the comment.
+        let words = words.join(" ").replace('\n', "\\n").replace('\r', "\\r");
+        view.text.push_str(&format!("\n# lines {words}"));
     }
     view.holes = holes.0;
     view

@@ -94,6 +94,9 @@ pub struct PlanRow {
     /// The list it is performed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<String>,
+    /// The targets it is performed on, when it is performed for each of several that are known; the act is the first's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The gate in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
@@ -234,7 +237,11 @@ impl Plan {
         for row in self.rows.iter().filter(|row| matches!(row.kind.as_str(), "diagnose" | "validate")) {
             let Some(act) = &row.act else { continue };
             let place = act.target.clone().unwrap_or_else(|| "this machine".to_owned());
-            *reads.entry(place).or_insert(0) += 1;
+            // The act that is shown is that of the first of several targets, if it goes there at all.
+            let places = if row.targets.first() == Some(&place) { row.targets.clone() } else { vec![place] };
+            for place in places {
+                *reads.entry(place).or_insert(0) += 1;
+            }
         }
         PlanSummary {
             steps: self.rows.len(),
@@ -289,14 +296,29 @@ fn in_loops(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> StepSco
     let mut loops: Vec<_> = std::iter::successors(graph.node(id).item_of, up).collect();
     loops.reverse();
     for each in loops.into_iter().filter_map(|holder| graph.node(holder).step.each.as_ref()) {
-        scope.extend(items_of(each));
+        let first = targets_of(each, &scope, context).into_iter().next();
+        scope.extend(items_of(each, first.as_ref()));
     }
     scope
 }
 
-fn items_of(each: &crate::runbook::Each) -> [(String, crate::expr::Value); 2] {
+/// What an item is before the run: the first of the targets where the list names some, for without one nothing of
+/// the act could be shown; else unknown.
+fn items_of(each: &crate::runbook::Each, first: Option<&String>) -> [(String, crate::expr::Value); 2] {
     let not_yet = |what: &str| unknown(UnknownSort::NotYet, format!("{what} of the list"));
-    [(each.name.value.clone(), not_yet("an item")), ("items".to_owned(), not_yet("the items"))]
+    let item = first.map_or_else(|| not_yet("an item"), |name| crate::expr::Value::from(name.as_str()));
+    [(each.name.value.clone(), item), ("items".to_owned(), not_yet("the items"))]
+}
+
+/// The targets that a list names; none when it is not known yet or holds anything else.
+fn targets_of(each: &crate::runbook::Each, scope: &StepScope, context: &PlanContext<'_>) -> Vec<String> {
+    let Ok(list) = each.list.eval(scope) else { return Vec::new() };
+    if crate::expr::unknown_of(&list).is_some() {
+        return Vec::new();
+    }
+    let targets = &context.resolver.runbook().targets;
+    let name = |item: crate::expr::Value| item.as_str().filter(|name| targets.contains_key(*name)).map(str::to_owned);
+    list.try_iter().ok().and_then(|items| items.map(name).collect()).unwrap_or_default()
 }
 
 fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
@@ -317,6 +339,7 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
         act: None,
         when: None,
         for_each: None,
+        targets: Vec::new(),
         gate: None,
         undo: None,
         verify: None,
@@ -328,8 +351,12 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     }
     if let Some(each) = &step.each {
         row.for_each = Some(list(&each.list, &scope, &mut row.holes));
+        row.targets = targets_of(each, &scope, context);
+        if !row.targets.is_empty() {
+            row.for_each = Some(format!("{} (the first is shown)", row.targets.join(", ")));
+        }
         let items = each.list.eval(&scope).ok().filter(|items| crate::expr::unknown_of(items).is_none());
-        scope.extend(items_of(each));
+        scope.extend(items_of(each, row.targets.first()));
         scope.extend(items.map(|items| ("items".to_owned(), items)));
         row.title = plain(&step.title, &scope);
     }
@@ -511,7 +538,7 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
 
 fn part(probe: &Probe, scope: &StepScope, context: &PlanContext<'_>) -> String {
     let act = match context.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
-        Ok(Some(act)) => view(&act).text,
+        Ok(Some(act)) => view(&act).in_short(),
         Ok(None) => describe(&probe.action, scope),
         Err(refusal) => refusal.message,
     };

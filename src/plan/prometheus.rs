@@ -74,7 +74,7 @@ pub(super) fn view(act: &PrometheusAct) -> ActView {
     if let Some(time) = act.time {
         text.push_str(&format!("  (at {time})"));
     }
-    let mut more = Vec::new();
+    let mut more = vec![line("on", act.target.base.to_string())];
     for (name, value) in &act.target.headers {
         more.push(line("header", format!("{name}: {value}")));
     }

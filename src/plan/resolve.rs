@@ -154,13 +154,22 @@ impl Resolver {
     ) -> Result<Machine, Refusal> {
         // Without a word of the author, a program runs here: an ssh target that is declared for one step must not
         // catch every other one.
-        let Some(target) = target else { return Ok(Machine::Here) };
+        let Some(target) = target else { return Ok(self.here()) };
         match self.declared(Some(target), &[TargetKind::Local, TargetKind::Ssh], scope)? {
             Some((name, target)) => match &target.place {
                 TargetPlace::Ssh(ssh) => super::ssh::machine(self, name, target, ssh, scope),
                 _ => Ok(Machine::Local(name.to_owned())),
             },
             None => Err(Refusal { message: "there is no such machine".to_owned(), span }),
+        }
+    }
+
+    /// This machine. Where the only target of kind `local` says what proves it, no step acts here without that proof.
+    fn here(&self) -> Machine {
+        let mut local = self.runbook.targets.iter().filter(|(_, target)| target.place.kind() == TargetKind::Local);
+        match (local.next(), local.next()) {
+            (Some((name, target)), None) if target.identity.is_some() => Machine::Local(name.value.clone()),
+            _ => Machine::Here,
         }
     }
 

@@ -32,19 +32,15 @@ pub(super) fn act(
         None => only_local(resolver),
     };
     let declared = declared.map(|(_, target)| target);
-    let (machine, driver) = match declared {
-        Some(Target { place: TargetPlace::Kubernetes(_), .. }) => {
-            let driver = cluster(resolver, service, target, &name, scope)?;
-            (Machine::Here, driver)
-        }
-        _ => {
-            let machine = resolver.machine(target, service.span, scope)?;
-            let driver = match declared.filter(|target| !target.service.is_empty()) {
-                Some(target) => commands(resolver, service, target, &name, &machine, scope)?,
-                None => systemctl(resolver, service, &name, &machine, scope)?,
-            };
-            (machine, driver)
-        }
+    let (machine, driver) = if let Some(Target { place: TargetPlace::Kubernetes(_), .. }) = declared {
+        (Machine::Here, cluster(resolver, service, target, &name, scope)?)
+    } else {
+        let machine = resolver.machine(target, service.span, scope)?;
+        let driver = match declared.filter(|target| !target.service.is_empty()) {
+            Some(target) => commands(resolver, service, target, &name, &machine, scope)?,
+            None => systemctl(resolver, service, &name, &machine, scope)?,
+        };
+        (machine, driver)
     };
     let waits = service.ready.is_none();
     Ok(ServiceAct { machine, driver, verb: service.verb, name, waits })
@@ -191,8 +187,8 @@ pub(super) fn view(act: &ServiceAct) -> ActView {
     let main = act.command().or_else(|| act.look());
     let mut view = main.map(|command| command_view(command, &mut holes)).unwrap_or_default();
     "service".clone_into(&mut view.action);
-    // The zone of times is nothing that an author has said.
-    view.more.retain(|line| line.label == "program");
+    // The zone of times is nothing that an author has said; the machine is.
+    view.more.retain(|line| matches!(line.label.as_str(), "program" | "on"));
     if act.command().is_some() {
         let look = act.look().map(|look| command_view(look, &mut holes).text);
         view.more.extend(look.map(|text| line("looks", text)));

@@ -75,6 +75,7 @@ pub(super) fn by_hand(command: &CommandAct) -> Option<Line> {
     if let Some(port) = &ssh.port {
         option("-p", port.to_string());
     }
-    words.extend([ssh.host.to_string(), there]);
+    // A host that looks like an option is refused by the run; who pastes the line must not be worse off.
+    words.extend(["--".to_owned(), ssh.host.to_string(), there]);
     Some(line("by hand", quote_command(&words)))
 }

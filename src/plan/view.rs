@@ -25,6 +25,7 @@ pub(super) fn line(label: &str, text: impl Into<String>) -> Line {
 #[must_use]
 pub fn view(act: &Act) -> ActView {
     let mut holes = Holes::default();
+    let target = act.target().map(str::to_owned);
     let mut view = match act {
         Act::Command(command) => command_view(command, &mut holes),
         Act::Http(http) => http_view(http, &mut holes),
@@ -34,10 +35,10 @@ pub fn view(act: &Act) -> ActView {
         Act::Sql(sql) => return super::sql::view(sql),
         Act::Prometheus(query) => return super::prometheus::view(query),
         Act::Kubectl(kubectl) => return super::kubectl::view(kubectl),
-        Act::Log(log) => return super::log::view(log),
-        Act::Service(service) => return super::service::view(service),
+        Act::Log(log) => return ActView { target, ..super::log::view(log) },
+        Act::Service(service) => return ActView { target, ..super::service::view(service) },
     };
-    view.target = act.target().map(str::to_owned);
+    view.target = target;
     view.holes = holes.0;
     view
 }

@@ -15,6 +15,8 @@ use jiff::Timestamp;
 
 /// Lines of a failed program's output that are repeated beside the failure.
 const EXCERPT: usize = 8;
+/// How many outputs of a failure are shown.
+const EXCERPTS: usize = 4;
 
 /// The blanks before an input.
 const INPUT: usize = 6;
@@ -189,10 +191,18 @@ impl StepEnd<'_> {
             out.extend(labelled(style, INDENT, "reason", "  ", &style.text(reason)));
         }
         if let Some(error) = self.error.filter(|error| Some(*error) != self.reason) {
-            out.extend(labelled(style, INDENT, "error", "   ", &style.text(error)));
+            // What the reason says already is not said twice: the class alone is left.
+            let class = self.reason.and_then(|reason| error.strip_suffix(reason)?.strip_suffix(": "));
+            out.extend(labelled(style, INDENT, "error", "   ", &style.text(class.unwrap_or(error))));
         }
         if matches!(self.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Unknown) {
-            for kept in self.evidence.iter().filter(|kept| !kept.excerpt.trim().is_empty()) {
+            let kept: Vec<_> = self.evidence.iter().filter(|kept| !kept.excerpt.trim().is_empty()).collect();
+            // The last pages of many; all of them are in the record.
+            let before = kept.len().saturating_sub(EXCERPTS);
+            if before > 0 {
+                out.extend(prose(style, INDENT, &format!("{before} more before these are in the record")));
+            }
+            for kept in &kept[before..] {
                 out.extend(excerpt(style, kept));
             }
         }

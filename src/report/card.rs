@@ -333,7 +333,10 @@ impl<'a> Frame<'a> {
         let skip = if frame.may_skip { "[s]kip " } else { "" };
         let go = match &frame.card.requires {
             GateRequirement::Confirm => "[y]es to go on, or:".to_owned(),
-            GateRequirement::Type { what, .. } => format!("type {} to go on, or:", self.style.text(what)),
+            // A target may have proved another name than the runbook gives it: the text itself is said.
+            GateRequirement::Type { text, what } => {
+                format!("type {} ({}) to go on, or:", self.style.text(text.trim()), self.style.text(what))
+            }
         };
         let letters = format!("[n]o {skip}[e]vidence no[t]e [l]ater [a]bort [?]");
         let pieces = if columns_of(&go) + 1 + columns_of(&letters) <= self.room() {

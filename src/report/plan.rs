@@ -74,7 +74,13 @@ fn step(row: &PlanRow, widths: &Widths, style: &Style) -> Vec<String> {
         out.push(format!("{:INDENT$}{line}", ""));
     }
     for line in row.act.iter().flat_map(|act| &act.more) {
-        out.extend(labelled(style, INDENT, &format!("{:<8}", line.label), " ", &style.text(&line.text)));
+        if line.text.contains('\n') {
+            // A document or a script is part of the act: exact, under its label, as on the card.
+            out.push(format!("{:INDENT$}{}", "", line.label));
+            out.extend(style.lines(&line.text).iter().map(|text| format!("{:1$}{text}", "", INDENT + 2)));
+        } else {
+            out.extend(labelled(style, INDENT, &format!("{:<8}", line.label), " ", &style.text(&line.text)));
+        }
     }
     let facts = [
         ("when", row.when.as_ref()),

@@ -32,6 +32,16 @@ pub fn show_text(run: &Recorded<'_>, style: &Style) -> Vec<String> {
     if story.state() == "INCOMPLETE" {
         out.push(String::new());
         out.push("INCOMPLETE  the record has no closing event: it runs still, or its process died".to_owned());
+        for (path, _) in story.steps.iter().filter(|(_, step)| step.change && step.acting) {
+            let text = "had begun, and its end is not in the record: whether it happened is not known";
+            out.extend(super::layout::labelled(
+                style,
+                2,
+                "unknown ",
+                " ",
+                &style.text(&format!("`{}` {text}", path.0)),
+            ));
+        }
         let run = story.run_id();
         out.push(format!("  record   runwright verify {run}"));
     }

@@ -35,6 +35,8 @@ pub(crate) struct StepStory<'a> {
     pub(crate) began: Option<&'a Record>,
     pub(crate) ended: Option<&'a Record>,
     pub(crate) attempts: u32,
+    /// Whether an attempt began whose end is not in the record.
+    pub(crate) acting: bool,
     pub(crate) act: Option<&'a ActView>,
     pub(crate) change: bool,
     pub(crate) outcome: Option<Outcome>,
@@ -188,8 +190,10 @@ impl<'a> StepStory<'a> {
                 self.attempts = record.attempt.unwrap_or(self.attempts + 1);
                 self.act = Some(act);
                 self.change = *change;
+                self.acting = true;
             }
             Event::AttemptEnded { error, message, evidence, .. } => {
+                self.acting = false;
                 self.error = told(error.as_ref(), message.as_deref());
                 let attempt = record.attempt.unwrap_or(self.attempts);
                 self.evidence.extend(evidence.iter().map(|kept| (attempt, kept)));

@@ -348,7 +348,10 @@ impl KubectlCall {
         };
         for flag in self.flags() {
             let (name, place) = (flag.name.as_str(), flag.place);
-            if OF_THE_TARGET.contains(&name) {
+            // These have a flag of that name for whom a role is given to.
+            let is_subject =
+                name == "user" && self.is_among(&["create rolebinding", "create clusterrolebinding", "set subject"]);
+            if OF_THE_TARGET.contains(&name) && !is_subject {
                 let message = format!("`--{name}` belongs to the target, not to a call");
                 let hint = "say it there: `kubernetes: { context: .., namespace: .., kubeconfig: .. }`";
                 return problem(place, message, hint);

@@ -136,8 +136,8 @@ impl SqlText {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["rollback", "to", ..] | ["rollback", "transaction" | "work", "to", ..] => None,
-            [word @ ("begin" | "commit" | "end" | "abort" | "rollback"), ..] => Some(word),
-            [word @ ("start" | "prepare"), "transaction", ..] => Some(word),
+            [word @ ("begin" | "commit" | "end" | "abort" | "rollback"), ..]
+            | [word @ ("start" | "prepare"), "transaction", ..] => Some(word),
             _ => None,
         }
     }

@@ -1,7 +1,9 @@
 //! Calls of the stock kubectl through the whole program, against a small Kubernetes API of our own.
 
-use crate::support::{Kubernetes, Output, Sandbox, Terminal, repository};
-use base64::Engine as _;
+mod changes;
+mod places;
+
+use crate::support::{Kubernetes, Output, Sandbox, example};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -117,45 +119,6 @@ fn what_is_read_is_typed() {
 }
 
 #[test]
-fn the_context_and_the_namespace_are_those_of_the_target_whatever_is_current() {
-    let scene = Scene::with_shop();
-    // The file's own context is prod, and the environment points elsewhere.
-    let target = "drill: { kubernetes: { context: drill, namespace: kube-system, kubeconfig: FILE } }";
-    let file = scene.kubernetes.kubeconfig().display().to_string();
-    let body = format!(
-        "targets:\n  {}\nsteps:\n  - {{ id: who, diagnose: Who?, target: drill, kubectl: [get, pods, -o, name] }}\n",
-        target.replace("FILE", &file)
-    );
-    _ = scene.sandbox.runbook("case", &body);
-    let mut command = scene.sandbox.command(["run", "./case.yaml"]);
-    command.env("KUBECONFIG", "/nowhere/config").env("KUBECTL_EXTERNAL_DIFF", "/nowhere/diff");
-    _ = finish(&mut command).exits(0);
-    assert!(scene.kubernetes.requests().is_empty(), "prod was asked");
-    let asked = scene.kubernetes.drill_requests();
-    let paths: Vec<_> = asked.iter().filter_map(|one| one["path"].as_str()).collect();
-    assert!(paths.contains(&"/api/v1/namespaces/kube-system/pods"), "{paths:?}");
-}
-
-#[test]
-fn two_contexts_of_one_runbook_do_not_meet() {
-    let scene = Scene::with_shop();
-    let file = scene.kubernetes.kubeconfig().display().to_string();
-    let body = format!(
-        "targets:
-  a: {{ kubernetes: {{ context: prod, namespace: shop, kubeconfig: {file} }} }}
-  b: {{ kubernetes: {{ context: prod, namespace: other, kubeconfig: {file} }} }}
-  c: {{ kubernetes: {{ context: drill, namespace: other, kubeconfig: {file} }} }}
-steps:
-  - {{ id: a, validate: Here, target: a, kubectl: [get, pods, -o, name], expect: lines | length == 2 }}
-  - {{ id: b, validate: Not here, target: b, kubectl: [get, pods, -o, name], expect: lines | length == 0 }}
-  - {{ id: c, validate: Nor here, target: c, kubectl: [get, pods, -o, name], expect: lines | length == 0 }}
-"
-    );
-    _ = scene.sandbox.runbook("case", &body);
-    _ = scene.run().exits(0);
-}
-
-#[test]
 fn a_plan_starts_nothing_and_shows_the_whole_call() {
     let scene = Scene::new();
     scene.runbook(
@@ -266,113 +229,6 @@ steps:
     _ = output.exits(1).says("bad_answer");
 }
 
-const CONFIG: &str =
-    "{ apiVersion: v1, kind: ConfigMap, metadata: { name: settings }, data: { colour: \"{{ colour }}\" } }";
-
-/// A change of one document, applied.
-fn apply(colour: &str) -> String {
-    format!(
-        "inputs: {{ colour: {{ type: string, default: \"{colour}\" }} }}
-steps:
-  - id: apply
-    remediate: Set the colour
-    kubectl: [apply]
-    manifest: {CONFIG}
-    undo: {{ kubectl: [delete, configmap/settings] }}
-  - id: set
-    validate: It is set
-    kubectl: [get, configmap, settings, -o, json]
-    expect: json.data.colour == colour
-"
-    )
-}
-
-#[test]
-fn documents_are_applied_and_the_difference_is_shown_before() {
-    let scene = Scene::new();
-    scene.runbook(&apply("red"));
-    _ = scene.run().exits(0);
-    scene.runbook(&apply("green"));
-    scene.kubernetes.control(&json!({ "clear_requests": true }));
-    let mut terminal = Terminal::open(&scene.sandbox, &["run", "./case.yaml", "--env", "prod"]);
-    terminal.sees("kind: ConfigMap").sees("-  colour: red").sees("+  colour: green").sees("go on?");
-    // A look changes nothing.
-    let tried = scene.kubernetes.requests();
-    let writes = tried.iter().filter(|one| one["method"] == "PATCH" || one["method"] == "POST");
-    for write in writes {
-        assert!(write["query"].to_string().contains("dryRun"), "{write:#}");
-    }
-    terminal.types("y");
-    _ = terminal.exits(0);
-    let got = scene.kubernetes.kubectl("get configmap settings -n shop -o jsonpath={.data.colour}");
-    assert_eq!(got.stdout, "green");
-    // Nothing to do is said so.
-    let mut terminal = Terminal::open(&scene.sandbox, &["run", "./case.yaml", "--env", "prod"]);
-    terminal.sees("it would change nothing").sees("go on?").types("n").sees("why?").types("enough");
-    _ = terminal.exits(4);
-    scene.sandbox.is_whole();
-}
-
-#[test]
-fn a_preview_that_fails_says_why() {
-    let scene = Scene::new();
-    scene.runbook_on("{ context: viewer, namespace: shop }", "", &apply("red"));
-    let mut terminal = Terminal::open(&scene.sandbox, &["run", "./case.yaml", "--env", "prod"]);
-    terminal.sees("there is no preview").sees("forbidden").sees("go on?").types("y");
-    let screen = terminal.exits(7);
-    assert!(screen.contains("denied"), "{screen}");
-}
-
-#[test]
-fn differences_are_an_answer() {
-    let scene = Scene::new();
-    let steps = format!(
-        "inputs: {{ colour: {{ type: string, default: red }} }}
-steps:
-  - {{ id: before, validate: It differs, kubectl: [diff], manifest: {CONFIG}, expect: [differs, exit == 1] }}
-  - {{ id: trial, validate: A trial, kubectl: [apply, --dry-run=server], manifest: {CONFIG} }}
-  - {{ id: still, validate: It still differs, kubectl: [diff], manifest: {CONFIG}, expect: differs }}
-  - {{ id: apply, remediate: Apply, irreversible: No., kubectl: [apply], manifest: {CONFIG} }}
-  - {{ id: after, validate: It does not, kubectl: [diff], manifest: {CONFIG}, expect: [not differs, exit == 0] }}
-"
-    );
-    scene.runbook(&steps);
-    _ = scene.run().exits(0);
-    scene.kubernetes.control(&json!({ "fault": { "path": "*", "status": 500, "times": 1000 } }));
-    scene.runbook(&steps);
-    _ = scene.run().exits(1);
-    assert_eq!(scene.step("before")["verdict"], "cannot_tell");
-}
-
-#[test]
-fn a_secret_goes_in_by_standard_input_and_is_seen_nowhere() {
-    const CANARY: &str = "canary-\"'\\-of-the-shop";
-    let scene = Scene::new();
-    let file = scene.kubernetes.kubeconfig().display().to_string();
-    let body = format!(
-        "targets: {{ shop: {{ kubernetes: {{ context: prod, namespace: shop, kubeconfig: {file} }} }} }}
-inputs: {{ word: {{ type: string, secret: true, from: {{ env: WORD }} }} }}
-steps:
-  - id: apply
-    remediate: Hand it over
-    irreversible: No.
-    kubectl: [apply]
-    manifest: {{ apiVersion: v1, kind: Secret, metadata: {{ name: word }}, stringData: {{ word: \"{{{{ word }}}}\" }} }}
-"
-    );
-    _ = scene.sandbox.runbook("case", &body);
-    let mut command = scene.sandbox.command(["run", "./case.yaml", "--env", "free"]);
-    let output = finish(command.env("WORD", CANARY));
-    assert!(output.all().contains("‹secret word›") && !output.all().contains(CANARY), "{output}");
-    let got = scene.kubernetes.kubectl("get secret word -n shop -o json").json();
-    let text = got["data"]["word"].as_str().or(got["stringData"]["word"].as_str()).expect("a value").to_owned();
-    let plain = base64::engine::general_purpose::STANDARD.decode(&text).unwrap_or(text.into_bytes());
-    assert_eq!(String::from_utf8_lossy(&plain), CANARY);
-    let run = scene.sandbox.only_run();
-    let transcript = std::fs::read_to_string(run.join("transcript.jsonl")).expect("a transcript");
-    assert!(!transcript.contains("of-the-shop"), "{transcript}");
-}
-
 #[test]
 fn values_stay_values() {
     let scene = Scene::with_shop();
@@ -447,119 +303,6 @@ fn waiting_ends_with_kubectls_own_words() {
 }
 
 #[test]
-fn each_job_has_a_name_of_its_own() {
-    let scene = Scene::new();
-    let cron = "create cronjob backup --image=backup --schedule=@daily -n shop";
-    _ = scene.kubernetes.kubectl(cron).exits(0);
-    let steps = r#"
-  - { id: one, remediate: Back up, irreversible: No., kubectl: [create, job, --from=cronjob/backup] }
-  - { id: two, remediate: And again, irreversible: No., kubectl: [create, job, --from=cronjob/backup] }
-  - { id: own, remediate: By name, irreversible: No., kubectl: [create, job, "own-{{ run.id }}", --from=cronjob/backup] }
-  - id: done
-    validate: Both came to their end
-    timeout: 60s
-    kubectl: [wait, "job/{{ one.name }}", "job/{{ two.name }}", "job/{{ own.name }}", --for=condition=Complete]
-"#;
-    _ = scene.steps(steps).exits(0);
-    _ = scene.steps(steps).exits(0);
-    let jobs = scene.kubernetes.kubectl("get jobs -n shop -o name");
-    let names: std::collections::BTreeSet<_> = jobs.stdout.lines().collect();
-    assert_eq!(names.len(), 6, "{jobs}");
-    assert!(names.iter().all(|name| name.len() <= "job.batch/".len() + 63), "{jobs}");
-}
-
-#[test]
-fn a_job_is_not_made_twice_when_its_making_was_not_seen() {
-    let scene = Scene::new();
-    let cron = "create cronjob backup --image=backup --schedule=@daily -n shop";
-    _ = scene.kubernetes.kubectl(cron).exits(0);
-    let fault = json!({ "fault": { "path": "/apis/batch/v1/namespaces/shop/jobs", "method": "POST", "cut": true } });
-    scene.kubernetes.control(&fault);
-    let output = scene.steps(
-        "  - { id: one, remediate: Back up, irreversible: No., kubectl: [create, job, --from=cronjob/backup] }\n",
-    );
-    _ = output.exits(7);
-    assert_eq!(scene.step("one")["outcome"], "unknown");
-    let jobs = scene.kubernetes.kubectl("get jobs -n shop -o name");
-    assert_eq!(jobs.stdout.lines().count(), 1, "{jobs}");
-}
-
-#[test]
-fn a_change_that_was_not_answered_is_unknown_and_one_that_was_refused_is_not() {
-    let map = "/api/v1/namespaces/shop/configmaps";
-    let rows = [
-        // A no.
-        (json!({ "path": map, "method": "POST", "status": 403 }), "failed", "denied"),
-        (json!({ "path": map, "method": "POST", "status": 409 }), "failed", ""),
-        // Performed, and the answer was lost.
-        (json!({ "path": map, "method": "POST", "cut": true, "perform": true }), "unknown", ""),
-        (json!({ "path": map, "method": "POST", "garbage": true, "perform": true }), "unknown", ""),
-        (json!({ "path": map, "method": "POST", "hang": true, "perform": true }), "unknown", "timeout"),
-    ];
-    for (fault, outcome, class) in rows {
-        let scene = Scene::new();
-        scene.kubernetes.control(&json!({ "fault": fault }));
-        let output = scene.steps(
-            "  - id: make
-    remediate: Make it
-    irreversible: No.
-    timeout: 5s
-    kubectl: [create]
-    manifest: { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }
-",
-        );
-        _ = output.exits(7);
-        let attempt = scene.attempt("make");
-        assert_eq!(attempt["outcome"], outcome, "{fault}: {attempt:#}");
-        assert!(class.is_empty() || attempt["error"] == class, "{fault}: {attempt:#}");
-    }
-}
-
-#[test]
-fn what_was_done_before_an_error_is_named() {
-    let scene = Scene::new();
-    let output = scene.steps(
-        "  - id: make
-    remediate: Make two
-    irreversible: No.
-    kubectl: [create]
-    manifest:
-      - { apiVersion: v1, kind: ConfigMap, metadata: { name: x } }
-      - { apiVersion: v1, kind: Namespace, metadata: { name: shop } }
-  - id: again
-    remediate: Make one
-    irreversible: No.
-    kubectl: [create, namespace, other]
-",
-    );
-    _ = output.exits(7).says("was partly done (configmap/x created)").says("already exists");
-    assert_eq!(scene.attempt("make")["outcome"], "unknown");
-    let output =
-        scene.steps("  - { id: again, remediate: Make one, irreversible: No., kubectl: [create, namespace, other] }\n");
-    _ = output.exits(7);
-    let attempt = scene.attempt("again");
-    assert_eq!((&attempt["outcome"], &attempt["error"]), (&json!("failed"), &json!("already_exists")), "{attempt:#}");
-}
-
-#[test]
-fn a_verify_settles_what_was_not_seen() {
-    let scene = Scene::new();
-    let fault = json!({ "fault": { "path": "/api/v1/namespaces/shop/configmaps", "method": "POST", "cut": true, "perform": true } });
-    scene.kubernetes.control(&fault);
-    let output = scene.steps(
-        "  - id: make
-    remediate: Make it
-    irreversible: No.
-    kubectl: [create, configmap, x, --from-literal=a=b]
-    verify: { kubectl: [get, configmap, x, -o, json], expect: json.data.a == 'b', within: 5s }
-  - { id: there, validate: It is there, kubectl: [get, configmap, x] }
-",
-    );
-    _ = output.exits(0);
-    assert_eq!(scene.step("make")["outcome"], "succeeded");
-}
-
-#[test]
 fn a_server_that_misbehaves_gives_a_clear_end() {
     let rows = [
         (json!({ "hang": true, "times": 1000 }), "timeout"),
@@ -583,45 +326,6 @@ fn a_server_that_misbehaves_gives_a_clear_end() {
 }
 
 #[test]
-fn another_cluster_is_refused_by_its_uid_and_both_names_are_shown() {
-    let scene = Scene::with_shop();
-    let change = "
-steps:
-  - { id: restart, remediate: Restart, irreversible: No., kubectl: [rollout, restart, deployment/shop] }
-  - { id: out, validate: It is out, timeout: 60s, kubectl: [rollout, status, deployment/shop] }
-";
-    let identity = format!(", identity: {{ uid: {UID} }}");
-    scene.runbook_on("{ context: prod, namespace: shop }", &identity, change);
-    _ = scene.run().exits(0).says(UID);
-    let before = scene.kubernetes.writes().len();
-    scene.runbook_on("{ context: drill, namespace: shop }", &identity, change);
-    let output = scene.run().exits(9).says(UID);
-    let own = scene.kubernetes.kubectl("get namespace kube-system --context drill -o jsonpath={.metadata.uid}").stdout;
-    assert!(!own.is_empty() && own != UID && output.all().contains(&own), "{output}");
-    assert_eq!(scene.kubernetes.writes().len(), before);
-    // A cluster that does not answer is not proven, and nothing is changed.
-    let fault = json!({ "fault": { "path": "/api/v1/namespaces/kube-system", "status": 403, "times": 100 } });
-    scene.kubernetes.control(&fault);
-    scene.runbook_on("{ context: prod, namespace: shop }", &identity, change);
-    let output = scene.run();
-    assert_ne!(output.code, 0, "{output}");
-    assert_eq!(scene.kubernetes.writes().len(), before);
-}
-
-#[test]
-fn the_address_of_the_server_must_be_allowed() {
-    let scene = Scene::new();
-    let look = "\nsteps:\n  - { id: look, validate: Look, kubectl: [get, pods] }\n";
-    scene.runbook_on("{ context: prod, namespace: shop }", ", allow: loopback", look);
-    _ = scene.run().exits(0);
-    scene.kubernetes.control(&json!({ "clear_requests": true }));
-    scene.runbook_on("{ context: prod, namespace: shop }", ", allow: [private, api.example.com]", look);
-    let output = scene.run().exits(1);
-    assert_eq!(scene.attempt("look")["error"], "address", "{output}");
-    assert!(scene.kubernetes.requests().is_empty());
-}
-
-#[test]
 fn a_call_dies_with_its_step() {
     let scene = Scene::with_shop();
     let output = scene.steps(
@@ -634,12 +338,36 @@ fn a_call_dies_with_its_step() {
 }
 
 #[test]
+fn a_program_in_a_pod_answers_for_itself() {
+    let scene = Scene::with_shop();
+    let program =
+        json!({ "pod": "shop-*", "command": ["psql"], "stdout": "1 row\n", "stderr": "no such table\n", "exit": 3 });
+    scene.kubernetes.control(&json!({ "exec": program }));
+    let output = scene.steps(
+        r#"
+  - id: said
+    validate: It says what it was told
+    kubectl: [exec, deployment/shop, --, echo, --context=evil, a b]
+    expect: "lines[0] == '--context=evil a b'"
+  - id: fed
+    validate: It reads what it is given
+    kubectl: [exec, -i, deployment/shop, --, cat]
+    stdin: one line
+    expect: "'one line' in stdout"
+  - { id: three, diagnose: It ends with 3, kubectl: [exec, deployment/shop, --, psql], tolerate: exit_3 }
+  - { id: there, diagnose: Nobody is there, kubectl: [exec, deployment/nobody, --, psql], tolerate: not_found }
+"#,
+    );
+    _ = output.exits(0);
+    assert_eq!(scene.attempt("three")["error"], json!({ "exit": 3 }));
+    let message = scene.attempt("three")["message"].to_string();
+    assert!(message.contains("the command in the pod ended with exit code 3: no such table"), "{message}");
+}
+
+#[test]
 fn the_example_of_the_language_reference_runs() {
     let scene = Scene::new();
-    let text = std::fs::read_to_string(repository("docs/language.md")).expect("the reference");
-    let start = text.find("runbook: kubectl-example").expect("the example");
-    let example = &text[start..start + text[start..].find("```").expect("its end")];
-    _ = scene.sandbox.write("kubectl-example.yaml", example);
+    _ = scene.sandbox.write("kubectl-example.yaml", &example("kubectl-example"));
     // Its target names no file: the client's own is the one below HOME.
     let home = scene.sandbox.folder().with_file_name("home").join(".kube");
     std::fs::create_dir_all(&home).expect("a folder");

@@ -117,7 +117,7 @@ fn lines_are_cut_by_the_time_they_begin_with() {
     let _ = sandbox.write("app.log", "up\n");
     let steps = "steps:\n  - { validate: Look, log: { file: app.log, since: 10m }, expect: count == 0 }\n";
     let _ = sandbox.runbook("look", steps);
-    _ = sandbox.runwright("run look").exits(1).says("begins with a time");
+    _ = sandbox.runwright("run look").exits(1).tells("begins with a time");
 }
 
 #[test]

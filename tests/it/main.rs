@@ -18,6 +18,7 @@ mod kubernetes_streams;
 mod log;
 mod mechanisms;
 mod nested;
+mod planned;
 mod prometheus;
 mod properties;
 mod run;

@@ -1,6 +1,6 @@
 //! Groups for each item of a list, groups side by side, and runbooks as one step, through the program.
 
-use crate::support::{Sandbox, Terminal};
+use crate::support::{Sandbox, Terminal, documented};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -147,7 +147,8 @@ steps:
 ";
     _ = sandbox.runbook("caller", body);
     _ = sandbox.runwright("check").exits(0).says("nothing to mend");
-    let plan = sandbox.runwright("plan caller").exits(0).says("call/act").says("touch db.done").says("Restart db");
+    let plan =
+        sandbox.runwright("plan caller --env prod").exits(0).says("call/act").says("touch db.done").says("Restart db");
     assert!(plan.tells("up to 1 change behind 1 gate").stdout.contains("call the runbook restart"));
     let output = sandbox.runwright("run caller --env free").exits(0).says("RESOLVED");
     _ = output.says("calls restart").says("call/look").says("Look at db").says("call/tidy");
@@ -267,4 +268,18 @@ steps:
     _ = output.tells("`fails` failed, and `all` stops at its first failure");
     assert!(sandbox.path("started").exists() && !sandbox.path("never").exists());
     sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn the_examples_of_the_reference_run() {
+    let sandbox = Sandbox::new();
+    for name in ["group-loop-example", "parallel-example", "folder-example", "runbook-example"] {
+        _ = sandbox.write(&format!("{name}.yaml"), &documented(name));
+    }
+    _ = sandbox.runwright("run group-loop-example.yaml --yes=medium").exits(0).says("RESOLVED").says("store[1]/mint");
+    assert!(sandbox.path("north.token").exists() && sandbox.path("south.token").exists());
+    _ = sandbox.runwright("run parallel-example.yaml").exits(0).says("COMPLETED");
+    let folder = sandbox.folder().display().to_string();
+    let output = sandbox.call(["run", "runbook-example.yaml", "-i", &format!("folder={folder}")]);
+    _ = output.exits(0).says("RESOLVED").says("disk/size");
 }

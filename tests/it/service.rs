@@ -24,10 +24,10 @@ fn change(sandbox: &Sandbox, service: &str, rest: &str) -> crate::support::Outpu
 fn the_example_of_the_reference_runs() {
     let (sandbox, services) = bench();
     services
-        .unit("app", "ExecStart=sh -c 'sleep 0.3; touch ready.mark; exec env -u PWD sleep 300'\n")
+        .unit("app", "ExecStart=sh -c 'sleep 0.3; touch ready; exec env -u PWD sleep 300'\n")
         .systemctl("start", "app");
     let before = services.process("app").expect("it runs");
-    let mark = sandbox.path("units/app.service.d/ready.mark");
+    let mark = sandbox.path("units/app.service.d/ready");
     let text = example("service-example").replace("/run/app.ready", &mark.display().to_string());
     let _ = sandbox.write("service-example.yaml", &text);
     _ = sandbox.call(["run", "service-example", "--env", "free"]).exits(0).says("RESOLVED");

@@ -8,13 +8,13 @@ mod values;
 
 use super::support::{Cluster, Stop};
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Waits until a process and a folder are gone.
 #[track_caller]
-fn is_gone(process: u32, folder: &PathBuf) {
+fn is_gone(process: u32, folder: &Path) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while PathBuf::from(format!("/proc/{process}")).exists() || folder.exists() {
         assert!(Instant::now() < deadline, "the server {process} or its folder {} is left", folder.display());
@@ -56,5 +56,5 @@ fn servers_of_the_tests_go_with_them() {
     assert!(PathBuf::from(words[2]).exists());
     child.kill().expect("it is killed");
     child.wait().expect("it ends");
-    is_gone(process, &PathBuf::from(words[2]));
+    is_gone(process, Path::new(words[2]));
 }

@@ -1,21 +1,15 @@
 //! Steps on another machine, through a real sshd.
 
-use crate::support::sshd::{kill, make_key, needs};
-use crate::support::{Output, Sandbox, Sshd, Terminal};
+mod doors;
+mod ending;
+mod files;
+
+use crate::support::{Output, Sandbox, Sshd, Terminal, example};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A library with an environment in which nothing asks.
-fn bench() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
-    let text = format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n");
-    _ = sandbox.write("runwright.yaml", &text);
-    sandbox
-}
 
 /// Writes a runbook with one machine, `web`.
 fn runbook(sandbox: &Sandbox, sshd: &Sshd, steps: &str) {
@@ -73,7 +67,7 @@ fn sleeps(number: &str) -> Vec<u32> {
 
 #[test]
 fn programs_and_scripts_run_there_over_one_connection() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let steps = "
   - { id: hello, target: web, diagnose: Say, run: [echo, 'a  b', \"it's $HOME\"], expect: stdout == \"a  b it's $HOME\\n\" }
   - { id: script, target: web, diagnose: Say, shell: 'echo \"$WORD\" | tr a-z A-Z; pwd', env: { WORD: 'x $(y)' }, cwd: /usr }
@@ -92,7 +86,7 @@ fn programs_and_scripts_run_there_over_one_connection() {
 
 #[test]
 fn exit_codes_are_told_apart() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let mut steps = String::new();
     for code in [0, 1, 2, 126, 127, 128, 254, 255] {
         steps.push_str(&format!(
@@ -145,7 +139,7 @@ const HOSTILE: [&str; 16] = [
 
 #[test]
 fn every_byte_arrives() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let json = |text: &str| serde_json::to_string(text).expect("a text").replace('\u{7f}', "\\u007f");
     // As a person would write them, between single quotes there is nothing to escape: so they come from a file.
     let mut inputs = String::from("inputs:\n");
@@ -183,7 +177,7 @@ fn every_byte_arrives() {
 
 #[test]
 fn much_input_and_much_output_pass() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let big: String = (0..700_000).map(|line| format!("line {line:08}\n")).collect();
     _ = sandbox.write("big", &big);
     let steps = "
@@ -201,278 +195,8 @@ fn much_input_and_much_output_pass() {
 }
 
 #[test]
-fn a_timeout_ends_what_runs_there() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let (one, two, three) = (long_sleep(), long_sleep(), long_sleep());
-    let steps = format!(
-        "
-  - {{ id: read, target: web, diagnose: Wait, timeout: 5s, shell: 'sleep {one} & setsid sleep {two} & echo begun; wait' }}
-  - {{ id: change, target: web, remediate: Wait, timeout: 5s, irreversible: It is nothing., run: [sleep, '{three}'], on_failure: continue }}
-"
-    );
-    runbook(&sandbox, &sshd, &steps);
-    _ = run(&sandbox).says("TIMED OUT");
-    assert!([&one, &two, &three].iter().all(|number| sleeps(number).is_empty()), "something still runs");
-    let run = sandbox.only_run();
-    let read = ended(&run, "read");
-    assert_eq!((&read["outcome"], &read["error"]), (&"timed_out".into(), &"timeout".into()), "{read}");
-    assert_eq!(field(&read, "stdout"), "begun\n");
-    assert!(read["message"].as_str().unwrap().contains("was ended there"), "{read}");
-    let change = ended(&run, "change");
-    assert_eq!((&change["outcome"], &change["error"]), (&"unknown".into(), &"timeout".into()), "{change}");
-    sandbox.leaves_nothing_behind();
-}
-
-#[test]
-fn what_ignores_a_polite_word_is_killed_there() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let number = long_sleep();
-    let steps = format!(
-        "
-  - {{ id: deaf, target: web, diagnose: Wait, timeout: 5s, shell: 'trap \"\" TERM; echo begun; sleep {number}; sleep {number}' }}
-"
-    );
-    runbook(&sandbox, &sshd, &steps);
-    let began = Instant::now();
-    _ = run(&sandbox).says("TIMED OUT");
-    // Five seconds, ten of grace, and what a slow machine needs.
-    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
-    assert!(sleeps(&number).is_empty());
-    assert!(ended(&sandbox.only_run(), "deaf")["message"].as_str().unwrap().contains("was ended there"));
-}
-
-#[test]
-fn what_outlives_its_program_is_ended_and_told() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let (one, two) = (long_sleep(), long_sleep());
-    let steps = format!(
-        "
-  - {{ id: left, target: web, diagnose: Leave, shell: 'sleep {one} & setsid sleep {two} >/dev/null 2>&1 & echo done' }}
-"
-    );
-    runbook(&sandbox, &sshd, &steps);
-    _ = run(&sandbox).exits(0);
-    let end = ended(&sandbox.only_run(), "left");
-    assert_eq!(end["left"].as_array().map(Vec::len), Some(2), "{end}");
-    assert!(end["left"][0].as_str().unwrap().contains("sleep ("), "{end}");
-    assert!(sleeps(&one).is_empty() && sleeps(&two).is_empty());
-}
-
-#[test]
-fn a_connection_that_is_cut_leaves_a_change_unknown_and_nothing_running() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let number = long_sleep();
-    let steps = format!(
-        "
-  - {{ id: change, target: web, remediate: Wait, irreversible: It is nothing., run: [sleep, '{number}'], on_failure: continue }}
-  - {{ id: after, target: web, diagnose: Look, run: [echo, again] }}
-"
-    );
-    runbook(&sandbox, &sshd, &steps);
-    let call = sandbox.command(["run", "case", "--env", "free"]).stdout(std::process::Stdio::null()).spawn().unwrap();
-    wait_until("the program", || !sleeps(&number).is_empty());
-    sshd.cut();
-    _ = call.wait_with_output().unwrap();
-    let run = sandbox.only_run();
-    let change = ended(&run, "change");
-    assert_eq!((&change["outcome"], &change["error"]), (&"unknown".into(), &"connection".into()), "{change}");
-    wait_until("the end of the program", || sleeps(&number).is_empty());
-    sandbox.leaves_nothing_behind();
-}
-
-#[test]
-fn the_connection_is_made_again_after_it_was_cut() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let number = long_sleep();
-    let steps = format!(
-        "
-  - {{ id: cut, target: web, diagnose: Wait, run: [sleep, '{number}'] }}
-  - {{ id: between, set: {{ a: '1' }} }}
-  - {{ id: after, target: web, diagnose: Look, run: [echo, again] }}
-"
-    );
-    runbook(&sandbox, &sshd, &steps.replace("  - { id: between, set: { a: '1' } }\n", ""));
-    let steps = format!(
-        "
-  - {{ id: cut, target: web, diagnose: Wait, run: [sleep, '{number}'] }}
-  - {{ id: after, target: web, diagnose: Look, run: [echo, again], needs: [cut] }}
-"
-    );
-    runbook(&sandbox, &sshd, &steps);
-    let call = sandbox.command(["run", "case", "--env", "free"]).stdout(std::process::Stdio::null()).spawn().unwrap();
-    wait_until("the program", || !sleeps(&number).is_empty());
-    sshd.cut();
-    _ = call.wait_with_output().unwrap();
-    let run = sandbox.only_run();
-    let cut = ended(&run, "cut");
-    assert_eq!((&cut["outcome"], &cut["error"]), (&"failed".into(), &"connection".into()), "{cut}");
-    assert_eq!(field(&ended(&run, "after"), "stdout"), "again\n");
-    assert_eq!(sshd.logins(), 2);
-}
-
-#[test]
-fn when_we_are_killed_nothing_goes_on_there() {
-    for victim in ["us", "the client"] {
-        let (sandbox, sshd) = (bench(), Sshd::start());
-        let number = long_sleep();
-        let steps = format!("\n  - {{ id: wait, target: web, diagnose: Wait, run: [sleep, '{number}'] }}\n");
-        runbook(&sandbox, &sshd, &steps);
-        let mut call =
-            sandbox.command(["run", "case", "--env", "free"]).stdout(std::process::Stdio::null()).spawn().unwrap();
-        wait_until("the program", || !sleeps(&number).is_empty());
-        if victim == "us" {
-            kill(call.id(), "KILL");
-        } else {
-            // The client of the attempt carries its marker; the one that holds the connection does not.
-            let clients: Vec<u32> = processes("environ", &sandbox.folder().parent().unwrap().display().to_string())
-                .into_iter()
-                .filter(|pid| !processes("environ", "RUNWRIGHT_ATTEMPT=").iter().all(|marked| marked != pid))
-                .collect();
-            assert_eq!(clients.len(), 1, "{clients:?}");
-            kill(clients[0], "KILL");
-        }
-        _ = call.wait().unwrap();
-        wait_until("the end of the program", || sleeps(&number).is_empty());
-        wait_until("the end of our clients", || sandbox.processes().is_empty());
-        wait_until("the end of every session", || sshd.servers().is_empty());
-        if victim == "the client" {
-            let end = ended(&sandbox.only_run(), "wait");
-            assert_eq!((&end["outcome"], &end["error"]), (&"failed".into(), &"connection".into()), "{end}");
-        }
-    }
-}
-
-#[test]
-fn ctrl_c_ends_what_runs_there() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let number = long_sleep();
-    runbook(&sandbox, &sshd, &format!("\n  - {{ id: wait, target: web, diagnose: Wait, run: [sleep, '{number}'] }}\n"));
-    let mut terminal = Terminal::open(&sandbox, &["run", "case", "--env", "free"]);
-    wait_until("the program", || !sleeps(&number).is_empty());
-    _ = terminal.presses("\x03");
-    _ = terminal.presses("\x03");
-    wait_until("the end of the program", || sleeps(&number).is_empty());
-    wait_until("the end of our clients", || sandbox.processes().is_empty());
-}
-
-#[test]
-fn strangers_and_closed_doors_have_their_own_words() {
-    let sandbox = bench();
-    let sshd = Sshd::start();
-    let other_key = sandbox.path("other_key");
-    make_key(&other_key);
-    let hosts = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
-    let other = std::fs::read_to_string(sandbox.path("other_key.pub")).unwrap();
-    let words: Vec<_> = other.split_whitespace().collect();
-    _ = sandbox.write("none", "");
-    _ = sandbox.write("changed", &format!("{} {} {}\n", hosts.split_whitespace().next().unwrap(), words[0], words[1]));
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // One takes calls and says nothing, one says something else.
-    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = mute.local_addr().unwrap().port();
-    let talker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let garbage = talker.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        use std::io::Write as _;
-        while let Ok((mut stream, _)) = talker.accept() {
-            _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        }
-    });
-    let good = sshd.target("web");
-    let known = |name: &str| {
-        good.replace(&sshd.path("known_hosts").display().to_string(), &sandbox.path(name).display().to_string())
-    };
-    let rows = [
-        ("changed", known("changed"), "denied", "its host key is not the one"),
-        ("unknown", known("none"), "denied", "its host key is not in"),
-        (
-            "key",
-            good.replace(&sshd.path("client_key").display().to_string(), &other_key.display().to_string()),
-            "denied",
-            "it did not let us in",
-        ),
-        (
-            "refused",
-            good.replace(&format!("\"{}\"", sshd.port), &format!("\"{free}\"")),
-            "refused",
-            "Connection refused",
-        ),
-        ("dns", good.replace("@127.0.0.1", "@no-such-host.invalid"), "dns", "Could not resolve hostname"),
-        ("silent", good.replace(&format!("\"{}\"", sshd.port), &format!("\"{silent}\"")), "timeout", "timed out"),
-        (
-            "garbage",
-            good.replace(&format!("\"{}\"", sshd.port), &format!("\"{garbage}\"")),
-            "connection",
-            "nothing was sent",
-        ),
-        ("allow", format!("{good}    allow: [public]\n"), "address", "which is loopback"),
-    ];
-    for (name, target, class, words) in rows {
-        let step = "{ id: act, target: web, remediate: Do, irreversible: It is nothing., run: [touch, /no/such/file] }";
-        let trial = bench();
-        _ = trial.runbook("case", &format!("targets:\n{target}steps:\n  - {step}\n"));
-        let output = run(&trial).exits(7);
-        let end = ended(&trial.only_run(), "act");
-        assert_eq!((&end["outcome"], &end["error"]), (&"failed".into(), &class.into()), "{name}: {end}\n{output}");
-        assert!(end["message"].as_str().unwrap().contains(words), "{name}: {end}");
-        trial.leaves_nothing_behind();
-    }
-}
-
-#[test]
-fn login_shells_may_be_and_say_what_they_like() {
-    for name in ["zsh", "fish", "tcsh"] {
-        needs(name, name);
-    }
-    let noise = "echo garbage; echo more garbage >&2; printf 'runwright no newline'";
-    let shells = [
-        ("noise", format!("ForceCommand {noise}; exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"")),
-        ("zsh", "ForceCommand exec zsh -c \"$SSH_ORIGINAL_COMMAND\"".to_owned()),
-        ("fish", "ForceCommand exec fish -c \"$SSH_ORIGINAL_COMMAND\"".to_owned()),
-        ("tcsh", "ForceCommand exec tcsh -c \"$SSH_ORIGINAL_COMMAND\"".to_owned()),
-        ("dash", "ForceCommand exec dash -c \"$SSH_ORIGINAL_COMMAND\"".to_owned()),
-        ("hostile", "SetEnv BASH_ENV=/tmp/x ENV=/tmp/x IFS=x FOO=bar LD_LIBRARY_PATH=/tmp PS4=x".to_owned()),
-        ("single", "MaxSessions 1".to_owned()),
-    ];
-    for (name, config) in shells {
-        let (sandbox, sshd) = (bench(), Sshd::with(&config));
-        let steps = "
-  - { id: say, target: web, diagnose: Say, shell: 'printf \"%s|\" \"$A\"; echo err >&2; exit 3', env: { A: \"it's $x\\n!!\" }, ok: [3] }
-  - { id: vars, target: web, diagnose: Look, run: [env] }
-";
-        runbook(&sandbox, &sshd, steps);
-        let output = run(&sandbox).exits(0);
-        let run = sandbox.only_run();
-        let say = ended(&run, "say");
-        assert_eq!(
-            (field(&say, "stdout"), field(&say, "stderr")),
-            (&"it's $x\n!!|".into(), &"err\n".into()),
-            "{name}: {say}\n{output}"
-        );
-        let env = ended(&run, "vars");
-        let names: Vec<&str> =
-            field(&env, "stdout").as_str().unwrap().lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
-        let allowed = ["HOME", "USER", "LOGNAME", "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "RUNWRIGHT_ATTEMPT", "_"];
-        assert!(names.iter().all(|name| allowed.contains(name)), "{name}: {names:?}");
-        sandbox.leaves_nothing_behind();
-    }
-}
-
-#[test]
-fn an_account_without_a_shell_gets_nothing() {
-    let (sandbox, sshd) = (bench(), Sshd::with("ForceCommand echo This account is closed."));
-    let steps =
-        "\n  - { id: act, target: web, remediate: Do, irreversible: It is nothing., run: [true], env: { A: b } }\n";
-    runbook(&sandbox, &sshd, &steps.replace("[true]", "['true']"));
-    _ = run(&sandbox).exits(7);
-    let end = ended(&sandbox.only_run(), "act");
-    assert_eq!((&end["outcome"], &end["error"]), (&"failed".into(), &"denied".into()), "{end}");
-    assert!(end["message"].as_str().unwrap().contains("This account is closed"), "{end}");
-}
-
-#[test]
 fn secrets_stand_in_no_command_line() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let (secret, number) = ("swordfish-and-chips-42", long_sleep());
     let body = format!(
         "inputs:\n  word: {{ type: string, secret: true }}\ntargets:\n{}steps:
@@ -500,7 +224,7 @@ fn secrets_stand_in_no_command_line() {
 
 #[test]
 fn several_machines_at_once_have_a_connection_each() {
-    let (sandbox, one, two) = (bench(), Sshd::start(), Sshd::start());
+    let (sandbox, one, two) = (Sandbox::library(), Sshd::start(), Sshd::start());
     let mut body = format!("targets:\n{}{}steps:\n", one.target("one"), two.target("two"));
     for step in 0..6 {
         let target = if step % 2 == 0 { "one" } else { "two" };
@@ -518,46 +242,8 @@ fn several_machines_at_once_have_a_connection_each() {
 }
 
 #[test]
-fn a_jump_is_gone_through() {
-    let (sandbox, gate, sshd) = (bench(), Sshd::start(), Sshd::start());
-    // The key of the target opens the gate too, and both are known.
-    std::fs::copy(sshd.path("authorized_keys"), gate.path("authorized_keys")).unwrap();
-    let hosts = ["known_hosts"].map(|name| {
-        std::fs::read_to_string(gate.path(name)).unwrap() + &std::fs::read_to_string(sshd.path(name)).unwrap()
-    });
-    std::fs::write(sshd.path("known_hosts"), hosts.concat()).unwrap();
-    let user = crate::support::sshd::user();
-    let target = format!("{}      jump: {user}@127.0.0.1:{}\n", sshd.target("web"), gate.port);
-    _ = sandbox.runbook(
-        "case",
-        &format!("targets:\n{target}steps:\n  - {{ id: say, target: web, diagnose: Say, run: [echo, hi] }}\n"),
-    );
-    _ = run(&sandbox).exits(0);
-    assert_eq!((gate.logins(), sshd.logins()), (1, 1));
-    sandbox.leaves_nothing_behind();
-}
-
-#[test]
-fn an_identity_is_proven_there() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    _ = sandbox.write("name", "web-one\n");
-    for (wanted, code) in [("web-one", 0), ("web-two", 9)] {
-        let identity = format!(
-            "    identity: {{ run: [cat, {}], read: stdout | trim, expect: stdout | trim == \"{wanted}\" }}\n",
-            sandbox.path("name").display()
-        );
-        let body = format!(
-            "targets:\n{}{identity}steps:\n  - {{ id: say, target: web, diagnose: Say, run: [echo, hi] }}\n",
-            sshd.target("web")
-        );
-        _ = sandbox.runbook("case", &body);
-        _ = run(&sandbox).exits(code);
-    }
-}
-
-#[test]
 fn a_plan_connects_to_nobody_and_shows_what_would_be_sent() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let steps = "
   - { id: say, target: web, diagnose: Say, run: [echo, 'a b', \"it's\"], env: { A: b }, cwd: /usr }
 ";
@@ -567,97 +253,11 @@ fn a_plan_connects_to_nobody_and_shows_what_would_be_sent() {
     assert!(!sshd.log().contains("Connection from"), "{}", sshd.log());
 }
 
-#[test]
-fn files_are_edited_and_written_there() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let file = sandbox.write("there/config.toml", "# keep me\n[pool]\nsize = 5 # small\n");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let fresh = sandbox.path("there/fresh.txt");
-    let steps = format!(
-        "
-  - {{ id: size, target: web, remediate: More, irreversible: It is nothing., edit: {{ file: {file}, format: toml, set: {{ pool.size: 9 }} }} }}
-  - {{ id: same, target: web, remediate: More, irreversible: It is nothing., edit: {{ file: {file}, format: toml, set: {{ pool.size: 9 }} }} }}
-  - {{ id: fresh, target: web, remediate: Write, irreversible: It is nothing., write: {{ file: {fresh}, text: \"a\\nü\\n\", mode: \"0604\" }} }}
-  - {{ id: again, target: web, remediate: Write, irreversible: It is nothing., write: {{ file: {fresh}, text: \"b\\n\" }} }}
-",
-        file = file.display(),
-        fresh = fresh.display()
-    );
-    runbook(&sandbox, &sshd, &steps);
-    let output = run(&sandbox);
-    let run = sandbox.only_run();
-    for step in ["size", "same", "fresh", "again"] {
-        assert_eq!(ended(&run, step)["outcome"], "succeeded", "{}\n{output}", ended(&run, step));
-    }
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "# keep me\n[pool]\nsize = 9 # small\n");
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
-    assert_eq!(std::fs::read_to_string(&fresh).unwrap(), "b\n");
-    assert_eq!(std::fs::metadata(&fresh).unwrap().permissions().mode() & 0o7777, 0o604);
-    let size = ended(&run, "size");
-    assert_eq!((field(&size, "changed"), field(&size, "created")), (&true.into(), &false.into()));
-    assert_eq!(size["evidence"][0]["excerpt"], "# keep me\n[pool]\nsize = 5 # small\n", "{size}");
-    let diff = size["evidence"][1]["excerpt"].as_str().unwrap();
-    assert!(diff.contains("-size = 5 # small") && diff.contains("+size = 9 # small"), "{diff}");
-    assert_eq!(field(&ended(&run, "same"), "changed"), &serde_json::Value::from(false));
-    assert_eq!(field(&ended(&run, "fresh"), "created"), &serde_json::Value::from(true));
-    let names: Vec<_> =
-        std::fs::read_dir(sandbox.path("there")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
-    assert_eq!(sshd.logins(), 1);
-}
-
-#[test]
-fn files_that_cannot_be_changed_safely_are_left_alone() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let file = sandbox.write("there/a.toml", "a = 1\n");
-    std::os::unix::fs::symlink(&file, sandbox.path("there/link.toml")).unwrap();
-    std::os::unix::fs::symlink(sandbox.path("there"), sandbox.path("way")).unwrap();
-    _ = sandbox.write("there/one", "x");
-    std::fs::hard_link(sandbox.path("there/one"), sandbox.path("there/two")).unwrap();
-    _ = sandbox.write("there/bad.toml", "a = \n");
-    let rows = [
-        ("there/link.toml", "symbolic link"),
-        ("way/a.toml", "symbolic link"),
-        ("there/one", "hard links"),
-        ("there/none.toml", "use `write`"),
-        ("no/a.toml", "is not there"),
-        ("there/bad.toml", "not valid TOML"),
-        ("there", "not a regular file"),
-    ];
-    for (name, words) in rows {
-        let trial = bench();
-        let act = format!("edit: {{ file: {}, format: toml, set: {{ a: 2 }} }}", sandbox.path(name).display());
-        let step = format!("  - {{ id: act, target: web, remediate: Do, irreversible: It is nothing., {act} }}\n");
-        runbook(&trial, &sshd, &step);
-        let output = run(&trial).exits(7);
-        let said = output.all().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains(words), "{name}: {output}");
-    }
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "a = 1\n");
-    let act = format!(
-        "edit: {{ file: {}, format: toml, set: {{ a: 2 }}, follow: true }}",
-        sandbox.path("way/link.toml").display()
-    );
-    let trial = bench();
-    runbook(
-        &trial,
-        &sshd,
-        &format!("  - {{ id: act, target: web, remediate: Do, irreversible: It is nothing., {act} }}\n"),
-    );
-    _ = run(&trial);
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "a = 2\n");
-    assert!(std::fs::symlink_metadata(sandbox.path("there/link.toml")).unwrap().is_symlink());
-}
-
 /// The example of the language reference, as it stands there.
 #[test]
 fn the_example_of_the_reference_runs() {
-    let page = std::fs::read_to_string(crate::support::repository("docs/language.md")).unwrap();
-    let start = page.find("runbook: example-ssh\n").unwrap();
-    let text = page[start..].split("\n```").next().unwrap();
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    _ = sandbox.write("example-ssh.yaml", &format!("{text}\n"));
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
+    _ = sandbox.write("example-ssh.yaml", &example("example-ssh"));
     _ = sandbox.write("cache/a.old", "x");
     _ = sandbox.write("cache/b.new", "x");
     let inputs = [
@@ -676,43 +276,8 @@ fn the_example_of_the_reference_runs() {
 }
 
 #[test]
-fn keys_of_an_agent_are_used_only_when_the_target_says_so() {
-    needs("ssh-agent", "openssh-client");
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let socket = sandbox.path("agent").display().to_string();
-    let mut agent = std::process::Command::new("ssh-agent")
-        .args(["-D", "-a", &socket])
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_until("the agent", || Path::new(&socket).exists());
-    let added = std::process::Command::new("ssh-add")
-        .arg(sshd.path("client_key"))
-        .env("SSH_AUTH_SOCK", &socket)
-        .stderr(std::process::Stdio::null())
-        .status()
-        .unwrap();
-    assert!(added.success());
-    let key = format!("      key: {}\n", sshd.path("client_key").display());
-    let bare = sshd.target("web").replace(&key, "");
-    for (target, word) in [(bare.clone(), "denied"), (format!("{bare}      agent: true\n"), "succeeded")] {
-        let trial = bench();
-        let step = "  - { id: say, target: web, diagnose: Say, run: [sh, -c, 'echo \"$SSH_AUTH_SOCK\"'] }\n";
-        _ = trial.runbook("case", &format!("targets:\n{target}steps:\n{step}"));
-        let call = trial.command(["run", "case", "--env", "free"]).env("SSH_AUTH_SOCK", &socket).output().unwrap();
-        let end = ended(&trial.only_run(), "say");
-        assert!(end["outcome"] == word || end["error"] == word, "{word}: {end}\n{call:?}");
-        if word == "succeeded" {
-            assert_eq!(field(&end, "stdout"), "\n", "the agent was forwarded");
-        }
-    }
-    kill(agent.id(), "TERM");
-    _ = agent.wait().unwrap();
-}
-
-#[test]
 fn the_line_for_the_hand_does_the_same() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let steps = "
   - { id: say, target: web, diagnose: Say, run: [printf, '[%s]', 'a  b', \"it's $HOME `x`\", 'c\\d'], env: { A: 'x y' }, cwd: /usr }
 ";
@@ -725,29 +290,8 @@ fn the_line_for_the_hand_does_the_same() {
 }
 
 #[test]
-fn a_stop_while_it_connects_is_heard() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
-    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = mute.local_addr().unwrap().port();
-    let target = sshd.target("web").replace(&format!("\"{}\"", sshd.port), &format!("\"{port}\""));
-    _ = sandbox.runbook(
-        "case",
-        &format!("targets:\n{target}steps:\n  - {{ id: say, target: web, diagnose: Say, run: [date] }}\n"),
-    );
-    let mut call =
-        sandbox.command(["run", "case", "--env", "free"]).stdout(std::process::Stdio::null()).spawn().unwrap();
-    // Held, so that nobody hangs up.
-    let _caller = mute.accept().unwrap();
-    let began = Instant::now();
-    kill(call.id(), "TERM");
-    _ = call.wait().unwrap();
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    sandbox.leaves_nothing_behind();
-}
-
-#[test]
 fn a_step_on_a_list_of_machines_acts_on_each() {
-    let (sandbox, one, two) = (bench(), Sshd::start(), Sshd::start());
+    let (sandbox, one, two) = (Sandbox::library(), Sshd::start(), Sshd::start());
     let body = format!(
         "targets:
 {}{}steps:
@@ -766,7 +310,7 @@ fn a_step_on_a_list_of_machines_acts_on_each() {
 
 #[test]
 fn logs_and_services_of_another_machine() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let lines: String = (0..50).map(|line| format!("2026-02-01T00:00:{line:02}Z line {line}\n")).collect();
     let log = sandbox.write("there/app.log", &lines);
     let state = sandbox.write("there/state", "stopped\n");
@@ -796,7 +340,7 @@ fn logs_and_services_of_another_machine() {
 
 #[test]
 fn a_person_talks_to_a_program_there() {
-    let (sandbox, sshd) = (bench(), Sshd::start());
+    let (sandbox, sshd) = (Sandbox::library(), Sshd::start());
     let script = "printf 'word> '; read -r word; echo \\\"got $word in $(pwd) with $A\\\"; tty; exit 3";
     let step = format!(
         "

@@ -63,7 +63,10 @@ impl Judge {
             KubectlAnswer::Allowed => field("allowed", allowed(code, stdout, stderr)?),
             // diff says 1 for differences, and there is none without a line about it.
             KubectlAnswer::Differs if code == 1 && stdout.trim().is_empty() => Err(Trouble::of(stderr, stdout, code)),
-            KubectlAnswer::Differs => field("differs", Value::from(code == 1)),
+            KubectlAnswer::Differs => {
+                let diff = ("diff".to_owned(), Value::from(differences(stdout)));
+                Ok(vec![("differs".to_owned(), Value::from(code == 1)), diff])
+            }
             KubectlAnswer::Identity => {
                 let name = stdout.trim();
                 let empty = || unobtained("the namespace kube-system has no UID");
@@ -141,6 +144,25 @@ fn allowed(code: i32, stdout: &str, stderr: &str) -> Result<Value, Trouble> {
         Some(warning) => unobtained(format!("its `no` proves nothing: {}", warning.trim_start_matches("Warning: "))),
         None => Value::from(false),
     })
+}
+
+/// What `diff` says, without the folders and the times of the files that kubectl makes for it.
+fn differences(stdout: &str) -> String {
+    let name = |line: &str, mark: &str| {
+        let path = line.split('\t').next().unwrap_or_default();
+        format!("{mark} {}", path.rsplit('/').next().unwrap_or_default())
+    };
+    let lines = stdout.lines().filter(|line| !line.starts_with("diff -"));
+    let lines = lines.map(|line| {
+        if line.starts_with("--- /") {
+            name(line, "---")
+        } else if line.starts_with("+++ /") {
+            name(line, "+++")
+        } else {
+            line.to_owned()
+        }
+    });
+    lines.map(|line| line + "\n").collect()
 }
 
 /// What a call says that it has done, line by line.

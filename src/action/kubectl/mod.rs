@@ -5,7 +5,9 @@ mod judge;
 mod manifest;
 mod trouble;
 
-use super::outcome::{Refusal, cancelled_before_start};
+pub(super) use address::check as check_address;
+
+use super::outcome::Refusal;
 use super::process::{self, Workshop};
 use crate::engine::{AttemptContext, Performed};
 use crate::expr::Rendered;
@@ -16,14 +18,8 @@ use std::time::Duration;
 
 /// Performs one call to its end.
 pub(super) async fn perform(act: KubectlAct, context: AttemptContext, workshop: Arc<Workshop>) -> Performed {
-    if context.cancel.is_cancelled() {
-        return cancelled_before_start();
-    }
     let evidence = Arc::clone(&context.evidence);
     let judge = Judge::new(&act, context.change);
-    if let Err(refusal) = address::check(&act, &workshop).await {
-        return refusal.report(&*evidence);
-    }
     let command = match prepared(act, context.timeout) {
         Ok(command) => command,
         Err(refusal) => return refusal.report(&*evidence),

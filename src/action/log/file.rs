@@ -196,8 +196,8 @@ mod tests {
         assert!(text.len() > 4 * BLOCK);
         let (_folder, path) = file(text.as_bytes());
         let all: Vec<&str> = text.lines().collect();
-        for tail in [1, 500, 99_999, 100_000, 100_001] {
-            assert_eq!(lines(&path, Some(tail)), all[all.len().saturating_sub(tail as usize)..]);
+        for tail in [1_usize, 500, 99_999, 100_000, 100_001] {
+            assert_eq!(lines(&path, Some(tail as u64)), all[all.len().saturating_sub(tail)..]);
         }
     }
 

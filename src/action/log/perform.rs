@@ -20,7 +20,7 @@ use crate::plan::{LogAct, LogSourceAct, Since};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ async fn here(file: &Rendered, tail: Option<u64>, intake: Intake, context: Attem
 const LATE: Duration = Duration::from_secs(2);
 
 fn read(
-    path: &PathBuf,
+    path: &Path,
     tail: Option<u64>,
     mut intake: Intake,
     cancel: &Cancel,

@@ -15,7 +15,7 @@ use crate::action::environment::BaseEnvironment;
 use crate::action::outcome::Refusal;
 use crate::action::ssh::Links;
 use crate::engine::HandedOver;
-use crate::plan::{CommandAct, Machine};
+use crate::plan::CommandAct;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::ffi::OsStr;
@@ -37,10 +37,6 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a program at a terminal needs to know of it.
 const TERMINAL: [&str; 3] = ["TERM", "COLORTERM", "TERMINFO"];
-
-/// Why a program does not get the terminal.
-const ELSEWHERE: &str =
-    "a program on another machine does not get the terminal; `interactive: [ssh, -t, HOST, ..]` does";
 
 /// Runs programs that have the terminal to themselves.
 pub struct Lender {
@@ -68,11 +64,8 @@ impl Lender {
     ///
     /// The caller has printed everything, prints nothing meanwhile, and takes the terminal back afterwards.
     pub fn lend(&self, act: &CommandAct, marker: &str, wanted_back: &mut dyn FnMut() -> bool) -> HandedOver {
-        let started = match &act.machine {
-            Machine::Here | Machine::Local(_) => Prepared::new(act, marker, &self.workshop),
-            Machine::Ssh(_) => Err(Refusal::value(ELSEWHERE)),
-        };
-        let started = started.and_then(|prepared| self.start(&prepared));
+        // For a program on another machine, the client of ssh is what gets the terminal.
+        let started = Prepared::new(act, marker, &self.workshop).and_then(|prepared| self.start(&prepared));
         match started {
             Ok((child, handle)) => self.follow(child, &handle, marker, wanted_back),
             Err(refusal) => HandedOver {
@@ -156,7 +149,11 @@ impl Lender {
             left.extend(members.iter().map(Member::label));
             let kill = [Signal::KILL];
             let signals: &[Signal] = if sweep == 0 { &GOODBYE } else { &kill };
-            members.iter().for_each(|member| signals.iter().for_each(|signal| member.signal(*signal)));
+            for member in &members {
+                for signal in signals {
+                    member.signal(*signal);
+                }
+            }
             let until = Instant::now() + self.grace;
             while !members.is_empty() && Instant::now() < until {
                 std::thread::sleep(SWEEP_PAUSE);

@@ -92,7 +92,7 @@ impl Visit {
         let program = call.program();
         let acted = self.errand.act(call).await;
         let mut evidence = acted.evidence.clone();
-        let before = before.map(|before| before.state);
+        let before = before.map(|before| before.word);
         if acted.outcome != Outcome::Succeeded {
             let mut performed = self.not_accepted(acted, &program).await;
             evidence.extend(std::mem::take(&mut performed.evidence));
@@ -303,5 +303,5 @@ fn by_exit(exit: i64, name: &str, said: &str) -> Result<State, Refusal> {
     };
     let sub = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
     let trouble = (health == Health::Failed).then(|| format!("`status` ended with exit code {exit}"));
-    Ok(State { health, state: state.to_owned(), sub, since: None, running, life: String::new(), trouble })
+    Ok(State { health, word: state.to_owned(), sub, since: None, running, life: String::new(), trouble })
 }

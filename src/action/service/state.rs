@@ -23,7 +23,7 @@ pub(super) enum Health {
 pub(super) struct State {
     pub(super) health: Health,
     /// `active`, `inactive`, `failed`, `activating`, ...
-    pub(super) state: String,
+    pub(super) word: String,
     /// More about it, in the words of what drives it.
     pub(super) sub: String,
     /// Since when it runs.
@@ -39,9 +39,10 @@ pub(super) struct State {
 impl State {
     /// `state`, `sub`, `since`, `running`.
     pub(super) fn fields(&self) -> IndexMap<String, Value> {
-        let since = self.since.map_or_else(|| unobtained("it does not run"), |since| Value::from(Time(since)));
+        let why = if self.running { "nothing tells since when it runs" } else { "it does not run" };
+        let since = self.since.map_or_else(|| unobtained(why), |since| Value::from(Time(since)));
         IndexMap::from_iter([
-            ("state".to_owned(), Value::from(self.state.clone())),
+            ("state".to_owned(), Value::from(self.word.clone())),
             ("sub".to_owned(), Value::from(self.sub.clone())),
             ("since".to_owned(), since),
             ("running".to_owned(), Value::from(self.running)),
@@ -51,9 +52,9 @@ impl State {
     /// Its state for people: `failed (exit-code, status 3)`.
     pub(super) fn words(&self) -> String {
         match &self.trouble {
-            Some(trouble) => format!("{} ({trouble})", self.state),
-            None if self.sub.is_empty() => self.state.clone(),
-            None => format!("{} ({})", self.state, self.sub),
+            Some(trouble) => format!("{} ({trouble})", self.word),
+            None if self.sub.is_empty() => self.word.clone(),
+            None => format!("{} ({})", self.word, self.sub),
         }
     }
 }

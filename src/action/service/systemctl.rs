@@ -50,7 +50,7 @@ pub(super) fn read(text: &str, name: &str) -> Result<State, Refusal> {
     let running = matches!(state, "active" | "reloading");
     Ok(State {
         health,
-        state: state.to_owned(),
+        word: state.to_owned(),
         sub: of("SubState").to_owned(),
         since: running.then(|| time(of("ActiveEnterTimestamp"))).flatten(),
         running,

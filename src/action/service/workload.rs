@@ -47,7 +47,7 @@ pub(super) fn read(text: &str, name: &str) -> Result<State, Refusal> {
     };
     Ok(State {
         health,
-        state: state.to_owned(),
+        word: state.to_owned(),
         sub: format!("{available} of {wanted} available, {updated} new"),
         since: None,
         running: available > 0,
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(deployment([2, 2], [3, 3, 2, 3]).health, Health::Between, "a pod is not available");
         assert_eq!(deployment([2, 2], [3, 3, 3, 4]).health, Health::Between, "an old pod is going");
         let empty = deployment([2, 2], [0, 0, 0, 0]);
-        assert_eq!((empty.health, empty.running, empty.state.as_str()), (Health::Down, false, "inactive"));
+        assert_eq!((empty.health, empty.running, empty.word.as_str()), (Health::Down, false, "inactive"));
         assert_eq!(deployment([2, 2], [3, 3, 2, 3]).sub, "2 of 3 available, 3 new");
     }
 

@@ -3,8 +3,6 @@
 //! The session is driven by the attempt itself, so it is gone when the attempt is. When time is over or somebody wants
 //! it to stop, the server is told so on a second connection, and its answer is waited for.
 
-#![expect(clippy::disallowed_methods, reason = "how long a conversation took is measured where it is held")]
-
 mod answer;
 mod bind;
 mod conversation;

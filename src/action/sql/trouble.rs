@@ -46,7 +46,9 @@ impl Trouble {
     /// A session that could not be opened.
     pub(super) fn of_login(error: &Error, place: &str) -> Self {
         if let Some(said) = error.as_db_error() {
-            return Self { is_answer: true, ..Self::said(said, None) };
+            let told = Self::said(said, None);
+            let message = format!("`{place}` gives no session: {}", told.message);
+            return Self { is_answer: true, message, ..told };
         }
         let causes = Causes::of(error);
         let class = match error.to_string().as_str() {

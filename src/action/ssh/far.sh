@@ -57,28 +57,51 @@ rw_enter() {
     [ -d "$rw_cwd" ] || rw_refuse not_found "\`cwd\`: there is no folder \`$rw_cwd\`";
     cd -- "$rw_cwd" 2>/dev/null || rw_refuse denied "\`cwd\`: the folder \`$rw_cwd\` may not be entered";
 };
-# The living processes of the attempt: those of its session's group, and those that carry its mark.
-rw_members() {
-    {
-        if [ -n "$rw_session" ] && kill -s 0 -- "-$rw_pid"; then
-            for rw_stat in /proc/[0-9]*/stat; do
-                IFS= read -r rw_line <"$rw_stat" || continue;
-                rw_other=${rw_stat#/proc/};
-                set -- ${rw_line##*") "};
-                [ "$3" = "$rw_pid" ] && echo "${rw_other%/stat}";
-            done;
-        fi;
-        grep -lsF -- "RUNWRIGHT_ATTEMPT=$rw_mark" /proc/[0-9]*/environ | while IFS= read -r rw_line; do
-            rw_line=${rw_line#/proc/};
-            echo "${rw_line%/environ}";
-        done;
-    } 2>/dev/null | sort -un | while read -r rw_other; do
+# Takes out of a list those that have ended and are only not waited for.
+rw_alive() {
+    while read -r rw_other; do
         IFS= read -r rw_line <"/proc/$rw_other/stat" || continue;
         case ${rw_line##*") "} in
             [ZX]*) ;;
             *) echo "$rw_other";;
         esac;
     done 2>/dev/null;
+};
+# The living processes of its session's group.
+rw_group() {
+    if [ -n "$rw_session" ] && kill -s 0 -- "-$rw_pid"; then
+        for rw_stat in /proc/[0-9]*/stat; do
+            IFS= read -r rw_line <"$rw_stat" || continue;
+            rw_other=${rw_stat#/proc/};
+            set -- ${rw_line##*") "};
+            [ "$3" = "$rw_pid" ] && echo "${rw_other%/stat}";
+        done;
+    fi 2>/dev/null | rw_alive;
+};
+# The living processes that carry its mark.
+rw_marked() {
+    grep -lsF -- "RUNWRIGHT_ATTEMPT=$rw_mark" /proc/[0-9]*/environ | while IFS= read -r rw_line; do
+        rw_line=${rw_line#/proc/};
+        echo "${rw_line%/environ}";
+    done | rw_alive;
+};
+rw_members() { { rw_group; rw_marked; } | sort -un; };
+# Those that make it likely that something was left behind: not a daemon, which leaves the session and lets go of the
+# output.
+rw_traces() {
+    if [ -n "$rw_stop" ] || [ -z "$rw_session" ]; then
+        rw_members;
+        return 0;
+    fi;
+    rw_group;
+    for rw_other in $(rw_marked); do
+        for rw_fd in 1 2; do
+            if [ "/proc/$rw_other/fd/$rw_fd" -ef /proc/self/fd/8 ] || [ "/proc/$rw_other/fd/$rw_fd" -ef /proc/self/fd/9 ]; then
+                echo "$rw_other";
+                break;
+            fi;
+        done;
+    done;
 };
 # Whether a process of that number was reached with the group.
 rw_reached() {
@@ -105,13 +128,14 @@ rw_tell() {
 # Ends what the program left behind: those that are just going have two tenths of a second.
 rw_sweep() {
     rw_turn=0;
-    rw_list=$(rw_members);
+    rw_list=$(rw_traces);
     while [ -n "$rw_list" ] && [ $rw_turn -lt 2 ]; do
         rw_nap;
         rw_turn=$((rw_turn + 1));
-        rw_list=$(rw_members);
+        rw_list=$(rw_traces);
     done;
     [ -n "$rw_list" ] || return 0;
+    rw_list=$(rw_members);
     rw_tell left;
     rw_kill TERM;
     rw_turn=0;
@@ -180,5 +204,5 @@ rw_say started;
         exec $rw_session /bin/sh -c "echo pid \$\$ >&7; exec 7>&-; unset PWD OLDPWD SHLVL; exec \"\$@\"" sh "$@"
     ) 7>&1 <&5 5<&- 1>&8 8>&- 2>&9 9>&-;
     echo "exit $?";
-} 2>/dev/null | rw_control 3<&- 5<&- 8>&- 2>/dev/null;
+} 2>/dev/null | rw_control 3<&- 5<&- 2>/dev/null;
 exit 0

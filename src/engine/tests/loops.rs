@@ -177,9 +177,7 @@ async fn a_failed_item_stops_the_list() {
 async fn a_list_that_was_left_half_way_resolves_nothing() {
     let played = played("").act("look b", Script::Fail(ErrorClass::Exit(1))).person(approve).play().await;
     assert_eq!(played.result(), RunResult::Failed, "`mint c` never came, whatever the validations say");
-    let yaml = stores("")
-        .replace("      - { id: mint", "      - { id: mint, when: 1 > 2")
-        .replace("risk: low }", "risk: low }");
+    let yaml = stores("").replace("      - { id: mint", "      - { id: mint, when: 1 > 2");
     let reads_only = Scripted::new(&yaml)
         .act("found", Script::ok(json!({ "exit": 0, "json": ["a", "b"] })))
         .person(approve)

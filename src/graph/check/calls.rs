@@ -125,18 +125,15 @@ impl Calls<'_> {
         }
         let inputs = &callee.runbook().inputs;
         for (given, value) in &call.inputs {
-            match inputs.get(given.value.as_str()) {
-                Some(input) => {
-                    self.value(given, input, value);
-                    self.label(given, value, callee);
-                }
-                None => {
-                    let message = format!("`{}` has no input `{}`", name.value, given.value);
-                    let known = inputs.keys().map(|name| name.value.as_str());
-                    let problem = Diagnostic::error(self.runbook.source(), "call-input", given.span, message);
-                    self.problems.push(problem.near(&given.value, known));
-                }
+            if let Some(input) = inputs.get(given.value.as_str()) {
+                self.value(given, input, value);
+                self.label(given, value, callee);
+                continue;
             }
+            let message = format!("`{}` has no input `{}`", name.value, given.value);
+            let known = inputs.keys().map(|name| name.value.as_str());
+            let problem = Diagnostic::error(self.runbook.source(), "call-input", given.span, message);
+            self.problems.push(problem.near(&given.value, known));
         }
         let missing: Vec<_> = inputs
             .iter()

@@ -338,9 +338,16 @@ impl Checker<'_> {
             self.duration(ends, before, None, used);
         }
         for probe in [&change.preview, &change.verify].into_iter().flatten() {
+            self.place_of_part(step, probe);
             self.probe(probe, before, used);
         }
+        if let Some(Action::Service(service)) = step.action()
+            && let Some(ready) = &service.ready
+        {
+            self.place_of_part(step, ready);
+        }
         if let Some(Undo::Act(probe)) = &change.undo {
+            self.place_of_part(step, probe);
             self.probe(probe, before, used);
         }
     }
@@ -577,7 +584,7 @@ impl Checker<'_> {
         let (shape, found) = expr.check(&names);
         for problem in found {
             let mut diagnostic = Diagnostic::error(self.runbook.source(), problem.code, problem.span, problem.message);
-            diagnostic.hint = problem.hint.or_else(|| self.loop_hint(expr, problem.code));
+            diagnostic.hint = self.loop_hint(expr, problem.code).or(problem.hint);
             self.problems.push(diagnostic);
         }
         for reference in expr.references() {

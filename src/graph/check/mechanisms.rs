@@ -5,8 +5,8 @@ use super::Callee;
 use super::expressions::{Checker, Goes, Used};
 use crate::expr::{Shape, Template};
 use crate::runbook::{
-    Action, Call, IdentityExpect, IdentityProbe, LogSource, QueryPlace, Target, TargetKind, TargetPlace, TargetRef,
-    query_places,
+    Action, Alert, Call, IdentityExpect, IdentityProbe, LogSource, Probe, QueryPlace, Step, Target, TargetKind,
+    TargetPlace, TargetRef, query_places,
 };
 use crate::source::{Sp, Span};
 
@@ -217,7 +217,14 @@ impl Checker<'_> {
     fn alert(&mut self, name: &Sp<String>) {
         let alerts = &self.runbook.alerts.0;
         let problem = match alerts.iter().find(|alert| alert.alert.value == name.value) {
-            Some(alert) if alert.expr.is_some() => return,
+            Some(Alert { expr: Some(expr), .. }) if !expr.value.contains("{{") => return,
+            Some(Alert { expr: Some(expr), .. }) => {
+                // Asked for as it is written it would match nothing, and nothing found means that the alert is gone.
+                let message = "the expression of an alert is asked for as it is written, and `{{` is no template there"
+                    .to_owned();
+                self.problem("alert-template", expr.span, message)
+                    .hint("write the value out, or ask with `prometheus:`")
+            }
             Some(_) => {
                 let message = format!("the alert `{}` has no `expr`, so there is nothing to evaluate", name.value);
                 self.problem("unknown-alert", name.span, message).hint("give it its expression under `alerts:`")
@@ -255,6 +262,32 @@ impl Checker<'_> {
                 let all: Vec<_> = self.target_uses.values().flatten().cloned().collect();
                 used.names.extend(all);
             }
+        }
+    }
+
+    /// A part of a step that acts on another machine says where it acts itself: left out, it would look at this one,
+    /// and prove or take back nothing.
+    pub(super) fn place_of_part(&mut self, step: &Step, probe: &Probe) {
+        let is_ssh =
+            |name: &str| self.runbook.targets.get(name).is_some_and(|target| target.place.kind() == TargetKind::Ssh);
+        let place = match &step.target {
+            Some(TargetRef::Name(name)) if is_ssh(&name.value) => name.value.clone(),
+            Some(TargetRef::Computed(template)) if self.runbook.targets.keys().any(|name| is_ssh(&name.value)) => {
+                format!("\"{}\"", template.source_text())
+            }
+            _ => return,
+        };
+        if probe.target.is_none() && target_kinds(&probe.action).contains(&TargetKind::Ssh) {
+            let message = format!(
+                "this does not say where it acts: the step acts on {}, and without `target` this acts on the machine of the run",
+                place.trim_matches('"')
+            );
+            let hint = format!("write `target: {place}` here too, or the name of a `local: true` target");
+            let problem = self.problem("part-target", probe.span, message).hint(hint);
+            self.problems.push(problem);
+        }
+        if let Some(verify) = &probe.verify {
+            self.place_of_part(step, verify);
         }
     }
 
@@ -332,8 +365,7 @@ fn target_kinds(action: &Action) -> Vec<TargetKind> {
             _ => vec![TargetKind::Local, TargetKind::Ssh],
         },
         Action::Service(_) => vec![TargetKind::Local, TargetKind::Ssh, TargetKind::Kubernetes],
-        Action::Interactive(_) => vec![TargetKind::Local],
-        Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) => {
+        Action::Run(_) | Action::Shell(_) | Action::Edit(_) | Action::Write(_) | Action::Interactive(_) => {
             vec![TargetKind::Local, TargetKind::Ssh]
         }
         _ => Vec::new(),

@@ -249,10 +249,9 @@ impl Rules<'_> {
 
     fn program(&mut self, action: &Action) {
         let program: &Program = match action {
-            Action::Run(run) => &run.program,
+            Action::Run(run) | Action::Interactive(run) => &run.program,
             Action::Shell(shell) => &shell.program,
             Action::Kubectl(kubectl) => &kubectl.program,
-            Action::Interactive(run) => &run.program,
             _ => return,
         };
         for name in program.env.keys().chain(&program.pass_env) {

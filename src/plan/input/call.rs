@@ -7,14 +7,14 @@ use super::typed::{Given, accept};
 use crate::expr::{UnknownSort, Value, is_secret, unknown, unknown_of};
 use crate::runbook::{Call, Runbook};
 use indexmap::IndexMap;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Resolves those inputs of a called runbook, before a run, that its calls leave to the outside: the environment's
 /// profile, labels, variables, files, programs, a question. Defaults are not among them, for they may read what a call
 /// gives. `given` are the names that every call gives.
 pub fn resolve_called(
     runbook: &Runbook,
-    given: &HashSet<String>,
+    given: &BTreeSet<String>,
     sources: &mut InputSources<'_>,
     problems: &mut Vec<InputProblem>,
 ) -> Vec<ResolvedInput> {

@@ -19,6 +19,7 @@ fn row(number: usize, kind: &str, id: &str, text: &str) -> PlanRow {
         act: None,
         when: None,
         for_each: None,
+        targets: Vec::new(),
         gate: None,
         undo: None,
         verify: None,

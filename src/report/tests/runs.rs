@@ -238,6 +238,46 @@ fn a_run_without_an_end_says_so() {
     assert!(text.contains("INCOMPLETE") && text.contains("runwright verify 20261121-0114-k3f9"), "{text}");
     assert!(show_json(&run).contains("\"state\": \"incomplete\""));
     assert!(show_markdown(&run).contains("no closing event"));
+    assert!(!text.contains("had begun"), "{text}");
+}
+
+#[test]
+fn of_many_outputs_of_a_failure_the_last_are_shown() {
+    let mut tape = diagnosis();
+    tape.attempt(9_000, "queue", "http", "GET /queue", false);
+    let ended = Event::AttemptEnded {
+        outcome: Outcome::Failed,
+        error: Some(ErrorClass::BadAnswer),
+        message: Some("page 6: there are more than 5 items".into()),
+        fields: IndexMap::new(),
+        evidence: (1..=6).map(|page| kept(&format!("body-{page}"), 3, "[1]")).collect(),
+        took_ms: 100,
+        left: vec![],
+    };
+    tape.put(9_100, Some("queue"), ended).attempt = Some(1);
+    let reason = Some("page 6: there are more than 5 items");
+    tape.put(9_101, Some("queue"), step_ended(Outcome::Failed, None, &[], vec![], reason));
+    let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);
+    assert!(text.contains("2 more before these are in the record"), "{text}");
+    assert!(!text.contains("body-2") && text.contains("body-3") && text.contains("body-6"), "{text}");
+    assert_eq!(text.matches("there are more than 5 items").count(), 1, "the class alone is left of the error: {text}");
+}
+
+#[test]
+fn a_run_that_died_in_a_change_names_it() {
+    let mut tape = diagnosis();
+    tape.attempt(9_000, "queue", "http", "GET /queue", false);
+    tape.attempt(9_100, "ban_agent", "http", "POST /ban", true);
+    let steps = steps();
+    let show = |tape: &Tape| {
+        let run = Recorded { records: &tape.records, steps: &steps, findings: &[], head: None };
+        show_text(&run, &Style::PLAIN).join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let text = show(&tape);
+    assert!(text.contains("unknown `ban_agent` had begun, and its end is not in the record"), "{text}");
+    assert!(!text.contains("`queue` had begun"), "a read is nothing to worry about: {text}");
+    tape.attempt_ended(9_200, "ban_agent", Outcome::Succeeded);
+    assert!(!show(&tape).contains("had begun"));
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn the_target_alone_says_which_cluster() {
         "apply -f nginx.yaml",
         "apply -fnginx.yaml",
         "logs x -cnginx",
+        "create rolebinding x --role=y --user=z",
     ];
     for line in allowed {
         assert_eq!(problem(line), None, "{line}");

@@ -171,16 +171,9 @@ impl Lexer<'_> {
             return (Some(TokenKind::Other), true);
         };
         let mark = &rest[..tag.len() + 2];
-        match rest[mark.len()..].find(mark) {
-            Some(end) => {
-                self.at += mark.len() + end + mark.len();
-                (Some(TokenKind::Text), true)
-            }
-            None => {
-                self.at = self.text.len();
-                (Some(TokenKind::Text), false)
-            }
-        }
+        let end = rest[mark.len()..].find(mark);
+        self.at = end.map_or(self.text.len(), |end| self.at + mark.len() + end + mark.len());
+        (Some(TokenKind::Text), end.is_some())
     }
 }
 

@@ -8,7 +8,9 @@ use std::ops::Range;
 pub(super) fn all(scalar: &Scalar, source: &Source) -> Option<Vec<usize>> {
     let base = base(scalar);
     let mut offsets = offsets(scalar, source)?;
-    offsets.iter_mut().for_each(|offset| *offset += base);
+    for offset in &mut offsets {
+        *offset += base;
+    }
     let written = source.text().as_bytes();
     let agree = |(byte, offset): (u8, &usize)| byte.is_ascii_whitespace() || written.get(*offset) == Some(&byte);
     scalar.text.bytes().zip(&offsets).all(agree).then_some(offsets)

@@ -30,8 +30,8 @@ fn the_server_is_the_one_it_should_be() {
     let steps = step("look", "diagnose", "select 1 as a", "");
     let bench = identified(&format!("{{ system_identifier: \"{known}\" }}"));
     let ran = bench.run(&steps);
-    let _ = ran.ended("look").succeeds();
-    let _ = ran.output.exits(0);
+    _ = ran.ended("look").succeeds();
+    _ = ran.output.exits(0);
     assert_eq!(events(&bench, "target_proven")[0]["identity"], known.as_str());
 
     let bench = identified("{ system_identifier: \"7316000000000000000\" }");
@@ -43,11 +43,11 @@ fn the_server_is_the_one_it_should_be() {
     let bench = identified(
         "{ query: \"select current_user::text as name, 2 as n\", read: first.name, expect: \"first.n == 2 and count == 1\" }",
     );
-    let _ = bench.run(&steps).output.exits(0);
+    _ = bench.run(&steps).output.exits(0);
     assert_eq!(events(&bench, "target_proven")[0]["identity"], "reader");
     let bench = identified("{ query: select nope, read: first.name, expect: \"true\" }");
     let ran = bench.run(&steps);
-    let _ = ran.output.says("the identity of `db` is not proven").says("nope");
+    _ = ran.output.says("the identity of `db` is not proven").says("nope");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_server_is_looked_at_again_before_each_change() {
     let bench = bench.retarget(|target| target.trim_end().trim_end_matches('}').to_owned() + ", " + identity);
     let steps = step("first", "remediate", "insert into t values (1); update who set name = 'somebody else'", "")
         + &step("second", "remediate", "insert into t values (2)", "");
-    let _ = bench.run(&steps).output.exits(9).says("somebody else").says("orders");
+    _ = bench.run(&steps).output.exits(9).says("somebody else").says("orders");
     assert_eq!(bench.database.value("select string_agg(a::text, ',') from t"), "1");
 }
 
@@ -98,7 +98,7 @@ fn plan_shows_statements_and_connects_to_nothing() {
     command.envs(plan.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = super::bench::finish(command).exits(0);
     let output = output.says("select count(*) from t where a = $1").says("$1 = 'x'").says("READ ONLY");
-    let _ = output.says("delete from t where n = $1").says("‹look.first.n›");
+    _ = output.says("delete from t where n = $1").says("‹look.first.n›");
     let traced = std::fs::read_to_string(&log).expect("a trace");
     let network: Vec<_> = traced.lines().filter(|line| !line.contains("+++")).collect();
     assert!(network.is_empty(), "{network:#?}");
@@ -114,10 +114,10 @@ fn a_probe_reads_and_changes_nothing() {
         + &step("act", "remediate", "insert into t values (1)", "")
         + "    verify: { sql: select count(*) as n from t, expect: first.n == 1 }\n";
     bench.write(&steps);
-    let _ = bench.call(&["probe", "case", "--env", "free"]).exits(0);
+    _ = bench.call(&["probe", "case", "--env", "free"]).exits(0);
     assert_eq!(bench.database.value("select count(*) from t"), "0");
     let ran = bench.run_again();
-    let _ = ran.ended("act/verify").succeeds();
+    _ = ran.ended("act/verify").succeeds();
     assert_eq!(bench.database.value("select count(*) from t"), "1");
 }
 
@@ -143,8 +143,8 @@ fn secrets_stay_out_of_the_record() {
         + &step("act", "remediate", "insert into t values ({{ password }}), ({{ password }})", "")
         + "    on_failure: continue\n";
     let ran = bench.run(&steps);
-    let _ = ran.ended("fails").ends("failed", "invalid_text_representation", "invalid input syntax");
-    let _ = ran.ended("act").ends("failed", "unique_violation", "already exists");
+    _ = ran.ended("fails").ends("failed", "invalid_text_representation", "invalid input syntax");
+    _ = ran.ended("act").ends("failed", "unique_violation", "already exists");
     let secret = crate::support::PASSWORD;
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let said = ran.output.all();
@@ -183,7 +183,7 @@ fn the_example_of_the_reference_works() {
     let shown = ran.ended("stuck").succeeds();
     assert_eq!(shown.field("count"), 7);
     assert_eq!(ran.ended("release").succeeds().field("affected"), 14);
-    let _ = ran.output.exits(0).says("RESOLVED");
+    _ = ran.output.exits(0).says("RESOLVED");
     assert_eq!(
         bench.database.value("select count(*) filter (where state = 'waiting') || '/' || count(*) from jobs"),
         "7/9"

@@ -104,7 +104,7 @@ fn what_is_no_value_is_unknown_with_its_reason() {
     ] {
         let ended = bench.read(&format!("select {sql} as c"));
         if reason == "invalid input" {
-            let _ = ended.ends("failed", "invalid_text_representation", reason);
+            _ = ended.ends("failed", "invalid_text_representation", reason);
             continue;
         }
         let found = ended.succeeds().field("first");
@@ -214,11 +214,11 @@ fn values_arrive_with_their_type() {
             "insert into t values ({{ set.n }}, {{ set.d }}, {{ set.b }}, {{ now }}, {{ set.span }}, {{ set.list }}, {{ set.j }}, {{ set.nothing }})",
             "",
         );
-    let _ = bench.run(&steps).ended("act").succeeds();
+    _ = bench.run(&steps).ended("act").succeeds();
     let row = "select n || '|' || d || '|' || b || '|' || (at > now() - interval '1 minute') || '|' || span || '|' || list::text || '|' || j || '|' || (nothing is null) from t";
     assert_eq!(bench.database.value(row), "7|1.25|true|true|01:30:00|{1,2}|{\"a\": [1, null]}|true");
     let ended = bench.read("select count(*) from t where n = {{ 'abc' }}");
-    let _ = ended.ends("failed", "invalid_text_representation", "\"abc\"");
+    _ = ended.ends("failed", "invalid_text_representation", "\"abc\"");
 }
 
 #[test]
@@ -236,14 +236,14 @@ fn names_are_quoted() {
 fn more_than_is_wanted_is_a_failure() {
     let bench = Bench::new();
     let rows = bench.run(&step("look", "diagnose", "select generate_series(1, 11)", "rows: 10"));
-    let _ = rows.ended("look").ends("failed", "bad_answer", "more than 10 rows");
+    _ = rows.ended("look").ends("failed", "bad_answer", "more than 10 rows");
     let rows = bench.run(&step("look", "diagnose", "select generate_series(1, 10) as n", "rows: 10"));
     assert_eq!(rows.ended("look").succeeds().field("count"), json!(10));
-    let _ = bench.read("select generate_series(1, 100000000)").ends("failed", "bad_answer", "more than 10000 rows");
+    _ = bench.read("select generate_series(1, 100000000)").ends("failed", "bad_answer", "more than 10000 rows");
     let _ =
         bench.read("select repeat('x', 1000000) from generate_series(1, 1000)").ends("failed", "bad_answer", "16 MiB");
-    let _ = bench.read("select repeat('x', 300000000)").ends("failed", "bad_answer", "too much");
-    let _ = bench.change("create table t as select 1; select generate_series(1, 100000000)").ends(
+    _ = bench.read("select repeat('x', 300000000)").ends("failed", "bad_answer", "too much");
+    _ = bench.change("create table t as select 1; select generate_series(1, 100000000)").ends(
         "failed",
         "bad_answer",
         "nothing was changed",
