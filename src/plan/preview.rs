@@ -362,7 +362,7 @@ fn row(graph: &StepGraph, id: NodeId, context: &PlanContext<'_>) -> PlanRow {
     }
     match &step.body {
         StepBody::Action(action) => {
-            fill_action(&mut row, action, step.target.as_ref(), step.change.is_some(), &scope, context)
+            fill_action(&mut row, action, step.target.as_ref(), step.change.is_some(), &scope, context);
         }
         StepBody::Decide(decide) => fill_decide(&mut row, decide, &scope),
         StepBody::Group(steps) => row.text = format!("{} steps", steps.len()),
