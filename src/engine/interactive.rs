@@ -71,7 +71,7 @@ impl Task {
         Ok(end)
     }
 
-    fn only_unit(&self, scope: StepScope) -> Unit {
+    pub(super) fn only_unit(&self, scope: StepScope) -> Unit {
         Unit { path: self.path(), item: None, items: Value::default(), scope }
     }
 

@@ -342,6 +342,13 @@ impl Task {
                 return Ok(self.conclude(step, failed(ErrorClass::BadValue, refusal.message), base.clone()));
             }
         };
+        // What a probe leaves out gives nothing: a read that needs it is not performed either.
+        if self.shared.acts == Acts::Reads
+            && let Some(hole) = crate::plan::view(&act).holes.first()
+        {
+            let reason = format!("`{}` is unknown: {}", hole.label, hole.text);
+            return Ok(StepEnd::because(Outcome::NotPerformed, reason));
+        }
         let permit = match self.permit(false).await {
             Ok(permit) => permit,
             Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
@@ -418,10 +425,17 @@ impl Task {
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
         let given = self.beforehand().and_then(serde_json::Value::as_str).map(str::to_owned);
-        if step.kind == Kind::Remediate
-            && let Err(reason) = self.take_change()
-        {
-            return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
+        // A person's change is one change among others: it waits for its turn, and what blocks changes blocks it.
+        let mut permit = None;
+        if step.kind == Kind::Remediate {
+            permit = match self.permit(true).await {
+                Ok(permit) => Some(permit),
+                Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
+                Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
+            };
+            if let Err(reason) = self.take_change() {
+                return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
+            }
         }
         let (answer, by) = match given.as_deref() {
             Some("done") => (Answer::Done { evidence: None }, By::beforehand()),
@@ -450,7 +464,13 @@ impl Task {
         self.note_as(by.actor, &self.path(), None, Event::Answered { values, door: by.door });
         end.values.insert("by".into(), Value::from(by.name));
         end.values.insert("at".into(), Time(self.shared.clock.now()).into());
-        Ok(self.conclude(step, end, scope))
+        let end = self.conclude(step, end, scope.clone());
+        let end = match &step.change {
+            Some(change) => self.verified(change, &self.only_unit(scope), end).await?,
+            None => end,
+        };
+        drop(permit);
+        Ok(end)
     }
 }
 

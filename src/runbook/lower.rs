@@ -304,6 +304,18 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
             format!("`{key}` has no meaning for `interactive`: a person starts it, once, and takes the time it takes");
         decoder.error("stray-key", record.span, message);
     }
+    let people = [("ask", record.ask.is_some()), ("manual", record.manual.is_some())];
+    for (action, _) in people.into_iter().filter(|(_, is_given)| *is_given) {
+        for (key, _) in repeats.into_iter().filter(|(_, is_given)| *is_given) {
+            let message =
+                format!("`{key}` has no meaning for `{action}`: a person is asked once, and takes the time it takes");
+            decoder.error("stray-key", record.span, message);
+        }
+    }
+    if record.manual.is_some() && record.gate.is_some() {
+        let message = "`gate` has no meaning for `manual`: nothing is done until a person says that it was done";
+        decoder.error("stray-key", record.span, message);
+    }
     if decide && record.options.as_ref().is_none_or(IndexMap::is_empty) {
         decoder.error("missing-key", record.span, "this decide has no `options`");
     }
