@@ -44,6 +44,13 @@ impl Checker<'_> {
             for part in parts.into_iter().flatten() {
                 self.template(part, none, None, Goes::SteersSecret("the credentials of a target"), used);
             }
+            // A password in the text of a runbook is on every screen and in every record that shows where an act goes.
+            for part in [&auth.bearer, &auth.password].into_iter().flatten().filter(|part| part.literal().is_some()) {
+                let message = "a password or token stands in the text of the runbook".to_owned();
+                let hint = "declare an input with `secret: true` and a source, and write `\"{{ NAME }}\"` here";
+                let problem = self.problem("plain-secret", part.span(), message).hint(hint);
+                self.problems.push(problem);
+            }
         }
         for (verb, argv) in &target.service {
             let own = Fields::from_iter([("name".to_owned(), Shape::Text)]);
