@@ -116,7 +116,10 @@ fn logins_that_fail_say_why() {
     let url = |user: &str, database: &str| format!("postgres://{user}@127.0.0.1:{port}/{database}");
     for (target, class, words) in [
         (
-            format!("{{ postgres: \"{}\", auth: {{ password: wrong-password-here }} }}", url("postgres", "postgres")),
+            format!(
+                "{{ postgres: \"{}\", auth: {{ password: \"{{{{ 'wrong-password-here' }}}}\" }} }}",
+                url("postgres", "postgres")
+            ),
             "denied",
             "gives no session: password authentication failed",
         ),
@@ -153,7 +156,7 @@ fn logins_that_fail_say_why() {
         assert!(!said.contains(PASSWORD), "{said}");
     }
     let target = format!(
-        "{{ postgres: \"postgres://127.0.0.1:{port}/postgres\", auth: {{ user: plain_user, password: plain-user-password }} }}"
+        "{{ postgres: \"postgres://127.0.0.1:{port}/postgres\", auth: {{ user: plain_user, password: \"{{{{ 'plain-user-password' }}}}\" }} }}"
     );
     assert_eq!(look(&target).succeeds().field("first")["who"], "plain_user");
 }

@@ -24,7 +24,7 @@ fn the_server_is_the_one_it_should_be() {
     let identified = |identity: &str| {
         let url = format!("postgres://127.0.0.1:{}/postgres", Cluster::shared().port);
         Bench::with(&format!(
-            "{{ postgres: \"{url}\", auth: {{ user: reader, password: reader-password }}, identity: {identity} }}"
+            "{{ postgres: \"{url}\", auth: {{ user: reader, password: \"{{{{ 'reader-password' }}}}\" }}, identity: {identity} }}"
         ))
     };
     let steps = step("look", "diagnose", "select 1 as a", "");
