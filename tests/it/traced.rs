@@ -25,9 +25,17 @@ fn trace(calls: &str, arguments: &[&str]) -> (String, String) {
 const PLAN: &[&str] =
     &["plan", "quarantine-overflow", "--library", "runbooks", "--env", "simulator", "-i", "url=http://127.0.0.1:9"];
 
+/// One step of each mechanism, on targets of every kind.
+const MECHANISMS: &[&str] = &["plan", "tests/inputs/valid/mechanisms.yaml"];
+
 #[test]
 fn plan_starts_no_process() {
-    let (trace, stdout) = trace("process", PLAN);
+    starts_no_process(PLAN);
+    starts_no_process(MECHANISMS);
+}
+
+fn starts_no_process(arguments: &[&str]) {
+    let (trace, stdout) = trace("process", arguments);
     assert!(stdout.contains("nothing is executed"), "{stdout}");
     let started: Vec<_> = trace.lines().filter(|line| line.contains("execve(")).collect();
     assert_eq!(started.len(), 1, "only the program itself: {started:#?}");
@@ -39,14 +47,21 @@ fn plan_starts_no_process() {
 
 #[test]
 fn plan_opens_no_socket() {
-    let (trace, _) = trace("network", PLAN);
-    let network: Vec<_> = trace.lines().filter(|line| !line.contains("+++")).collect();
-    assert!(network.is_empty(), "{network:#?}");
+    for arguments in [PLAN, MECHANISMS] {
+        let (trace, _) = trace("network", arguments);
+        let network: Vec<_> = trace.lines().filter(|line| !line.contains("+++")).collect();
+        assert!(network.is_empty(), "{network:#?}");
+    }
 }
 
 #[test]
 fn plan_writes_no_file_but_its_own() {
-    let (trace, _) = trace("%file,write", PLAN);
+    writes_no_file(PLAN);
+    writes_no_file(MECHANISMS);
+}
+
+fn writes_no_file(arguments: &[&str]) {
+    let (trace, _) = trace("%file,write", arguments);
     let writing =
         trace.lines().filter(|line| line.contains("O_WRONLY") || line.contains("O_RDWR") || line.contains("O_CREAT"));
     let foreign: Vec<_> = writing.filter(|line| !line.contains("/dev/tty") && !line.contains("/store")).collect();
