@@ -5,6 +5,7 @@
 
 mod address;
 mod call;
+mod certificates;
 mod environment;
 mod file;
 mod fingerprint;

@@ -1,12 +1,12 @@
 //! TLS with a certificate of our own, or with a server whose certificate has another name than its host.
 
+use crate::action::certificates::{certificates, private_key, read};
 use crate::action::outcome::{Refusal, known};
 use crate::event::ErrorClass;
 use crate::expr::Rendered;
 use crate::plan::TlsAct;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Material {
             Refusal::new(ErrorClass::Tls, format!("the file of `{what}` cannot be used: {error}"))
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = certificates(self.ca.as_deref().unwrap_or_default()).map_err(|error| broken("ca", &error))?;
+        let roots = self.ca.as_ref().map(|ca| certificates(ca, "ca")).transpose()?.unwrap_or_default();
         let verifier =
             Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(|error| broken("ca", &error))?;
         let expected = match &self.server_name {
@@ -62,26 +62,13 @@ impl Material {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Named { verifier, expected }));
         let Some((cert, key)) = &self.own else { return Ok(builder.with_no_client_auth()) };
-        let chain = certificates(cert).map_err(|error| broken("cert", &error))?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| broken("key", &error))?;
+        let (chain, key) = (certificates(cert, "cert")?, private_key(key)?);
         builder.with_client_auth_cert(chain, key).map_err(|error| broken("cert", &error))
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
-    CertificateDer::pem_slice_iter(pem).collect()
-}
-
 fn file(path: Option<&Rendered>, what: &str) -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(path) = path else { return Ok(None) };
-    let file = known(path, &format!("`{what}`"))?;
-    std::fs::read(&file).map(Some).map_err(|error| {
-        let class = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => ErrorClass::Denied,
-            _ => ErrorClass::NotFound,
-        };
-        Refusal::new(class, format!("cannot read the file of `{what}`, `{file}`: {error}"))
-    })
+    path.map(|path| read(path, what)).transpose()
 }
 
 /// The platform's own checks, against a name that the author gives.

@@ -1,6 +1,7 @@
 //! How a connection to a database is encrypted, and whom it trusts.
 
-use crate::action::outcome::{Refusal, known};
+use crate::action::certificates::{certificates, private_key, read};
+use crate::action::outcome::Refusal;
 use crate::event::ErrorClass;
 use crate::expr::Rendered;
 use crate::plan::TlsAct;
@@ -8,8 +9,7 @@ use crate::runbook::SslMode;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -34,9 +34,8 @@ pub(super) fn connector(mode: SslMode, tls: &TlsAct) -> Result<MakeRustlsConnect
         .with_custom_certificate_verifier(verifier);
     let config = match (&tls.cert, &tls.key) {
         (Some(cert), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_slice(&read(key, "key")?)
-                .map_err(|error| broken("the private key in `key`", &error))?;
-            builder.with_client_auth_cert(certificates(cert, "cert")?, key).map_err(unusable)?
+            let (chain, key) = (certificates(&read(cert, "cert")?, "cert")?, private_key(&read(key, "key")?)?);
+            builder.with_client_auth_cert(chain, key).map_err(unusable)?
         }
         (None, None) => builder.with_no_client_auth(),
         _ => return Err(Refusal::value("`tls` needs `cert` and `key` together")),
@@ -52,37 +51,11 @@ fn trusted(ca: Option<&Rendered>, provider: &Arc<CryptoProvider>) -> Result<Arc<
         return Ok(Arc::new(verifier.map_err(|error| none(error.to_string()))?));
     };
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca, "ca")? {
+    for certificate in certificates(&read(ca, "ca")?, "ca")? {
         roots.add(certificate).map_err(|error| none(error.to_string()))?;
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     Ok(verifier.build().map_err(|error| none(error.to_string()))?)
-}
-
-fn read(file: &Rendered, key: &str) -> Result<Vec<u8>, Refusal> {
-    let file = known(file, &format!("`{key}`"))?;
-    std::fs::read(&file).map_err(|error| {
-        let class = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => ErrorClass::Denied,
-            _ => ErrorClass::NotFound,
-        };
-        Refusal::new(class, format!("cannot read `{file}` of `tls: {{{key}}}`: {error}"))
-    })
-}
-
-fn certificates(file: &Rendered, key: &str) -> Result<Vec<CertificateDer<'static>>, Refusal> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(file, key)?).collect();
-    match found {
-        Ok(found) if found.is_empty() => {
-            Err(Refusal::new(ErrorClass::Tls, format!("the file of `tls: {{{key}}}` holds no certificate")))
-        }
-        Ok(found) => Ok(found),
-        Err(error) => Err(broken(&format!("the file of `tls: {{{key}}}`"), &error)),
-    }
-}
-
-fn broken(what: &str, error: &rustls::pki_types::pem::Error) -> Refusal {
-    Refusal::new(ErrorClass::Tls, format!("{what} cannot be read: {error}"))
 }
 
 /// Looks at the chain of a certificate, not at the name it was made for.
