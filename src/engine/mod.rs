@@ -26,6 +26,7 @@ mod list_gate;
 mod locks;
 mod message;
 mod port;
+mod question;
 mod result;
 mod run;
 mod schedule;
