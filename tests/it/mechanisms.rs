@@ -4,20 +4,9 @@ use crate::support::{Sandbox, Terminal};
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-/// A library with an environment in which nothing asks.
-fn bench() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
-    let _ = sandbox.write(
-        "runwright.yaml",
-        &format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n  prod: {{}}\n"),
-    );
-    sandbox
-}
-
 #[test]
 fn what_must_not_be_run_says_why() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("forbidden", "refuse: Clustering again loses the curated names. Ask the data team.\n");
     _ = sandbox.call(["check", "forbidden"]).exits(0);
     _ = sandbox.call(["list", "--runbooks"]).exits(0).says("REFUSED");
@@ -30,7 +19,7 @@ fn what_must_not_be_run_says_why() {
 
 #[test]
 fn a_runbook_is_overdue_until_it_ends_well() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let step = |program: &str| {
         format!("cadence: {{ every: 90d, after: a release }}\nsteps:\n  - {{ validate: Look, run: [{program}] }}\n")
     };
@@ -55,7 +44,7 @@ fn a_runbook_is_overdue_until_it_ends_well() {
 
 #[test]
 fn a_canary_is_watched_until_it_sings_wrong() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let steps = "
 steps:
   - id: canary
@@ -81,7 +70,7 @@ steps:
 
 #[test]
 fn a_run_changes_no_more_than_it_may() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let steps = "
 limits: { changes: 2, pause: 300ms }
 steps:
@@ -107,7 +96,7 @@ steps:
 
 #[test]
 fn a_run_sees_what_the_one_before_it_captured() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let steps = "
 outputs: { double: size.bytes * 2 }
 steps:
@@ -143,7 +132,7 @@ steps:
 
 #[test]
 fn one_run_at_a_time_changes_a_place() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let steps = "
 steps:
   - { id: look, diagnose: Look, run: [date] }
@@ -196,7 +185,7 @@ finally:
   - { id: gone, validate: It is gone, run: [test, \"!\", -e, ban] }
 ";
     let case = |undo: &str, work: &str| {
-        let sandbox = bench();
+        let sandbox = Sandbox::library();
         _ = sandbox.runbook("case", &steps.replace("UNDO", undo).replace("WORK", work));
         sandbox
     };
@@ -239,7 +228,7 @@ finally:
 ";
     let forever = "while :; do sleep 0.05; done";
     let case = |life: &str, used: &str| {
-        let sandbox = bench();
+        let sandbox = Sandbox::library();
         _ = sandbox.runbook("case", &steps.replace("LIFE", life).replace("USE", used));
         sandbox
     };

@@ -4,17 +4,6 @@ use crate::support::{Sandbox, Terminal, documented};
 use serde_json::Value;
 use std::time::Duration;
 
-/// A library with an environment in which nothing asks, and one in which everything does.
-fn bench() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
-    let _ = sandbox.write(
-        "runwright.yaml",
-        &format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n  prod: {{}}\n"),
-    );
-    sandbox
-}
-
 const STORES: &str = "
 inputs:
   names: { type: list, default: [north, south, west] }
@@ -58,7 +47,7 @@ fn outcomes(sandbox: &Sandbox) -> Vec<(String, String)> {
 
 #[test]
 fn a_group_runs_for_each_item_and_the_record_says_of_which() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("stores", STORES);
     let output = sandbox.runwright("run stores --env free").exits(0).says("RESOLVED");
     let output = output.says("store[1]/look").says("Look at south").tells("3 items done");
@@ -79,7 +68,7 @@ fn a_group_runs_for_each_item_and_the_record_says_of_which() {
 
 #[test]
 fn one_card_at_the_terminal_approves_the_whole_list() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("stores", STORES);
     let mut terminal = Terminal::open(&sandbox, &["run", "stores", "--env", "prod"]);
     terminal.sees("Give each of 3 stores a token").sees("for each of 3 items");
@@ -95,7 +84,7 @@ fn one_card_at_the_terminal_approves_the_whole_list() {
 
 #[test]
 fn a_parked_list_names_its_gate_and_does_nothing() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("stores", STORES);
     let output = sandbox.runwright("run stores --env prod").exits(5).says("PARKED").says("approve last store");
     assert!(!sandbox.path("north.token").exists(), "{output}");
@@ -104,7 +93,7 @@ fn a_parked_list_names_its_gate_and_does_nothing() {
 
 #[test]
 fn a_failed_item_stops_the_list_and_points_at_its_line() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let body = STORES.replace(
         "run: [touch, \"{{ name }}.token\"]",
         "shell: 'test \"$N\" != south && touch \"$N.token\"', env: { N: \"{{ name }}\" }",
@@ -118,7 +107,7 @@ fn a_failed_item_stops_the_list_and_points_at_its_line() {
 
 #[test]
 fn a_probe_reads_for_each_item_and_a_plan_shows_the_loop() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("stores", STORES);
     let body = STORES.replace("  - id: sum\n    validate: All stores have one\n", "  - id: sum\n    diagnose: Sum\n");
     _ = sandbox.runbook("looks", &body);
@@ -134,7 +123,7 @@ fn a_probe_reads_for_each_item_and_a_plan_shows_the_loop() {
 
 #[test]
 fn a_runbook_is_one_step_of_another() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("restart", RESTART);
     let body = "
 steps:
@@ -179,7 +168,7 @@ fn a_file_outside_a_library_calls_what_stands_beside_it() {
 
 #[test]
 fn what_is_wrong_with_a_call_is_said_before_the_first_step() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("restart", RESTART);
     _ = sandbox.runbook("secretive", "inputs:\n  key: { type: string, secret: true, from: { env: NO_SUCH_KEY } }\nsteps:\n  - { diagnose: Look, run: [env], env: { KEY: \"{{ key }}\" } }\n");
     let call = |text: &str| {
@@ -207,7 +196,7 @@ fn what_is_wrong_with_a_call_is_said_before_the_first_step() {
 
 #[test]
 fn a_ring_of_two_is_told_whole_from_each_side() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     for (one, other) in [("here", "there"), ("there", "here")] {
         let call = format!("steps:\n  - {{ id: call, diagnose: Call, runbook: {other} }}\n");
         _ = sandbox.runbook(one, &call);
@@ -217,7 +206,7 @@ fn a_ring_of_two_is_told_whole_from_each_side() {
 
 #[test]
 fn a_gate_inside_a_call_is_answered_from_another_terminal() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("restart", RESTART);
     _ = sandbox.runbook(
         "caller",
@@ -247,7 +236,7 @@ fn a_gate_inside_a_call_is_answered_from_another_terminal() {
 
 #[test]
 fn side_by_side_groups_start_together_and_the_first_failure_ends_the_reads() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let body = "
 steps:
   - id: all

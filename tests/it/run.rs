@@ -4,17 +4,6 @@ use crate::support::{Sandbox, Terminal};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
-/// A library with an environment in which nothing asks.
-fn bench() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
-    let _ = sandbox.write(
-        "runwright.yaml",
-        &format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n  prod: {{}}\n"),
-    );
-    sandbox
-}
-
 const CHANGE: &str = "
 steps:
   - { id: act, remediate: Make it, run: [touch, made], undo: { run: [rm, made] } }
@@ -34,7 +23,7 @@ fn every_end_has_its_exit_code() {
         ("unknown-program", step("diagnose: Look, run: [no-such-program-here]"), 1, "no-such-program-here"),
     ];
     for (name, body, code, words) in rows {
-        let sandbox = bench();
+        let sandbox = Sandbox::library();
         _ = sandbox.runbook(name, &body);
         let output = sandbox.call(["run", name, "--env", "free"]);
         if name == "unknown-program" {
@@ -53,7 +42,7 @@ fn every_end_has_its_exit_code() {
 
 #[test]
 fn what_cannot_start_leaves_no_record() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);
     _ = sandbox.call(["run", "nothing-of-that-name"]).exits(2);
     _ = sandbox.call(["run", "case", "--env", "nowhere"]).exits(2);
@@ -65,7 +54,7 @@ fn what_cannot_start_leaves_no_record() {
 
 #[test]
 fn inputs_are_refused_by_name_rule_and_source() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let inputs = "
 inputs:
   count: { type: integer, min: 1, max: 9 }
@@ -84,7 +73,7 @@ steps:
 
 #[test]
 fn programs_are_looked_for_before_the_first_step() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let steps = "steps:\n  - { diagnose: Look, run: [touch, made] }\n";
     _ = sandbox.runbook("missing", &format!("requires: no-such-program-here\n{steps}"));
     _ = sandbox.call(["run", "missing"]).exits(3).says("[missing-program]");
@@ -95,7 +84,7 @@ fn programs_are_looked_for_before_the_first_step() {
 
 #[test]
 fn a_store_that_cannot_be_written_stops_everything() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);
     std::fs::write(sandbox.store(), "a file, not a folder").expect("a file");
     _ = sandbox.call(["run", "case", "--env", "free"]).exits(8);
@@ -104,7 +93,7 @@ fn a_store_that_cannot_be_written_stops_everything() {
 
 #[test]
 fn a_timeout_ends_the_whole_family() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook(
         "case",
         "steps:\n  - validate: It ends\n    timeout: 500ms\n    shell: |\n      sleep 300 & sleep 301\n",
@@ -115,7 +104,7 @@ fn a_timeout_ends_the_whole_family() {
 
 #[test]
 fn a_read_is_tried_again_as_often_as_it_says() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let step = "
 steps:
   - id: look
@@ -134,7 +123,7 @@ steps:
 fn what_follows_a_failure_is_written_down() {
     let cases = [("touch", "continue", true), ("touch", "stop", false), ("no-such-program-here", "continue", false)];
     for (look, then, goes_on) in cases {
-        let sandbox = bench();
+        let sandbox = Sandbox::library();
         let steps = "
 steps:
   - id: act
@@ -156,7 +145,7 @@ finally:
 
 #[test]
 fn much_output_is_bounded_and_the_record_whole() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox
         .runbook("case", "steps:\n  - { diagnose: Flood, shell: \"head -c 200000000 /dev/zero | tr '\\\\0' x\" }\n");
     let output = sandbox.call(["run", "case"]).exits(0);
@@ -166,7 +155,7 @@ fn much_output_is_bounded_and_the_record_whole() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let mut child = sandbox
         .command(["run", "--help"])
         .stdout(Stdio::piped())
@@ -182,7 +171,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 
 #[test]
 fn a_record_that_was_touched_is_found_out() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);
     _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
     let path = sandbox.only_run().join("transcript.jsonl");
@@ -212,7 +201,7 @@ fn a_record_that_was_touched_is_found_out() {
 
 #[test]
 fn a_saved_plan_holds_or_says_what_moved() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let inputs = "inputs: { word: { type: string, default: hello } }\n";
     let steps = |program: &str| {
         format!("{inputs}steps:\n  - {{ id: look, validate: Look, run: [{program}, \"{{{{ word }}}}\"] }}\n")
@@ -232,7 +221,7 @@ fn a_saved_plan_holds_or_says_what_moved() {
 
 #[test]
 fn a_person_approves_at_the_terminal() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);
     let mut terminal = Terminal::open(&sandbox, &["run", "case", "--env", "prod"]);
     terminal.sees("touch made").sees("go on?").types("y");
@@ -243,7 +232,7 @@ fn a_person_approves_at_the_terminal() {
 
 #[test]
 fn a_no_changes_nothing() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);
     let mut terminal = Terminal::open(&sandbox, &["run", "case", "--env", "prod"]);
     terminal.sees("go on?").types("n").sees("why?").types("not today");
@@ -253,7 +242,7 @@ fn a_no_changes_nothing() {
 
 #[test]
 fn a_typed_gate_wants_the_very_text() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let text = CHANGE.replace("run: [touch, made], undo", "gate: { type: do it now }, run: [touch, made], undo");
     _ = sandbox.runbook("case", &text);
     let mut terminal = Terminal::open(&sandbox, &["run", "case", "--env", "free"]);
@@ -264,7 +253,7 @@ fn a_typed_gate_wants_the_very_text() {
 
 #[test]
 fn ctrl_c_ends_the_run_in_order() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let steps = "
 steps:
   - diagnose: Wait
@@ -285,7 +274,7 @@ finally:
 
 #[test]
 fn a_second_ctrl_c_leaves_at_once() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     let script = "trap : TERM; echo it runs; while :; do sleep 300 || echo not yet; done";
     _ = sandbox.runbook("case", &format!("steps:\n  - diagnose: Wait\n    shell: |\n      {script}\n"));
     let mut terminal = Terminal::open(&sandbox, &["run", "case"]);
@@ -296,7 +285,7 @@ fn a_second_ctrl_c_leaves_at_once() {
 
 #[test]
 fn another_process_approves_while_the_run_waits() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);
     let mut child = sandbox
         .command(["run", "case", "--env", "prod", "--park-after", "60s"])
@@ -318,7 +307,7 @@ fn another_process_approves_while_the_run_waits() {
 
 #[test]
 fn records_are_shown_in_every_form() {
-    let sandbox = bench();
+    let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);
     _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
     assert!(sandbox.call(["list", "--json"]).exits(0).json().to_string().contains("resolved"));

@@ -19,11 +19,12 @@ impl Sandbox {
     }
 
     /// A sandbox whose working folder is a library, so that runbooks go by their names. In the environment `free` no
-    /// gate asks.
+    /// gate asks, in `prod` all do.
     pub(crate) fn library() -> Self {
         let sandbox = Self::new();
         let gates = "{ low: pass, medium: pass, high: pass, irreversible: pass }";
-        let text = format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n");
+        let text =
+            format!("library: test\nenvironments:\n  free: {{ production: false, gates: {gates} }}\n  prod: {{}}\n");
         _ = sandbox.write("runwright.yaml", &text);
         sandbox
     }
