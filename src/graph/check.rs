@@ -7,6 +7,7 @@ mod logs;
 mod mechanisms;
 mod rules;
 mod statements;
+mod values;
 
 use super::build::flatten;
 use super::node::{NodeId, StepGraph};

@@ -1,10 +1,11 @@
 //! Actions: the mechanisms inside steps.
 
 use super::amount::DurationSpec;
+use super::ask::Ask;
 use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
-use super::input::InputType;
+use super::http::{HttpAction, Method};
 use super::kubernetes::KubectlAction;
 use super::log::LogAction;
 use super::prometheus::PrometheusAction;
@@ -154,38 +155,6 @@ impl Action {
     }
 }
 
-/// HTTP methods of the language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// GET
-    Get,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-    /// HEAD
-    Head,
-}
-
-impl Method {
-    /// The word in a request line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Head => "HEAD",
-        }
-    }
-}
-
 /// Formats that can be edited with everything else kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditFormat {
@@ -302,156 +271,6 @@ pub struct ShellAction {
     pub program: Program,
 }
 
-/// The body of a request.
-#[derive(Clone, Debug)]
-pub enum Body {
-    /// None.
-    Empty,
-    /// JSON.
-    Json(Data),
-    /// Form fields.
-    Form(IndexMap<Sp<String>, Template>),
-    /// Text as it stands.
-    Text(Template),
-}
-
-/// `http:`
-#[derive(Clone, Debug)]
-pub struct HttpAction {
-    /// Where the record stands.
-    pub span: Span,
-    /// The verb.
-    pub method: Method,
-    /// The path, or an absolute URL without values.
-    pub path: Template,
-    /// Query pairs.
-    pub query: IndexMap<Sp<String>, Template>,
-    /// Headers.
-    pub headers: IndexMap<Sp<String>, Template>,
-    /// The body.
-    pub body: Body,
-    /// Statuses that count as success; empty means 2xx.
-    pub status: Vec<Sp<i64>>,
-    /// The author's word that a POST only reads.
-    pub reads: bool,
-    /// How the answer goes on in further pages.
-    pub pages: Option<Pages>,
-}
-
-record! {
-    /// How an answer goes on in further pages.
-    pub struct Pages = "pages" {
-        /// The items of one page: an expression over its result.
-        must items = "items": Expr,
-        /// Where it goes on: a token, a path or a URL of the same host; none or an empty text on the last page.
-        must next = "next": Expr,
-        /// The query key that takes the token; without it, `next` is a path or a URL.
-        may param = "param": Sp<String>,
-        /// The most items (default 10000); more fail the step.
-        may limit = "limit": Sp<i64>,
-    }
-}
-
-record! {
-    /// One HTTP request.
-    pub(super) struct HttpRecord = "http" {
-        /// GET this path.
-        may get = "get": Template,
-        /// HEAD this path.
-        may head = "head": Template,
-        /// POST to this path.
-        may post = "post": Template,
-        /// PUT to this path.
-        may put = "put": Template,
-        /// PATCH this path.
-        may patch = "patch": Template,
-        /// DELETE this path.
-        may delete = "delete": Template,
-        /// Query pairs; every value is percent-encoded.
-        with query = "query": IndexMap<Sp<String>, Template>,
-        /// Headers; a value cannot hold a line break.
-        with headers = "headers": IndexMap<Sp<String>, Template>,
-        /// A JSON body; values keep their type.
-        may json = "json": Data,
-        /// Form fields.
-        may form = "form": IndexMap<Sp<String>, Template>,
-        /// A text body.
-        may text = "text": Template,
-        /// The statuses that count as success (default: 200 to 299).
-        with status = "status": Many<Sp<i64>>,
-        /// Says that this POST only reads (a query sent as a body).
-        may reads = "reads": Sp<bool>,
-        /// How the answer goes on in further pages.
-        may pages = "pages": Pages,
-    }
-}
-
-impl Decode for HttpAction {
-    fn grammar() -> Grammar {
-        HttpRecord::grammar()
-    }
-
-    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
-        let record = HttpRecord::decode(node, decoder)?;
-        let verbs = [
-            (Method::Get, record.get),
-            (Method::Head, record.head),
-            (Method::Post, record.post),
-            (Method::Put, record.put),
-            (Method::Patch, record.patch),
-            (Method::Delete, record.delete),
-        ];
-        let mut given: Vec<_> = verbs.into_iter().filter_map(|(method, path)| Some((method, path?))).collect();
-        if given.len() != 1 {
-            let message = if given.is_empty() {
-                "this request has no verb: say `get:`, `head:`, `post:`, `put:`, `patch:` or `delete:` with its path"
-            } else {
-                "this request has more than one verb"
-            };
-            decoder.error("http-verb", record.span, message);
-            return None;
-        }
-        let (method, path) = given.remove(0);
-        let bodies = [record.json.is_some(), record.form.is_some(), record.text.is_some()];
-        if bodies.iter().filter(|&&is_given| is_given).count() > 1 {
-            decoder.error("http-body", record.span, "a request has one body: `json`, `form` or `text`");
-            return None;
-        }
-        let body = match (record.json, record.form, record.text) {
-            (Some(json), ..) => Body::Json(json),
-            (_, Some(form), _) => Body::Form(form),
-            (.., Some(text)) => Body::Text(text),
-            _ => Body::Empty,
-        };
-        for status in &record.status.0 {
-            if !(100..600).contains(&status.value) {
-                decoder.error("http-status", status.span, format!("{} is not an HTTP status", status.value));
-            }
-        }
-        let reads = record.reads.is_some_and(|reads| reads.value);
-        if let Some(pages) = &record.pages {
-            if method != Method::Get && !reads {
-                let message = "pages are followed by reading, and this request may change something";
-                decoder.error_hint("http-pages", pages.span, message, "a POST that only reads says `reads: true`");
-            }
-            if let Some(limit) = pages.limit.as_ref().filter(|limit| limit.value < 1) {
-                decoder.error("http-pages", limit.span, "`limit` is a number of items, at least 1");
-            }
-        }
-        Some(Self {
-            span: record.span,
-            method,
-            path,
-            query: record.query,
-            headers: record.headers,
-            body,
-            status: record.status.0,
-            reads,
-            pages: record.pages,
-        })
-    }
-}
-
 impl Decode for EditFormat {
     fn grammar() -> Grammar {
         Grammar::Words(&["toml", "yaml", "json", "ini", "conf", "env"])
@@ -507,105 +326,6 @@ record! {
         may owner = "owner": Sp<String>,
         /// Whether symbolic links on the way may be followed.
         may follow = "follow": Sp<bool>,
-    }
-}
-
-/// `ask:`
-#[derive(Clone, Debug)]
-pub struct Ask {
-    /// The questions; the short form has one, named `answer`.
-    pub questions: IndexMap<Sp<String>, Question>,
-    /// Who is asked: a name of `contacts`. It is shown, and nobody else is kept from answering.
-    pub of: Option<Sp<String>>,
-    /// How long an answer is waited for.
-    pub expires: Option<DurationSpec>,
-    /// The answers that are taken when nobody answered in time.
-    pub otherwise: IndexMap<Sp<String>, Template>,
-}
-
-record! {
-    /// One question to a person.
-    pub struct Question = "question" {
-        /// What is asked.
-        must question = "question": Template,
-        /// The type of the answer (default: string).
-        may kind = "type": InputType,
-        /// The choices: a list of texts, or an expression that gives one.
-        may choices = "choices": Choices,
-        /// What no answer means: a value, or an expression.
-        may default = "default": Template,
-    }
-    later: ["secret"]
-}
-
-record! {
-    /// Several questions to a person.
-    pub(super) struct AskRecord = "ask" {
-        /// Each question by the name its answer gets.
-        must questions = "questions": IndexMap<Sp<String>, Question>,
-        /// Who is asked: a name of `contacts`. It is shown; nobody else is kept from answering.
-        may of = "of": Sp<String>,
-        /// How long an answer is waited for.
-        may expires = "expires": DurationSpec,
-        /// The answers that are taken when nobody answered in time.
-        with otherwise = "otherwise": IndexMap<Sp<String>, Template>,
-    }
-}
-
-/// Choices as written, or the expression that gives them.
-#[derive(Clone, Debug)]
-pub enum Choices {
-    /// Written out.
-    Fixed(Vec<Template>),
-    /// Computed.
-    Computed(Expr),
-}
-
-impl Decode for Choices {
-    fn grammar() -> Grammar {
-        Grammar::AnyOf(vec![Grammar::List(Box::new(Grammar::Template)), Grammar::Expression])
-    }
-
-    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
-        match &node.data {
-            NodeData::List(_) => Vec::decode(node, decoder).map(Self::Fixed),
-            _ => Expr::decode(node, decoder).map(Self::Computed),
-        }
-    }
-}
-
-impl Decode for Ask {
-    fn grammar() -> Grammar {
-        Grammar::AnyOf(vec![Grammar::Template, Question::grammar(), AskRecord::grammar()])
-    }
-
-    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
-        let has_questions =
-            node.as_map().is_some_and(|entries| entries.iter().any(|entry| entry.key.value == "questions"));
-        if has_questions {
-            let record = AskRecord::decode(node, decoder)?;
-            for name in record.otherwise.keys().filter(|name| !record.questions.contains_key(name.value.as_str())) {
-                let message = format!("`{}` is not one of the questions", name.value);
-                decoder.error("unknown-name", name.span, message);
-            }
-            if record.expires.is_none() && !record.otherwise.is_empty() {
-                decoder.error(
-                    "stray-key",
-                    record.span,
-                    "`otherwise` is for when an answer `expires`, and this never does",
-                );
-            }
-            let (of, expires, otherwise) = (record.of, record.expires, record.otherwise);
-            return Some(Self { questions: record.questions, of, expires, otherwise });
-        }
-        let question = if node.as_scalar().is_some() {
-            let text = Template::decode(node, decoder)?;
-            Question { span: node.span, question: text, kind: None, choices: None, default: None }
-        } else {
-            Question::decode(node, decoder)?
-        };
-        let questions = IndexMap::from([(Sp::new("answer".to_owned(), node.span), question)]);
-        Some(Self { questions, of: None, expires: None, otherwise: IndexMap::new() })
     }
 }
 

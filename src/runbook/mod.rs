@@ -14,10 +14,12 @@ mod with_action;
 
 mod action;
 mod amount;
+mod ask;
 mod call;
 mod document;
 mod dsn;
 mod grammar;
+mod http;
 mod input;
 mod kubectl_call;
 mod kubernetes;
@@ -35,16 +37,18 @@ mod step;
 mod target;
 
 pub use action::{
-    Action, Ask, Body, Choices, Data, EditAction, EditFormat, Escalation, HttpAction, Method, Pages, Program, Question,
-    RunAction, Shell, ShellAction, WriteAction, action_names, refused_variable,
+    Action, Data, EditAction, EditFormat, Escalation, Program, RunAction, Shell, ShellAction, WriteAction,
+    action_names, refused_variable,
 };
 pub use amount::{DurationSpec, parse_duration};
+pub use ask::{Ask, Choices, Question};
 pub use call::Call;
 pub use decode::{Decode, Decoder, Placed};
 pub(crate) use decode::{record, words};
 pub use document::{Alert, Cadence, Contact, Limits, Link, Requirement, Reviewed, Runbook, Share, parse_runbook};
 pub use dsn::{Dsn, DsnHost, DsnProblem, SslMode};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
+pub use http::{Body, HttpAction, Method, Pages};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};
 pub use kubectl_call::{KubectlCall, KubectlFlag, KubectlProblem};
 pub use kubernetes::KubectlAction;

@@ -1,13 +1,14 @@
 //! The parts of a step: probes, captures, failures, options.
 
 use super::action::{
-    Action, Argv, Ask, Data as ActionData, EditAction, Escalation, HttpAction, Program, Shell, WriteAction,
-    action_names,
+    Action, Argv, Data as ActionData, EditAction, Escalation, Program, Shell, WriteAction, action_names,
 };
 use super::amount::DurationSpec;
+use super::ask::Ask;
 use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
+use super::http::HttpAction;
 use super::log::LogAction;
 use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;

@@ -1,11 +1,11 @@
 //! Records that hold an action: its keys, and taking the one action out of them.
 
-use super::action::{
-    Action, Argv, Ask, Data, EditAction, Escalation, HttpAction, Program, RunAction, Shell, ShellAction, WriteAction,
-};
+use super::action::{Action, Argv, Data, EditAction, Escalation, Program, RunAction, Shell, ShellAction, WriteAction};
 use super::amount::DurationSpec;
+use super::ask::Ask;
 use super::call::Call;
 use super::decode::{Decoder, Many};
+use super::http::HttpAction;
 use super::kubernetes::KubectlAction;
 use super::log::LogAction;
 use super::prometheus::PrometheusAction;
