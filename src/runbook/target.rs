@@ -289,7 +289,7 @@ impl Decode for Identity {
 record! {
     /// TLS settings of a target.
     pub struct Tls = "tls" {
-        /// A PEM file with more root certificates.
+        /// A PEM file with root certificates: beside those of this machine for requests, instead of them for a database.
         may ca = "ca": Template,
         /// A PEM file with our certificate.
         may cert = "cert": Template,

@@ -325,10 +325,16 @@ impl Rules<'_> {
         let last_validate = flat.nodes.iter().rposition(|node| node.step.kind == Kind::Validate);
         for (place, node) in flat.nodes.iter().enumerate() {
             let Some(change) = &node.step.change else { continue };
-            // A called runbook looks after its own changes.
+            // A called runbook looks after its own changes, and a service is watched until it runs.
             let by_hand = matches!(
                 node.step.action(),
-                Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_) | Action::Runbook(_))
+                Some(
+                    Action::Manual(_)
+                        | Action::Interactive(_)
+                        | Action::Ask(_)
+                        | Action::Runbook(_)
+                        | Action::Service(_)
+                )
             );
             let later = last_validate.is_some_and(|last| last > place);
             if change.verify.is_none() && !later && !by_hand && node.section == super::super::node::Section::Body {
