@@ -94,6 +94,8 @@ fn started(run: RunId, graph: &StepGraph, store: &Store) -> Event {
         inputs: Vec::new(),
         programs: Vec::new(),
         called: Vec::new(),
+        settings: None,
+        undo_of: None,
         warnings: Vec::new(),
     }
 }

@@ -242,6 +242,8 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId) -> Event 
         programs: prepared.programs.clone(),
         warnings: prepared.warnings.clone(),
         called: frozen(prepared),
+        settings: None,
+        undo_of: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The ports: what the engine needs of the outside world.
 
 use crate::event::{
-    AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, StepPath, UsedView,
+    AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, Settlement, StepPath,
+    UsedView,
 };
 use crate::expr::Value;
 use crate::plan::{Act, CommandAct};
@@ -328,6 +329,13 @@ pub enum PromptKind {
         /// What marks its processes (`RUNWRIGHT_ATTEMPT`).
         marker: String,
     },
+    /// Say what became of a change whose end was not seen.
+    Settle {
+        /// The act, as it was started.
+        act: String,
+        /// What is known: when it was started, why its end was not seen, what its verify says.
+        known: Vec<String>,
+    },
     /// Do something elsewhere and say how it went.
     Manual {
         /// What to do, Markdown, values filled in.
@@ -399,6 +407,13 @@ pub enum Answer {
     /// Manual: it did not work.
     NotDone {
         /// Why.
+        reason: String,
+    },
+    /// Settle: what became of the change, and how the person knows.
+    Settled {
+        /// What became of it.
+        settlement: Settlement,
+        /// How they know; never empty.
         reason: String,
     },
     /// HandOver: the program has ended, and the terminal is ours again.

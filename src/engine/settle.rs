@@ -4,7 +4,9 @@ use super::body::{At, BodyId};
 use super::dispatch::Dispatcher;
 use super::message::{GateOutcome, GateRequest, Settled};
 use super::port::{Answer, InboxDecision, Prompt, PromptId, PromptKind, StoreError};
-use crate::event::{Actor, AnswerKind, Door, Event, GateAnswer, GateRequirement, Operator, StepPath, Waiting};
+use crate::event::{
+    Actor, AnswerKind, Door, Event, GateAnswer, GateRequirement, Operator, Settlement, StepPath, Waiting,
+};
 use crate::runbook::{Risk, StepBody};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
@@ -45,6 +47,7 @@ impl Pending {
                 }
                 PromptKind::Interactive { command, .. } => ("interactive", command.clone(), None),
                 PromptKind::HandOver { .. } => ("interactive", String::new(), None),
+                PromptKind::Settle { act, .. } => ("settle", act.clone(), None),
                 PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
             },
         };
@@ -335,6 +338,12 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
                 }
                 _ => return None,
             }
+        }
+        PromptKind::Settle { .. } => {
+            let word = decision.values.get("result").map(text)?;
+            let settlement = Settlement::ALL.into_iter().find(|settlement| settlement.as_str() == word)?;
+            let reason = decision.reason.clone().filter(|reason| !reason.trim().is_empty())?;
+            Answer::Settled { settlement, reason }
         }
         PromptKind::Gate { .. } | PromptKind::HandOver { .. } => return None,
     })

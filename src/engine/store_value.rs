@@ -41,5 +41,8 @@ pub fn restore(stored: &StoredValue) -> Value {
         StoredValue::Unknown(reason) => unknown(UnknownSort::Unobtained, reason.clone()),
         StoredValue::NotYet(reason) => unknown(UnknownSort::NotYet, reason.clone()),
         StoredValue::Secret(name) => unknown(UnknownSort::Unobtained, format!("the secret `{name}` is not kept")),
+        StoredValue::Kept(kept) => {
+            unknown(UnknownSort::Unobtained, format!("{} bytes, kept as evidence and not read here", kept.size))
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::card::{ActView, CardView, OptionView, UsedView};
 use super::name::{Actor, Operator, RunId, StepPath};
+use super::resumption::{Mark, Resumption, Settlement};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -215,6 +216,8 @@ pub enum StoredValue {
     NotYet(String),
     /// Known, and not kept.
     Secret(String),
+    /// Known, and too long for an event: its JSON is kept as evidence.
+    Kept(EvidenceRef),
 }
 
 /// An input as it was resolved.
@@ -347,6 +350,17 @@ pub struct FrozenRunbook {
     pub digest: String,
 }
 
+/// The settings of a library as they were when the run began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FrozenSettings {
+    /// The name of the file as it is shown.
+    pub file: String,
+    /// The whole text of that file.
+    pub text: String,
+    /// SHA-256 of that text, in hex.
+    pub digest: String,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -396,7 +410,15 @@ pub enum Event {
         /// The runbooks that are called, by this one or by one of them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         called: Vec<FrozenRunbook>,
+        /// The library's `runwright.yaml`: environments, targets, gates, groups and their keys.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Box<FrozenSettings>>,
+        /// The run whose changes this one takes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo_of: Option<RunId>,
     },
+    /// Another process took the run up.
+    RunResumed(Box<Resumption>),
     /// A target's identity was proven.
     TargetProven {
         /// The target's name.
@@ -572,6 +594,42 @@ pub enum Event {
         /// Whether a failure was answered by `on_failure`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         handled: bool,
+    },
+    /// A person said what became of a change whose end was not seen.
+    Settled {
+        /// What they said.
+        settlement: Settlement,
+        /// Why.
+        reason: String,
+        /// Through which door.
+        door: Door,
+    },
+    /// A change stands from here on, as far as is known.
+    ChangeMade {
+        /// How it is taken back, in words; nothing when that cannot be done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<String>,
+        /// When it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// Whether it is taken back by itself when the run ends.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        temporary: bool,
+    },
+    /// A moment of the incident was named.
+    Marked {
+        /// Which.
+        mark: Mark,
+        /// When it was; not always when it was written down.
+        at: Timestamp,
+        /// Something about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+    /// The operator ends the run: what runs is stopped, temporary changes are taken back, `finally` runs.
+    Aborted {
+        /// Why.
+        reason: String,
     },
     /// Something for the report.
     Noted {

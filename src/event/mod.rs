@@ -7,13 +7,15 @@
 mod card;
 mod kind;
 mod name;
+mod resumption;
 
 pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
 pub use kind::{
-    AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, FrozenRunbook, GateAnswer, InputView, Mode, Outcome,
-    ProgramView, Record, RunResult, StepVerdict, StoredValue, Waiting,
+    AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, FrozenRunbook, FrozenSettings, GateAnswer, InputView,
+    Mode, Outcome, ProgramView, Record, RunResult, StepVerdict, StoredValue, Waiting,
 };
 pub use name::{Actor, IdentityKind, InvalidRunId, Operator, RunId, StepPath};
+pub use resumption::{Mark, Resumption, Settlement, UnknownMark};
 
 /// The version of the meaning of events; a resume under another major version is refused.
 pub const SEMANTICS: u32 = 1;

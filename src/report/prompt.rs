@@ -57,6 +57,19 @@ pub fn prompt(prompt: &Prompt, steps: &StepTable, style: &Style, now: Timestamp)
             out.extend(prose(style, 2, &format!("start it? [y]es [n]o, or: {skip}[c]opy no[t]e [l]ater [a]bort [?]")));
         }
         PromptKind::HandOver { .. } => {}
+        PromptKind::Settle { act, known } => {
+            out.extend(headline(style, &step, &prompt.title, &[("its end was not seen".to_owned(), Tone::Bad)]));
+            out.extend(boxed(style, act));
+            for line in known {
+                out.extend(labelled(style, 2, "known", " ", &style.text(line)));
+            }
+            out.extend(prose(style, 2, "look at the target, then say what became of it:"));
+            out.extend(prose(
+                style,
+                2,
+                "[d]one [f] not done, and not tried again [r]etry behind its gate, or: no[t]e [l]ater [a]bort [?]",
+            ));
+        }
         PromptKind::Manual { text, may_skip } => {
             out.extend(headline(style, &step, &prompt.title, &[("to do by hand".to_owned(), Tone::Attention)]));
             out.extend(boxed(style, text));
@@ -85,6 +98,7 @@ pub fn prompt_evidence(prompt: &Prompt, style: &Style) -> Vec<String> {
         | PromptKind::Ask { .. }
         | PromptKind::Interactive { .. }
         | PromptKind::HandOver { .. }
+        | PromptKind::Settle { .. }
         | PromptKind::Manual { .. } => evidence_values(&[], style),
     }
 }

@@ -85,6 +85,9 @@ pub(crate) fn whole(value: &StoredValue) -> String {
         StoredValue::Unknown(reason) => format!("unknown: {reason}"),
         StoredValue::NotYet(reason) => format!("not yet: {reason}"),
         StoredValue::Secret(name) => format!("‹secret {name}›"),
+        StoredValue::Kept(kept) => {
+            format!("{} bytes, kept as evidence {}", kept.size, kept.sha256.get(..8).unwrap_or(&kept.sha256))
+        }
     }
 }
 
@@ -118,6 +121,7 @@ pub(crate) fn to_json(value: &StoredValue) -> Json {
         StoredValue::Unknown(reason) => serde_json::json!({ "unknown": reason }),
         StoredValue::NotYet(reason) => serde_json::json!({ "not_yet": reason }),
         StoredValue::Secret(name) => serde_json::json!({ "secret": name }),
+        StoredValue::Kept(kept) => serde_json::json!({ "kept": { "size": kept.size, "sha256": kept.sha256 } }),
     }
 }
 

@@ -8,6 +8,7 @@ mod gate;
 mod interactive;
 mod manual;
 mod questions;
+mod settle;
 
 use super::desk::Face;
 use super::help::help;
@@ -78,6 +79,7 @@ impl Dialogue<'_> {
             PromptKind::Interactive { may_skip, .. } => self.interactive(text, *may_skip),
             // Nothing is asked; it was seen to above.
             PromptKind::HandOver { .. } => Err(Stop::Gone),
+            PromptKind::Settle { .. } => self.settle(text),
             PromptKind::Manual { may_skip, .. } => self.manual(text, *may_skip),
         };
         let is_gate = matches!(prompt.kind, PromptKind::Gate { .. });

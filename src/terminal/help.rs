@@ -40,6 +40,14 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
             ABORT,
         ],
         PromptKind::HandOver { .. } => Vec::new(),
+        PromptKind::Settle { .. } => vec![
+            "d  done: the target shows that the change was made",
+            "f  not done, and it is not tried again: the step counts as failed",
+            "r  retry: it was not done, or may be done twice; its gate opens again",
+            NOTE,
+            LATER,
+            ABORT,
+        ],
         PromptKind::Manual { .. } => vec![
             "d  done: it worked; you can paste what you saw",
             "f  failed: it did not work",

@@ -56,6 +56,9 @@ impl Dispatcher {
             PromptKind::Interactive { command, may_skip } => {
                 PromptKind::Interactive { command: mask(command), may_skip }
             }
+            PromptKind::Settle { act, known } => {
+                PromptKind::Settle { act: mask(act), known: known.into_iter().map(mask).collect() }
+            }
             // Not shown: it is what is started.
             kind @ PromptKind::HandOver { .. } => kind,
             PromptKind::Manual { text, may_skip } => PromptKind::Manual { text: mask(text), may_skip },

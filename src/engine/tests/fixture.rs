@@ -460,6 +460,8 @@ fn started(run: RunId, operator: Operator) -> Event {
         programs: Vec::new(),
         warnings: Vec::new(),
         called: Vec::new(),
+        settings: None,
+        undo_of: None,
     }
 }
 

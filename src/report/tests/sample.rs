@@ -151,6 +151,8 @@ pub(super) fn started(warnings: &[&str]) -> Event {
         programs: vec![],
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
         called: Vec::new(),
+        settings: None,
+        undo_of: None,
     }
 }
 

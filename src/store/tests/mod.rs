@@ -111,6 +111,8 @@ fn started(run: &RunId, store: &str) -> Record {
         programs: Vec::new(),
         warnings: Vec::new(),
         called: Vec::new(),
+        settings: None,
+        undo_of: None,
     })
 }
 
