@@ -102,8 +102,7 @@ impl Task {
     }
 
     fn beside(&self, cancel: Cancel) -> Self {
-        let (shared, scene, bus) = (self.shared.clone(), self.scene.clone(), self.bus.clone());
-        Self { shared, scene, at: self.at, bus, cancel }
+        Self::new(self.shared.clone(), self.scene.clone(), self.at, self.bus.clone(), cancel)
     }
 
     /// Waits until a process may be relied on; gives the reason when it may not.

@@ -97,13 +97,8 @@ impl Task {
             for &node in changes {
                 let inner = scene.graph.node(node).step.clone();
                 let (Some(action), Some(change)) = (inner.action(), &inner.change) else { continue };
-                let task = Task {
-                    shared: self.shared.clone(),
-                    scene: scene.clone(),
-                    at: At { body: self.at.body, node },
-                    bus: self.bus.clone(),
-                    cancel: self.cancel.clone(),
-                };
+                let at = At { body: self.at.body, node };
+                let task = Task::new(self.shared.clone(), scene.clone(), at, self.bus.clone(), self.cancel.clone());
                 let path = task.path();
                 let own = Unit { path: path.clone(), item: None, items: unit.items.clone(), scope: task.scope() };
                 // Holes, refusals, a target that cannot be proven now: its own gate will tell.

@@ -25,6 +25,7 @@ mod list;
 mod list_gate;
 mod locks;
 mod message;
+mod past;
 mod port;
 mod question;
 mod result;
@@ -34,10 +35,12 @@ mod settle;
 mod step;
 mod store_value;
 mod temporary;
+mod unseen;
 #[cfg(test)]
 mod tests;
 
 pub use history::{BrokenLaw, History, StepHistory};
+pub use past::Past;
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,
@@ -45,4 +48,4 @@ pub use port::{
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
-pub use store_value::{restore, store};
+pub use store_value::{Kept, restore, store};

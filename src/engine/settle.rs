@@ -272,9 +272,7 @@ impl Dispatcher {
         self.withdraw(pending.id, why);
         match &mut pending.what {
             Wanted::Gate { .. } => {
-                let reason = Some(why.to_owned());
-                let answer = GateAnswer { answer: AnswerKind::Voided, door: Door::Terminal, reason };
-                self.settle(&mut pending, answer, Actor::Runwright);
+                self.settle(&mut pending, GateAnswer::voided(why), Actor::Runwright);
             }
             Wanted::Ask { reply, .. } => {
                 if let Some(reply) = reply.take() {

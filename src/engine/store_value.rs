@@ -1,6 +1,6 @@
 //! Values as the record keeps them.
 
-use crate::event::StoredValue;
+use crate::event::{EvidenceRef, StoredValue};
 use crate::expr::{SecretText, UnknownSort, Value, from_record, to_record, unknown, unknown_of};
 
 /// The most of one value that an event holds, in bytes of its JSON; longer values are in the evidence.
@@ -30,6 +30,20 @@ pub(super) fn store_field(value: &Value) -> StoredValue {
             StoredValue::Unknown(format!("{} bytes, kept as evidence", json.to_string().len()))
         }
         _ => stored,
+    }
+}
+
+/// Gives the JSON of a value that was too long for an event; nothing when the evidence that holds it is gone or damaged.
+pub type Kept<'a> = dyn Fn(&EvidenceRef) -> Option<serde_json::Value> + 'a;
+
+/// The value again, with those that were too long for an event.
+pub(super) fn restore_with(stored: &StoredValue, kept: &Kept<'_>) -> Value {
+    match stored {
+        StoredValue::Kept(evidence) => match kept(evidence) {
+            Some(json) => from_record(&json),
+            None => unknown(UnknownSort::Unobtained, "it was kept as evidence, and that is gone or damaged"),
+        },
+        stored => restore(stored),
     }
 }
 

@@ -68,13 +68,8 @@ impl Task {
     pub(super) async fn clear(self, backs: Vec<TakeBack>) {
         let mut cleared = Cleared::default();
         for back in backs.into_iter().rev() {
-            let task = Self {
-                shared: self.shared.clone(),
-                scene: back.scene.clone(),
-                at: At { body: self.at.body, node: back.at.node },
-                bus: self.bus.clone(),
-                cancel: self.cancel.clone(),
-            };
+            let at = At { body: self.at.body, node: back.at.node };
+            let task = Self::new(self.shared.clone(), back.scene.clone(), at, self.bus.clone(), self.cancel.clone());
             let (text, path) = (back.text(), back.path.clone());
             match task.take_back(back).await {
                 Ok(()) => cleared.done += 1,
