@@ -142,6 +142,7 @@ impl Task {
             verify: change.verify.as_ref().map(|probe| self.probe_text(probe, scope)),
             undo,
             irreversible: change.irreversible.as_ref().map(|why| people(why, scope)),
+            idempotent: change.idempotent,
             warning: step.warning.as_ref().map(|warning| people(warning, scope)),
             moved: Vec::new(),
             limit,

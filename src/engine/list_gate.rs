@@ -226,6 +226,7 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
         verify: told(|card| card.verify.as_ref()),
         undo: told(|card| card.undo.as_ref()),
         irreversible: told(|card| card.irreversible.as_ref()),
+        idempotent: step.change.as_ref().is_some_and(|change| change.idempotent),
         warning: step.warning.as_ref().map(|warning| super::facts::people(warning, &first.unit.scope)),
         moved: Vec::new(),
         limit: None,
