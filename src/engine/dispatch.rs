@@ -17,6 +17,7 @@ use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore,
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
+use super::store_value::put_aside;
 use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
 use crate::graph::Section;
 use crate::runbook::Risk;
@@ -476,7 +477,8 @@ impl Dispatcher {
     }
 
     /// Puts an event on record.
-    fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, event: Event) {
+    fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, mut event: Event) {
+        put_aside(&mut event, &*self.shared.evidence);
         let elapsed = self.shared.clock.elapsed().saturating_sub(self.began);
         self.records.push(Record {
             seq: 0,

@@ -3,7 +3,7 @@
 use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
-use super::store_value::store;
+use super::store_value::{store, store_shown};
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
@@ -294,7 +294,7 @@ impl Task {
             }
             let place = |_| reference.span;
             let value = match Expr::parse(&name, &place).map(|expr| expr.eval(scope)) {
-                Ok(Ok(value)) => store(&value),
+                Ok(Ok(value)) => store_shown(&value),
                 _ => continue,
             };
             found.push(UsedView { name, value });

@@ -9,7 +9,7 @@ use super::facts::{Facts, Look};
 use super::message::{Halt, StepEnd};
 use super::port::{Answer, HandedOver, Performed, PromptKind};
 use super::step::{By, skipped, unexpected};
-use super::store_value::{store, store_field};
+use super::store_value::store;
 use crate::event::{AnswerKind, ErrorClass, Event, GateAnswer, GateRequirement, Outcome};
 use crate::expr::{Time, UnknownSort, Value, unknown};
 use crate::plan::{Act, CommandAct, StepScope, view};
@@ -140,7 +140,7 @@ impl Task {
             outcome: performed.outcome,
             error: performed.error.clone(),
             message: performed.message.clone(),
-            fields: performed.fields.iter().map(|(name, value)| (name.clone(), store_field(value))).collect(),
+            fields: self.stored(&performed.fields),
             evidence: Vec::new(),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             left: performed.left.clone(),

@@ -45,4 +45,4 @@ pub use port::{
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
-pub use store_value::{restore, store};
+pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
