@@ -5,8 +5,8 @@ use super::message::{Halt, Message, Permit};
 use super::past::{Past, Round};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
-use super::store_value::{store, store_field};
-use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
+use super::store_value::{store_field, store_shown};
+use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, StepScope, view};
 use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
@@ -42,7 +42,7 @@ pub(super) struct Shared {
     /// Whether the run is taken up only to be ended: nobody is asked.
     pub(super) is_ending: bool,
     /// Fires when the past has been walked through and the run goes on.
-    pub(super) live: Cancel,
+    pub(super) goes_on: Cancel,
     /// What an earlier process did of this run.
     pub(super) past: Mutex<Past>,
 }
@@ -196,7 +196,7 @@ impl Task {
             outcome: performed.outcome,
             error: performed.error.clone(),
             message: performed.message.clone(),
-            fields: performed.fields.iter().map(|(name, value)| (name.clone(), store_field(value))).collect(),
+            fields: self.stored(&performed.fields),
             evidence: performed.evidence.clone(),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             left: performed.left.clone(),
@@ -204,6 +204,12 @@ impl Task {
         self.note(path, Some(number), event);
         let tolerated = performed.error.as_ref().is_some_and(|error| tolerates(tolerate, error));
         Ok(Attempted { performed, tolerated })
+    }
+
+    /// Result fields as the record keeps them.
+    pub(super) fn stored(&self, fields: &IndexMap<String, Value>) -> IndexMap<String, StoredValue> {
+        let is_read = |name: &str| self.scene.graph.reads(self.id(), name);
+        fields.iter().map(|(name, value)| (name.clone(), store_field(value, is_read(name)))).collect()
     }
 
     /// What the hands need beside the act.
@@ -387,7 +393,7 @@ pub(super) fn captures(
 
 /// Values that an evaluation used, for the record.
 pub(super) fn used_views(used: &[Used]) -> Vec<UsedView> {
-    used.iter().map(|used| UsedView { name: used.path.clone(), value: store(&used.value) }).collect()
+    used.iter().map(|used| UsedView { name: used.path.clone(), value: store_shown(&used.value) }).collect()
 }
 
 /// Evaluates every check; the verdict is nothing when there are none.
@@ -427,8 +433,8 @@ pub(super) fn shown(list: &[Expr], scope: &dyn Scope) -> Vec<UsedView> {
     list.iter()
         .map(|expr| {
             let value = match expr.eval(scope) {
-                Ok(value) => store(&value),
-                Err(error) => crate::event::StoredValue::Unknown(error.message),
+                Ok(value) => store_shown(&value),
+                Err(error) => StoredValue::Unknown(error.message),
             };
             UsedView { name: expr.text().trim().to_owned(), value }
         })

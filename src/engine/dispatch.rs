@@ -18,6 +18,7 @@ use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore,
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
+use super::store_value::put_aside;
 use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
 use crate::graph::Section;
 use crate::runbook::Risk;
@@ -120,7 +121,7 @@ impl Dispatcher {
             began: ports.clock.elapsed(),
             before: setup.past.as_ref().map_or(0, |past| past.elapsed_ms(ports.clock.now())),
             is_ending: setup.abort.is_some(),
-            live: Cancel::new(),
+            goes_on: Cancel::new(),
             past: Mutex::default(),
         };
         let walk = setup.past.is_some().then(|| walk::Walk::new(setup.abort));
@@ -128,7 +129,7 @@ impl Dispatcher {
         if let Some(past) = setup.past {
             *shared.past.lock().unwrap_or_else(PoisonError::into_inner) = past;
         } else {
-            shared.live.cancel();
+            shared.goes_on.cancel();
         }
         Self {
             run: setup.run,
@@ -513,10 +514,11 @@ impl Dispatcher {
     }
 
     /// Puts an event on record.
-    fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, event: Event) {
+    fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, mut event: Event) {
         if self.past().has_told(step.as_ref(), &event) {
             return;
         }
+        put_aside(&mut event, &*self.shared.evidence);
         self.records.push(Record {
             seq: 0,
             time: self.shared.clock.now(),

@@ -107,6 +107,8 @@ pub(super) struct GateRequest {
     pub(super) requirement: Option<GateRequirement>,
     pub(super) risk: Risk,
     pub(super) may_skip: bool,
+    /// Whether the record has it open already, with these very facts.
+    pub(super) is_open: bool,
     /// Whether these very facts were approved with the list they belong to.
     pub(super) in_list: bool,
 }

@@ -16,6 +16,7 @@ mod change;
 mod decide;
 mod dispatch;
 mod facts;
+mod gate_before;
 mod history;
 mod hold;
 mod interactive;
@@ -35,9 +36,9 @@ mod settle;
 mod step;
 mod store_value;
 mod temporary;
-mod unseen;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use past::Past;
@@ -48,4 +49,4 @@ pub use port::{
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
-pub use store_value::{Kept, restore, store};
+pub use store_value::{Kept, holds_mask, restore, restore_kept, store};

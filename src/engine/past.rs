@@ -5,9 +5,9 @@
 
 mod round;
 
-pub(super) use round::{PastAttempt, PastGate, PastMoment, Round};
+pub(super) use round::{PastAttempt, PastMoment, Round};
 
-use super::store_value::{Kept, restore_with};
+use super::store_value::{Kept, restore_kept};
 use crate::event::{Event, Record, StepPath};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -71,9 +71,9 @@ impl Told {
 }
 
 impl Past {
-    /// Folds a record. `kept` gives the JSON of a value that was too long for an event, by the evidence that holds it.
+    /// Folds a record. `kept` reads the evidence that holds a value which was too long for an event.
     #[must_use]
-    pub fn of(records: &[Record], kept: &Kept<'_>) -> Self {
+    pub fn of(records: &[Record], kept: Kept<'_>) -> Self {
         let mut past = Self::default();
         for record in records {
             past.take_in(record, kept);
@@ -81,7 +81,7 @@ impl Past {
         past
     }
 
-    fn take_in(&mut self, record: &Record, kept: &Kept<'_>) {
+    fn take_in(&mut self, record: &Record, kept: Kept<'_>) {
         self.last = record.seq;
         self.last_time = Some((record.time, record.elapsed_ms));
         if let Some(told) = Told::of(record.step.as_ref(), &record.event) {
@@ -127,7 +127,7 @@ impl Past {
         }
     }
 
-    fn step(&mut self, step: &StepPath, record: &Record, kept: &Kept<'_>) {
+    fn step(&mut self, step: &StepPath, record: &Record, kept: Kept<'_>) {
         if !Round::is_about(&record.event) {
             if let Event::ChangeMade { undo, until, .. } = &record.event
                 && let Some(round) = self.rounds.get_mut(&step.0).and_then(VecDeque::back_mut)
@@ -146,7 +146,7 @@ impl Past {
             rounds.push_back(Round::default());
         }
         if let Some(round) = rounds.back_mut() {
-            round.take_in(record, &|value| restore_with(value, kept));
+            round.take_in(record, &|value| restore_kept(value, kept));
         }
     }
 

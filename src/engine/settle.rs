@@ -78,7 +78,9 @@ impl Dispatcher {
             expires,
             card: Box::new(request.card.clone()),
         };
-        self.log_step(at, opened);
+        if !request.is_open {
+            self.log_step(at, opened);
+        }
         let door = match &request.requirement {
             None => Some(Door::Policy),
             Some(_) if request.in_list => Some(Door::List),

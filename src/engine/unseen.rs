@@ -118,7 +118,7 @@ impl Task {
             return Ok(None);
         }
         if unknown && !self.shared.is_ending {
-            let Some(settled) = self.ask_what_became(unit, attempt, end).await? else { return Ok(None) };
+            let Some(settled) = self.ask_what_became(&unit.path, attempt, end).await? else { return Ok(None) };
             end = settled;
         }
         self.change_over();
@@ -145,9 +145,9 @@ impl Task {
     }
 
     /// Asks a person what became of a change. Nothing when it is to be made again.
-    async fn ask_what_became(
+    pub(super) async fn ask_what_became(
         &self,
-        unit: &Unit,
+        path: &str,
         attempt: &PastAttempt,
         mut end: StepEnd,
     ) -> Result<Option<StepEnd>, Gone> {
@@ -170,7 +170,7 @@ impl Task {
             other => return Ok(Some(StepEnd { outcome: Outcome::Unknown, changed: true, ..unexpected(&other) })),
         };
         let By { name, actor, door } = by;
-        self.note_as(actor, &unit.path, None, Event::Settled { settlement, reason: reason.clone(), door });
+        self.note_as(actor, path, None, Event::Settled { settlement, reason: reason.clone(), door });
         end.error = None;
         (end.outcome, end.reason) = match settlement {
             Settlement::Done => (Outcome::Succeeded, Some(format!("{name} says that it was done: {reason}"))),

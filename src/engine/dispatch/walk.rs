@@ -8,7 +8,7 @@
 use super::super::attempt::Task;
 use super::super::body::{At, BodyId, Early, Over};
 use super::super::message::StepEnd;
-use super::super::past::Past;
+use super::super::past::{Past, Round};
 use super::Dispatcher;
 use crate::event::{ErrorClass, Event, Outcome, StepPath};
 use crate::graph::NodeId;
@@ -35,7 +35,7 @@ pub(super) struct Walk {
     /// Steps that it does not tell of, or whose end it has not.
     held: BTreeSet<At>,
     /// Processes in the background that were relied on.
-    beside: Vec<At>,
+    beside: Vec<(At, Round)>,
     /// What the stage waits for.
     awaited: HashSet<At>,
     /// Why the run is ended as soon as it can be.
@@ -97,9 +97,7 @@ impl Dispatcher {
             StepBody::Action(Action::Runbook(_)) => {
                 round.filter(|round| round.is_called).map(|round| round.first).or(ended)
             }
-            StepBody::Action(_) => {
-                ended.or_else(|| round.filter(|round| round.is_ready).map(|round| round.first))
-            }
+            StepBody::Action(_) => ended.or_else(|| round.filter(|round| round.is_ready).map(|round| round.first)),
         }
     }
 
@@ -160,11 +158,11 @@ impl Dispatcher {
     /// over; the process itself is started again.
     fn relied_on(&mut self, at: At) {
         let path = self.path_of(at).0;
-        let round = self.past().take(&path);
+        let round = self.past().take(&path).unwrap_or_default();
         let step = self.node(at).step.clone();
         let end = StepEnd::because(Outcome::Succeeded, "it runs in the background");
         self.keep_values(at, &step, &end);
-        let turn = round.map_or(0, |round| round.first);
+        let turn = round.first;
         self.bodies[at.body].over.insert(at.node, Over::new(Outcome::Succeeded, turn));
         if step.change.is_some() {
             let tally = &mut self.bodies.owner_mut(at.body).tally;
@@ -172,7 +170,7 @@ impl Dispatcher {
             tally.last_change = turn;
         }
         if let Some(walk) = &mut self.walk {
-            walk.beside.push(at);
+            walk.beside.push((at, round));
         }
         self.finish(at);
     }
@@ -196,12 +194,12 @@ impl Dispatcher {
         let Some(walk) = &mut self.walk else { return };
         walk.stage = Stage::Restarting;
         let mut beside = std::mem::take(&mut walk.beside);
-        beside.retain(|at| self.is_still_needed(*at));
+        beside.retain(|(at, _)| self.is_still_needed(*at));
         if let Some(walk) = &mut self.walk {
-            walk.awaited.extend(beside.iter().copied());
+            walk.awaited.extend(beside.iter().map(|(at, _)| *at));
         }
-        for at in beside {
-            let task = self.task(at);
+        for (at, round) in beside {
+            let task = Task { round, ..self.task(at) };
             self.bodies[at.body].live += 1;
             tokio::spawn(task.restart_beside());
         }
@@ -240,7 +238,7 @@ impl Dispatcher {
             (past.aborted.clone(), past.refused.clone())
         };
         self.bodies.forget_barriers();
-        self.shared.live.cancel();
+        self.shared.goes_on.cancel();
         let root = &self.bodies[BodyId::ROOT];
         if let Some(target) = refused {
             self.end_early(BodyId::ROOT, Early::TargetRefused(target), true);
@@ -282,7 +280,8 @@ impl Dispatcher {
     pub(super) fn void_past_gates(&mut self) {
         let gates = std::mem::take(&mut self.past().gates);
         for (path, (number, digest)) in gates {
-            let event = Event::GateAnswered { number, digest, answer: crate::event::GateAnswer::voided("the run ended") };
+            let event =
+                Event::GateAnswered { number, digest, answer: crate::event::GateAnswer::voided("the run ended") };
             self.push(Some(StepPath(path)), None, crate::event::Actor::Runwright, event);
         }
     }

@@ -306,7 +306,6 @@ impl Round {
             ended: past.time,
             undo: self.gate.as_ref().and_then(|gate| gate.undo.clone()),
             until: self.until,
-            ending: past.ending,
         });
         Some(end)
     }
@@ -322,6 +321,4 @@ pub(in super::super) struct PastMoment {
     pub(in super::super) undo: Option<String>,
     /// When it ends by itself.
     pub(in super::super) until: Option<Timestamp>,
-    /// Whether the end of the run left it out.
-    pub(in super::super) ending: bool,
 }
