@@ -96,6 +96,8 @@ fn started(run: RunId, graph: &StepGraph, store: &Store) -> Event {
         called: Vec::new(),
         settings: None,
         undo_of: None,
+        folder: None,
+        began: None,
         warnings: Vec::new(),
     }
 }
