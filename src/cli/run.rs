@@ -21,7 +21,7 @@ use crate::graph::StepGraph;
 use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
 use crate::runbook::Risk;
-use crate::store::{DirRun, Masker, Owner, Store, boot_id, host_name, machine_id};
+use crate::store::{DirRun, Heartbeat, Masker, Owner, Store, boot_id, host_name, machine_id};
 use crate::terminal::{Lend, Paper};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -97,13 +97,7 @@ fn announce(session: &Session, runbook: &RunbookArguments, prepared: &Prepared, 
 fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, CommandError> {
     install_crypto();
     let store = session.store()?;
-    let owner = Owner {
-        pid: std::process::id(),
-        host: host_name(),
-        boot: boot_id(),
-        operator: way.operator.clone(),
-        since: prepared.now,
-    };
+    let owner = Owner::this_process(way.operator.clone(), prepared.now);
     let secrets = Masker::new();
     // Tried on a masker of its own first: a refused secret must not leave an empty run behind.
     teach(&secrets, &prepared.inputs)?;
@@ -167,6 +161,7 @@ async fn go(
     let seen = screen.clone();
     let library = prepared.library.clone();
     let setup = setup(prepared, way, store, record.id());
+    let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {
         performer: Arc::new(Hands::new(prepared.base.clone(), Isolation::detect(), library)),
@@ -180,10 +175,22 @@ async fn go(
         live: Some(chunks),
         store: Box::new(record),
     };
-    let end = perform(setup, ports).await?;
+    let end = perform(setup, ports).await;
+    alive.abort();
+    let end = end?;
     // The run has dropped its end of the channel, so this ends by itself; a screen that failed is no failure of the run.
     drop(following.await);
     Ok((end, screen))
+}
+
+/// Gives signs of life for as long as the run goes on.
+async fn give_signs_of_life(heartbeat: Heartbeat) {
+    let mut due = tokio::time::interval(Heartbeat::EVERY);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        heartbeat.beat();
+    }
 }
 
 /// Runs programs at our terminal.
