@@ -36,6 +36,7 @@ mod store_value;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod word;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use port::{
@@ -46,3 +47,4 @@ pub use port::{
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use store_value::{restore, store};
+pub use word::{InboxWord, Said};
