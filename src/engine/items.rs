@@ -151,6 +151,7 @@ impl Items<'_> {
             shown: Vec::new(),
             reason: end.reason.clone(),
             handled: false,
+            facts: Box::default(),
         };
         self.task.note(&self.units[place].path, None, event);
     }

@@ -3,8 +3,7 @@
 use super::attempt::{Gone, Task};
 use super::change::{Unit, outcome_word};
 use super::message::StepEnd;
-use super::store_value::store;
-use crate::event::{ErrorClass, Event, Outcome};
+use crate::event::{ErrorClass, Outcome};
 use crate::expr::Value;
 use crate::plan::Act;
 use crate::runbook::{Action, Change, Each, ItemFailure, Step};
@@ -57,7 +56,7 @@ impl Task {
             };
             let (place, end) = ended;
             let end = end?;
-            self.item_ended(&units[place], &end);
+            self.item_ended(step, &units[place], &end);
             pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
             pace.stopped |= end.outcome == Outcome::Unknown;
             pace.breathe();
@@ -103,7 +102,7 @@ impl Task {
             };
             let (place, end) = ended;
             let end = end?;
-            self.item_ended(&units[place], &end);
+            self.item_ended(step, &units[place], &end);
             pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
             pace.breathe();
             results[place] = Some(end);
@@ -112,17 +111,8 @@ impl Task {
         Ok(self.list_end(step, &results, false))
     }
 
-    fn item_ended(&self, unit: &Unit, end: &StepEnd) {
-        let event = Event::StepEnded {
-            outcome: end.outcome,
-            verdict: end.verdict,
-            captures: end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect(),
-            checks: end.checks.clone(),
-            shown: end.shown.clone(),
-            reason: end.reason.clone(),
-            handled: false,
-        };
-        self.note(&unit.path, None, event);
+    fn item_ended(&self, step: &Step, unit: &Unit, end: &StepEnd) {
+        self.note(&unit.path, None, end.event(step, false));
     }
 
     /// A list as one step: its outcome and `results`.

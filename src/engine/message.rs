@@ -2,14 +2,15 @@
 
 use super::body::{At, Scene};
 use super::port::{Answer, Cancel, LockRefused, PromptKind};
+use super::store_value::store;
 use super::temporary::{Cleared, TakeBack};
 use crate::event::{
-    Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepVerdict,
-    UsedView,
+    Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepFacts,
+    StepVerdict, StoredValue, UsedView,
 };
 use crate::expr::Value;
 use crate::graph::NodeId;
-use crate::runbook::Risk;
+use crate::runbook::{Action, Risk, Step};
 use indexmap::IndexMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -198,6 +199,46 @@ impl StepEnd {
 
     pub(super) fn failed(error: ErrorClass, reason: impl Into<String>) -> Self {
         Self { error: Some(error), ..Self::because(Outcome::Failed, reason) }
+    }
+
+    /// The end for the record.
+    pub(super) fn event(&self, step: &Step, handled: bool) -> Event {
+        if self.outcome == Outcome::Skipped {
+            let reason = self.reason.clone().unwrap_or_default();
+            return Event::StepSkipped { reason, deviation: self.deviation, blocked: self.blocked, ending: false };
+        }
+        let stored = |values: &IndexMap<String, Value>| -> IndexMap<String, StoredValue> {
+            values.iter().map(|(name, value)| (name.clone(), store(value))).collect()
+        };
+        let facts = StepFacts {
+            error: self.error.clone(),
+            attempts: self.attempts,
+            changed: self.changed,
+            undecided: self.undecided,
+            undone: u32::try_from(self.undone).unwrap_or(u32::MAX),
+            values: stored(&self.own_values(step)),
+        };
+        Event::StepEnded {
+            outcome: self.outcome,
+            verdict: self.verdict,
+            captures: stored(&self.captures),
+            checks: self.checks.clone(),
+            shown: self.shown.clone(),
+            reason: self.reason.clone(),
+            handled,
+            facts: Box::new(facts),
+        }
+    }
+
+    /// The result fields that stand in no attempt of the record.
+    fn own_values(&self, step: &Step) -> IndexMap<String, Value> {
+        let by_people = matches!(
+            step.action(),
+            Some(Action::Ask(_) | Action::Manual(_) | Action::Interactive(_) | Action::Runbook(_))
+        );
+        let is_own = |name: &str| by_people || step.hold.is_some() && matches!(name, "samples" | "held");
+        let own = self.values.iter().filter(|(name, _)| is_own(name));
+        own.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// Whether `on_failure` answers it: failed, does not hold, cannot tell alike (ruling 30).

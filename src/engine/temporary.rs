@@ -99,6 +99,7 @@ impl Task {
             shown: Vec::new(),
             reason: end.reason.clone(),
             handled: false,
+            facts: Box::default(),
         };
         self.note(&path, None, event);
         if end.outcome == Outcome::Succeeded {

@@ -194,7 +194,10 @@ impl Dispatcher {
 
     /// A step that was ready when the run began to end.
     pub(super) fn left_out(&mut self, at: At, reason: &str) {
-        self.log_step(at, Event::StepSkipped { reason: reason.to_owned(), deviation: false });
+        self.log_step(
+            at,
+            Event::StepSkipped { reason: reason.to_owned(), deviation: false, blocked: false, ending: true },
+        );
         self.unperformed(at, reason);
         self.missed(at);
         self.finish(at);

@@ -3,7 +3,6 @@
 use super::super::body::{At, Blocker, BodyId, Early, Over, Standing};
 use super::super::change::outcome_word;
 use super::super::message::StepEnd;
-use super::super::store_value::store;
 use super::Dispatcher;
 use crate::event::{Event, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, unknown};
@@ -44,24 +43,11 @@ impl Dispatcher {
     }
 
     pub(super) fn log_end(&mut self, at: At, step: &Step, end: &StepEnd, handled: bool) {
-        if end.outcome == Outcome::Skipped {
-            let reason = end.reason.clone().unwrap_or_default();
-            return self.log_step(at, Event::StepSkipped { reason, deviation: end.deviation });
-        }
-        if matches!(step.body, StepBody::Group(_)) && step.each.is_none() && !end.is_failure() {
+        let is_plain_group = matches!(step.body, StepBody::Group(_)) && step.each.is_none();
+        if is_plain_group && end.outcome != Outcome::Skipped && !end.is_failure() {
             return;
         }
-        let captures = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
-        let event = Event::StepEnded {
-            outcome: end.outcome,
-            verdict: end.verdict,
-            captures,
-            checks: end.checks.clone(),
-            shown: end.shown.clone(),
-            reason: end.reason.clone(),
-            handled,
-        };
-        self.log_step(at, event);
+        self.log_step(at, end.event(step, handled));
     }
 
     /// What later steps see of this one.

@@ -62,6 +62,7 @@ const WORDS: &[&str] = &[
     "items_listed",
     "leftovers",
     "likelihood",
+    "list_approved",
     "mitigated",
     "moved_from",
     "no_action",
