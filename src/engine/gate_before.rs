@@ -125,6 +125,7 @@ impl Task {
             let end = if let Some(end) = round.step_end().filter(|_| step.each.is_some()) {
                 self.spend(&round);
                 self.remember(change, unit, &end);
+                self.tell_undoable(step, change, unit, &end, &round);
                 Some(end)
             } else if round.unsettled().is_some() && step.background.is_none() {
                 let end = self.settle_unseen(step, action, change, unit, &round).await?;
