@@ -6,12 +6,14 @@
 mod books;
 mod judge;
 mod life;
+mod random;
 mod world;
 
 use books::{Book, book, books};
 use judge::judge;
 use life::{Death, Lives, Survives};
 use proptest::prelude::*;
+use random::any_book;
 
 /// A run that nobody disturbs.
 fn undisturbed(book: &Book) -> Lives {
@@ -173,5 +175,24 @@ proptest! {
         if let Err(wrong) = is_right(book, &reference, &deaths) {
             return Err(TestCaseError::fail(wrong));
         }
+    }
+
+    /// Runbooks that nobody wrote.
+    #[test]
+    fn any_run_may_die(book in any_book(), deaths in prop::collection::vec(any_death(), 1..4)) {
+        let reference = undisturbed(&book);
+        if let Err(wrong) = is_right(&book, &reference, &deaths) {
+            return Err(TestCaseError::fail(wrong));
+        }
+    }
+}
+
+proptest! {
+    /// They come to an end when nobody disturbs them, and always to the same one.
+    #[test]
+    fn any_run_ends(book in any_book()) {
+        let (one, other) = (undisturbed(&book), undisturbed(&book));
+        let wrong = judge(&one, &other);
+        prop_assert!(wrong.is_empty(), "{wrong:#?}\n{}", book.text());
     }
 }

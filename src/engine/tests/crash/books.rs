@@ -8,7 +8,7 @@ use crate::graph::StepGraph;
 use std::sync::Arc;
 
 /// A runbook, and those that it calls.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Book {
     pub(super) name: String,
     texts: Vec<String>,
