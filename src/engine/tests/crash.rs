@@ -10,7 +10,7 @@ mod random;
 mod world;
 
 use books::{Book, book, books};
-use judge::judge;
+use judge::{judge, lawful};
 use life::{Death, Lives, Survives};
 use proptest::prelude::*;
 use random::any_book;
@@ -58,7 +58,8 @@ fn is_right(book: &Book, reference: &Lives, deaths: &[(Death, Survives)]) -> Res
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(format!("{} {deaths:?}: {wrong:#?}\n{}\n{:#?}", book.name, book.text(), lives.story()))
+    let story = lives.story().join("\n");
+    Err(format!("{} {deaths:?}: {}\n{wrong:#?}\n{}\n{story}", book.name, wrong.join(" | "), book.text()))
 }
 
 /// Every way in which one life can end, at every record.
@@ -72,9 +73,10 @@ fn deaths(records: usize) -> impl Iterator<Item = (Death, Survives)> {
 fn dies_everywhere(name: &str) {
     let book = book(name);
     let reference = undisturbed(&book);
-    for death in deaths(reference.records.len()) {
-        is_right(&book, &reference, &[death]).unwrap_or_else(|wrong| panic!("{wrong}"));
-    }
+    let wrong: Vec<String> =
+        deaths(reference.records.len()).filter_map(|death| is_right(&book, &reference, &[death]).err()).collect();
+    let heads: Vec<_> = wrong.iter().filter_map(|wrong| wrong.lines().next()).collect();
+    assert!(wrong.is_empty(), "{} deaths go wrong: {heads:#?}\nThe first: {}", wrong.len(), wrong[0]);
 }
 
 #[test]
@@ -137,9 +139,18 @@ fn processes_in_the_background() {
     dies_everywhere("background");
 }
 
+/// An attempt that was cut off counts against the limits, whether it had an effect or not: never more than they allow.
 #[test]
 fn limits() {
-    dies_everywhere("limits");
+    let book = book("limits");
+    for death in deaths(undisturbed(&book).records.len()) {
+        let lives = disturbed(&book, &[death]);
+        let wrong = lawful(&lives.records);
+        let done = lives.world.state().done;
+        let body = done.iter().filter(|(name, _)| *name != "last").map(|(_, times)| *times).sum::<u32>();
+        let is_right = wrong.is_empty() && done["last"] == 1 && body <= 4 && done.values().all(|times| *times == 1);
+        assert!(is_right, "{death:?}: {wrong:?} {done:?}\n{}", lives.story().join("\n"));
+    }
 }
 
 /// An operator who leaves the run at any of its prompts has not ended it.

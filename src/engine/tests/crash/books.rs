@@ -5,34 +5,37 @@ use super::life::truthful;
 use super::world::World;
 use crate::engine::{Answer, Prompt};
 use crate::graph::StepGraph;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A runbook, and those that it calls.
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     pub(super) name: String,
-    texts: Vec<String>,
+    text: String,
+    pub(super) graph: Arc<StepGraph>,
 }
 
 impl Book {
     pub(super) fn new(name: &str, steps: &str) -> Self {
         let text = format!("runbook: test\ntitle: Test\n{steps}");
-        Self { name: name.to_owned(), texts: vec![INNER.to_owned(), text] }
-    }
-
-    pub(super) fn graph(&self) -> Arc<StepGraph> {
-        graph(&self.texts)
+        let graph = graph(&[INNER.to_owned(), text.clone()]);
+        Self { name: name.to_owned(), text, graph }
     }
 
     pub(super) fn text(&self) -> &str {
-        self.texts.last().map_or("", String::as_str)
+        &self.text
     }
 
     /// Whoever is at the terminal.
     #[expect(clippy::unused_self, reason = "a book may come to bring a person of its own")]
-    pub(super) fn person(&self, world: &Arc<World>) -> impl FnMut(&Prompt) -> Option<Answer> + Send + 'static {
+    pub(super) fn person(
+        &self,
+        world: &Arc<World>,
+        attempted: BTreeMap<String, u32>,
+    ) -> impl FnMut(&Prompt) -> Option<Answer> + Send + 'static {
         let world = world.clone();
-        move |prompt| truthful(&world, prompt)
+        move |prompt| truthful(&world, &attempted, prompt)
     }
 }
 
@@ -66,7 +69,8 @@ pub(super) fn books() -> Vec<Book> {
 }
 
 pub(super) fn book(name: &str) -> Book {
-    books().into_iter().find(|book| book.name == name).unwrap_or_else(|| panic!("no book {name}"))
+    let (name, steps) = BOOKS.iter().find(|book| book.0 == name).unwrap_or_else(|| panic!("no book {name}"));
+    Book::new(name, steps)
 }
 
 const BOOKS: &[(&str, &str)] = &[
@@ -105,7 +109,7 @@ steps:
   - { id: soon, diagnose: Soon, run: [late, '25'], expect: exit == 0, until: { expect: exit == 0, every: 5s, within: 60s } }
   - { id: pause, diagnose: Pause, wait: 30s }
   - { id: watch, diagnose: Watch, run: [look, rate], hold: { for: 30s, every: 10s, while: exit == 0 } }
-  - { id: act, remediate: Act, run: [do, act], risk: low, verify: { run: [late, '130'], expect: exit == 0, within: 60s, every: 5s } }
+  - { id: act, remediate: Act, run: [do, act], risk: low, verify: { run: [late, '130', act], expect: exit == 0, within: 60s, every: 5s } }
   - { id: proof, validate: Proof, run: [late, '150'], until: { expect: exit == 0, every: 5s, within: 2m } }
 ",
     ),
@@ -256,7 +260,7 @@ finally:
 steps:
   - id: again
     remediate: Again
-    run: [flaky, again]
+    run: [trips, again]
     risk: low
     on_failure:
       steps: [ { id: fix, remediate: Fix, risk: low, run: [do, fix] } ]

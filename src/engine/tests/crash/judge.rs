@@ -85,17 +85,33 @@ impl Summary {
         summary
     }
 
-    /// What is otherwise than in the run that nobody disturbed, one line each.
-    fn differences(&self, other: &Self) -> Vec<String> {
+    /// What is otherwise than in the run that nobody disturbed, one line each. What was unknown there may be settled
+    /// here.
+    fn differences(&self, other: &Self, lives: u32) -> Vec<String> {
         let mut found = Vec::new();
         let paths: BTreeSet<_> = self.steps.keys().chain(other.steps.keys()).collect();
         for path in paths {
             let (was, is) = (self.steps.get(path), other.steps.get(path));
-            if was != is {
+            let is_settled = was.is_some_and(|was| was.outcome == Outcome::Unknown);
+            if was != is && !is_settled {
                 found.push(format!("step `{path}`: undisturbed {was:?}, now {is:?}"));
             }
         }
-        let bare = |summary: &Self| Self { steps: BTreeMap::new(), ..summary.clone() };
+        // Of a list, the words are those of an item that its gate was last about; what runs side by side has no order.
+        let words = |summary: &Self| {
+            let steps = summary.open_changes.iter().map(|open| open.split(": ").next().unwrap_or_default().to_owned());
+            steps.collect::<BTreeSet<String>>().into_iter().collect()
+        };
+        let bare = |summary: &Self| Self {
+            steps: BTreeMap::new(),
+            changes: 0,
+            open_changes: words(summary),
+            ..summary.clone()
+        };
+        // An attempt that was cut off counts as a change: it may have been one.
+        if other.changes < self.changes || other.changes > self.changes + lives {
+            found.push(format!("{} changes instead of {}", other.changes, self.changes));
+        }
         if bare(self) != bare(other) {
             found.push(format!("the end: undisturbed {:?}, now {:?}", bare(self), bare(other)));
         }
@@ -122,12 +138,12 @@ pub(super) fn judge(undisturbed: &Lives, disturbed: &Lives) -> Vec<String> {
     if was != is {
         wrong.push(format!("the world: undisturbed {was:?}, now {is:?}"));
     }
-    wrong.extend(Summary::of(&undisturbed.records).differences(&Summary::of(&disturbed.records)));
+    let lives = u32::try_from(disturbed.resumed.len()).expect("few lives");
+    wrong.extend(Summary::of(&undisturbed.records).differences(&Summary::of(&disturbed.records), lives));
     wrong.extend(repeated(undisturbed, disturbed));
     let end = |lives: &Lives| lives.records.last().map_or(0, |record| record.elapsed_ms);
-    let lives = disturbed.resumed.len() as u64;
     // An attempt that was cut off is made again, and so is a poll; waiting is not begun anew.
-    if end(disturbed) > end(undisturbed) + lives * 6_000 {
+    if end(disturbed) > end(undisturbed) + u64::from(lives) * 6_000 {
         wrong.push(format!("it took {} ms instead of {}", end(disturbed), end(undisturbed)));
     }
     wrong
@@ -141,17 +157,33 @@ pub(super) fn lawful(records: &[Record]) -> Vec<String> {
     }
 }
 
-/// What had ended is not performed again: each path makes as many attempts as it would have, and one more for each that
-/// was cut off.
+/// What had ended is not performed again: each path makes as many attempts as it would have, and more only where a
+/// death left its step without an end.
 fn repeated(undisturbed: &Lives, disturbed: &Lives) -> Vec<String> {
     let mut allowed = attempts(&undisturbed.records);
     for &found in &disturbed.resumed {
-        let Ok(history) = History::of(&disturbed.records[..found]) else { continue };
-        let open = history.steps.iter().filter(|(_, step)| step.open.is_some());
-        for (StepPath(path), _) in open {
+        let mut unfinished: BTreeMap<String, bool> = BTreeMap::new();
+        for record in &disturbed.records[..found] {
+            let Some(StepPath(path)) = &record.step else { continue };
+            match &record.event {
+                Event::AttemptStarted { .. } => _ = unfinished.insert(path.clone(), true),
+                Event::StepEnded { .. } => {
+                    unfinished.insert(path.clone(), false);
+                    unfinished.insert(format!("{path}/verify"), false);
+                }
+                _ => {}
+            }
+        }
+        for (path, _) in unfinished.into_iter().filter(|(_, unfinished)| *unfinished) {
             *allowed.entry(path.clone()).or_default() += 1;
-            // What settles it may be asked once more.
-            *allowed.entry(format!("{path}/verify")).or_default() += 1;
+            // What settles it is asked again, for as long as it was.
+            let verify = format!("{path}/verify");
+            let polls = allowed.get(&verify).copied().unwrap_or(0).max(1);
+            allowed.insert(verify, polls * 2);
+        }
+        // A stretch of samples has one at the end as well.
+        for path in sampled(&disturbed.records[..found]) {
+            *allowed.entry(path).or_default() += 1;
         }
     }
     let made = attempts(&disturbed.records);
@@ -160,4 +192,10 @@ fn repeated(undisturbed: &Lives, disturbed: &Lives) -> Vec<String> {
         format!("`{path}` made {made} attempts, and may make {}", allowed.get(path).copied().unwrap_or(0))
     })
     .collect()
+}
+
+/// The paths that are watched for a stretch of time.
+fn sampled(records: &[Record]) -> BTreeSet<String> {
+    let is_sample = |record: &&Record| matches!(record.event, Event::Sampled { .. });
+    records.iter().filter(is_sample).filter_map(|record| Some(record.step.as_ref()?.0.clone())).collect()
 }

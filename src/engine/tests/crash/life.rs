@@ -4,15 +4,15 @@ use super::super::fixture::{Actor, Held, Letters, Nothing, started};
 use super::books::Book;
 use super::world::{Hands, Vitals, World};
 use crate::engine::{
-    Acts, Answer, Answers, Clock, Evidence, Ports, Prompt, PromptKind, RunState, RunStore, Setup, StoreError, run,
+    Acts, Answer, Answers, Clock, Evidence, Past, Ports, Prompt, PromptKind, RunState, RunStore, Setup, StoreError, run,
 };
-use crate::event::{Event, IdentityKind, Operator, Record, RunId, Settlement};
+use crate::event::{Event, IdentityKind, Operator, Record, Resumption, RunId};
 use crate::expr::UnknownSort;
 use crate::graph::StepGraph;
 use crate::plan::{Called, GatePolicy, Resolver, Values};
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -137,7 +137,6 @@ impl Clock for Going {
 /// A run with its world, over all its lives.
 pub(super) struct Lives {
     book: Book,
-    graph: Arc<StepGraph>,
     pub(super) world: Arc<World>,
     pub(super) records: Vec<Record>,
     /// After how many records each life began, but the first.
@@ -149,7 +148,6 @@ impl Lives {
     pub(super) fn new(book: &Book) -> Self {
         Self {
             book: book.clone(),
-            graph: book.graph(),
             world: Arc::default(),
             records: Vec::new(),
             resumed: Vec::new(),
@@ -196,6 +194,17 @@ impl Lives {
         matches!(self.records.last().map(|record| &record.event), Some(Event::RunEnded { .. }))
     }
 
+    /// How often each act was attempted, as the record has it.
+    fn attempted(&self) -> BTreeMap<String, u32> {
+        let mut found = BTreeMap::new();
+        for record in &self.records {
+            if let Event::AttemptStarted { act, .. } = &record.event {
+                *found.entry(act.text.clone()).or_default() += 1;
+            }
+        }
+        found
+    }
+
     /// The record in short, for people.
     pub(super) fn story(&self) -> Vec<String> {
         let line = |record: &Record| {
@@ -210,7 +219,7 @@ impl Lives {
     fn start(&self, body: &Arc<Body>, death: Option<Death>) -> (Setup, Ports) {
         let (answers, received) = mpsc::channel(64);
         let (_, signals) = mpsc::channel(1);
-        let mut person = self.book.person(&self.world);
+        let mut person = self.book.person(&self.world, self.attempted());
         let mut prompts = 0;
         let reply = move |prompt: &Prompt| {
             prompts += 1;
@@ -232,7 +241,7 @@ impl Lives {
     }
 
     fn setup(&self) -> Setup {
-        let graph = self.graph.clone();
+        let graph = self.book.graph.clone();
         let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };
         let run_id: RunId = "20261121-0100-test".parse().expect("a run id");
         let resolver = |graph: &StepGraph| Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None));
@@ -245,7 +254,7 @@ impl Lives {
             resolver: resolver(&graph),
             called: called.collect(),
             graph,
-            started: started(run_id, operator.clone()),
+            started: if self.records.is_empty() { started(run_id, operator.clone()) } else { resumed(&operator) },
             acts: Acts::All,
             policy: GatePolicy { production: true, ..GatePolicy::default() },
             environment: None,
@@ -257,12 +266,32 @@ impl Lives {
             host: "box".into(),
             machine: "0123".into(),
             grace: Duration::from_secs(1),
+            past: (!self.records.is_empty())
+                .then(|| Past::of(&self.records, &|_| Err("nothing is kept here".to_owned()))),
+            abort: None,
         }
     }
 }
 
+fn resumed(operator: &Operator) -> Event {
+    Event::RunResumed(Box::new(Resumption {
+        operator: operator.clone(),
+        host: "box".into(),
+        boot: "boot".into(),
+        pid: 2,
+        version: "0".into(),
+        store: "store".into(),
+        moved_from: None,
+        reason: None,
+        torn: None,
+        leftovers: Vec::new(),
+        runbook: None,
+        refresh: false,
+    }))
+}
+
 /// What somebody says who looks at the world and tells the truth.
-pub(super) fn truthful(world: &World, prompt: &Prompt) -> Option<Answer> {
+pub(super) fn truthful(world: &World, attempted: &BTreeMap<String, u32>, prompt: &Prompt) -> Option<Answer> {
     Some(match &prompt.kind {
         PromptKind::Gate { .. } => Answer::Approve,
         PromptKind::Decide { options, .. } => Answer::Choose { option: options[0].name.clone(), reason: None },
@@ -272,8 +301,8 @@ pub(super) fn truthful(world: &World, prompt: &Prompt) -> Option<Answer> {
         }
         PromptKind::Manual { .. } => Answer::Done { evidence: Some("seen".to_owned()) },
         PromptKind::Settle { act, .. } => {
-            let settlement = if world.was_done(act) { Settlement::Done } else { Settlement::Retry };
-            Answer::Settled { settlement, reason: "looked".to_owned() }
+            let times = attempted.get(act).copied().unwrap_or(0);
+            Answer::Settled { settlement: world.became(act, times), reason: "looked".to_owned() }
         }
         PromptKind::Interactive { .. } | PromptKind::HandOver { .. } => return None,
     })

@@ -36,7 +36,7 @@ fn text(lines: &[Line]) -> String {
 fn step(text: &mut String, at: usize, line: &Line) {
     let act = match line.act {
         0 => "fail",
-        1 => "flaky",
+        1 => "trips",
         _ => "do",
     };
     let needs = if line.needs_none { "    needs: []\n" } else { "" };

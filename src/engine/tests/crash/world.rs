@@ -1,7 +1,7 @@
 //! A world that outlives the process that changes it.
 
 use crate::engine::{AttemptContext, NoPreview, Performed, Performer};
-use crate::event::{ErrorClass, Outcome};
+use crate::event::{ErrorClass, Outcome, Settlement};
 use crate::plan::{Act, view};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
@@ -47,11 +47,18 @@ impl World {
         self.inner().too_early.clone()
     }
 
-    /// What somebody finds who looks whether this act was done.
-    pub(super) fn was_done(&self, act: &str) -> bool {
+    /// What somebody finds who looks what became of this act, which was attempted so many times.
+    pub(super) fn became(&self, act: &str, attempted: u32) -> Settlement {
         let (verb, name) = parts(act);
         let inner = self.inner();
-        if verb == "back" { !inner.state.stands.contains(name) } else { inner.state.done.contains_key(name) }
+        let was_done =
+            if verb == "back" { !inner.state.stands.contains(name) } else { inner.state.done.contains_key(name) };
+        let was_begun = inner.begun.get(act).is_some_and(|begun| *begun >= attempted);
+        match verb {
+            _ if was_done => Settlement::Done,
+            "fail" | "trips" if was_begun => Settlement::NotDone,
+            _ => Settlement::Retry,
+        }
     }
 
     fn begin(&self, act: &str) -> u32 {
@@ -89,8 +96,8 @@ pub(super) trait Vitals: Send + Sync {
 }
 
 /// The hands of one life. What they do is said by the first word of the act: `do`, `lost` (done, its end not seen),
-/// `gone` (not done, its end not seen), `flaky` (fails once), `fail`, `back` (undo), `is` (whether it stands), `look`,
-/// `late N` (holds after N seconds), `bad` (a read that fails), `serve` (runs until it is stopped).
+/// `gone` (not done, its end not seen), `flaky` and `trips` (fail once), `fail`, `back` (undo), `is` (whether it stands), `look`,
+/// `late N NAME` (holds after N seconds, and when it stands), `bad` (a read that fails), `serve` (runs until it is stopped).
 pub(super) struct Hands {
     pub(super) world: Arc<World>,
     pub(super) vitals: Arc<dyn Vitals>,
@@ -135,8 +142,8 @@ async fn perform(text: &str, context: &AttemptContext, world: &World, vitals: &d
     }
     let end = match verb {
         "do" => made(world, name),
-        "flaky" if begun > 1 => made(world, name),
-        "flaky" | "fail" | "bad" => end(Outcome::Failed, Some(ErrorClass::Exit(1)), 1),
+        "flaky" | "trips" if begun > 1 => made(world, name),
+        "flaky" | "trips" | "fail" | "bad" => end(Outcome::Failed, Some(ErrorClass::Exit(1)), 1),
         "lost" => {
             world.make(name);
             end(Outcome::Unknown, Some(ErrorClass::Connection), 0)
@@ -148,8 +155,10 @@ async fn perform(text: &str, context: &AttemptContext, world: &World, vitals: &d
         }
         "is" => end(Outcome::Succeeded, None, i64::from(!world.inner().state.stands.contains(name))),
         "late" => {
-            let due = Duration::from_secs(name.parse().expect("seconds"));
-            end(Outcome::Succeeded, None, i64::from(vitals.elapsed() < due))
+            let (due, name) = parts(name);
+            let due = Duration::from_secs(due.parse().expect("seconds"));
+            let stands = name.is_empty() || world.inner().state.stands.contains(name);
+            end(Outcome::Succeeded, None, i64::from(vitals.elapsed() < due || !stands))
         }
         "look" => end(Outcome::Succeeded, None, 0),
         other => panic!("the world knows no `{other}`"),
