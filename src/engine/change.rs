@@ -209,7 +209,7 @@ impl Task {
         timeout: Duration,
         first: FirstNumber,
     ) -> Result<StepEnd, Gone> {
-        let attempts = step.retry.as_ref().map_or(1, |retry| u32::try_from(retry.attempts.value).unwrap_or(1).max(1));
+        let attempts = attempts_of(step);
         let pause = step.retry.as_ref().and_then(|retry| retry.every.as_ref().or(retry.backoff.as_ref()));
         let pause = self.duration(pause, &unit.scope, Duration::from_secs(1)).unwrap_or(Duration::from_secs(1));
         let mut act = act;
@@ -353,6 +353,11 @@ impl Task {
         end.checks = views;
         Ok(end)
     }
+}
+
+/// How often a change may be attempted behind one gate.
+pub(super) fn attempts_of(step: &Step) -> u32 {
+    step.retry.as_ref().map_or(1, |retry| u32::try_from(retry.attempts.value).unwrap_or(1).max(1))
 }
 
 /// The word of an outcome, as expressions see it.

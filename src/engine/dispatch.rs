@@ -323,7 +323,13 @@ impl Dispatcher {
         }
         let task = self.task(at);
         let now = self.now();
-        let began = self.past().peek(&task.path()).and_then(|round| round.began);
+        let (began, undo) = self
+            .past()
+            .peek(&task.path())
+            .map_or((None, None), |round| (round.began, round.gate.as_ref().and_then(|gate| gate.undo.clone())));
+        if let Some(undo) = undo {
+            self.keep_undo(at, undo);
+        }
         let body = &mut self.bodies[at.body];
         body.live += 1;
         body.started.insert(at.node, began.unwrap_or(now));

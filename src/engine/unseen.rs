@@ -129,7 +129,7 @@ impl Task {
     }
 
     /// The attempt as the step's end would have been right after it.
-    fn as_attempted(&self, step: &Arc<Step>, unit: &Unit, attempt: &PastAttempt) -> StepEnd {
+    pub(super) fn as_attempted(&self, step: &Arc<Step>, unit: &Unit, attempt: &PastAttempt) -> StepEnd {
         let mut end = match attempt.ended.clone() {
             Some(past) => {
                 let tolerated =
