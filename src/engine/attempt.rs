@@ -5,6 +5,7 @@ use super::message::{Halt, Message, Permit};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store, store_field};
+use super::survivor::Started;
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, StepScope, view};
@@ -172,7 +173,7 @@ impl Task {
         number: u32,
         change: bool,
         timeout: Duration,
-        started: Option<oneshot::Sender<u32>>,
+        started: Option<oneshot::Sender<Started>>,
     ) -> AttemptContext {
         AttemptContext {
             step: StepPath(path.to_owned()),
@@ -188,16 +189,16 @@ impl Task {
     }
 
     async fn perform(&self, path: &str, number: u32, act: Act, change: bool, timeout: Duration) -> Performed {
-        let (started, pid) = oneshot::channel();
+        let (started, process) = oneshot::channel();
         let context = self.context(path, number, change, timeout, Some(started));
         let performing = self.shared.performer.perform(act, context);
         tokio::pin!(performing);
-        // The pid is worth a line only if the process is still there by the time it is known.
+        // The process is worth a line only if it is still there by the time it is known.
         tokio::select! {
             biased;
             performed = &mut performing => return performed,
-            pid = pid => if let Ok(pid) = pid {
-                self.note(path, Some(number), Event::ProcessStarted { pid });
+            process = process => if let Ok(Started { pid, at }) = process {
+                self.note(path, Some(number), Event::ProcessStarted { pid, started: at });
             },
         }
         performing.await

@@ -33,6 +33,7 @@ mod schedule;
 mod settle;
 mod step;
 mod store_value;
+mod survivor;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -46,3 +47,4 @@ pub use port::{
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use store_value::{restore, store};
+pub use survivor::{Started, Survivor, Trace};

@@ -1,5 +1,6 @@
 //! The ports: what the engine needs of the outside world.
 
+use super::survivor::{Started, Survivor, Trace};
 use crate::event::{
     AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, Settlement, StepPath,
     UsedView,
@@ -47,7 +48,7 @@ pub struct AttemptContext {
     /// Hears of output as it comes.
     pub live: Option<tokio::sync::mpsc::Sender<Chunk>>,
     /// Hears of the process as soon as it runs.
-    pub started: Option<tokio::sync::oneshot::Sender<u32>>,
+    pub started: Option<tokio::sync::oneshot::Sender<Started>>,
 }
 
 /// How an attempt came out.
@@ -91,6 +92,23 @@ pub trait Performer: Send + Sync {
     /// Names and digests of files the act depends on (its program, scripts of the library): they are part of what an
     /// approval is bound to.
     fn fingerprint(&self, act: &Act) -> Vec<(String, String)>;
+
+    /// The processes that live of an attempt which was made on this host, in this boot, by a process that is gone (ruling
+    /// 4). Reads all of `/proc`, which takes milliseconds. What runs on other machines, and what has changed its
+    /// environment, its group and its session, is not found.
+    fn survivors(&self, _trace: &Trace) -> Vec<Survivor> {
+        Vec::new()
+    }
+
+    /// Waits until no certain survivor is left, or until it is cancelled. Those that are left then.
+    fn await_survivors(&self, _trace: Trace, _cancel: Cancel) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// Ends the certain survivors: TERM, after `grace` KILL. Those that could not be ended.
+    fn end_survivors(&self, _trace: Trace, _grace: Duration) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// The clock.

@@ -527,6 +527,9 @@ pub enum Event {
     ProcessStarted {
         /// Its process.
         pid: u32,
+        /// When that was started, in clock ticks since the machine was: tells it from a later one with the same id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started: Option<u64>,
     },
     /// An attempt ended.
     AttemptEnded {

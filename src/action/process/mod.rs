@@ -9,6 +9,7 @@ mod launcher;
 mod lines;
 mod output;
 mod pipes;
+mod survivors;
 mod unkept;
 mod verdict;
 mod watch;
@@ -19,6 +20,7 @@ pub(super) use crew::Crew;
 pub use interactive::Lender;
 pub(super) use launcher::{ChildEnds, launch, nonce};
 pub use launcher::{Isolation, exec_mode};
+pub(super) use survivors::{Survivors, await_survivors, end_survivors};
 pub(super) use verdict::Answer;
 
 pub(super) use lines::Lines;
@@ -152,5 +154,7 @@ fn system(what: &str, error: &std::io::Error) -> Refusal {
     Refusal::new(ErrorClass::System, format!("{what}: {error}"))
 }
 
+#[cfg(test)]
+mod survivor_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a child is watched against the clock, on a thread that blocks")]
 
 use super::command::Prepared;
-use super::family::{Family, Member};
+use super::family::{self, Family, Member};
 use super::launcher::{ChildEnds, launch, launcher_failure};
 use super::output::{Collected, Stream};
 use super::pipes::{Feed, PIECE, pipe_to_read};
@@ -124,7 +124,7 @@ impl Watch {
         let (pid, child) = open(&launched.handle)?;
         if let Some(started) = context.started.take() {
             // Nobody may want to know.
-            started.send(pid.as_raw_nonzero().get().unsigned_abs()).ok();
+            started.send(family::started(pid)).ok();
         }
         Ok(Self {
             handle: launched.handle,
