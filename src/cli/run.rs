@@ -14,7 +14,7 @@ use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answers, Ports, RunEnd, RunState, Setup, run as perform};
+use crate::engine::{Acts, Answer, Answers, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
 use crate::event::{Event, FrozenRunbook, Mode, Operator, RunId, SEMANTICS};
 use crate::expr::{SecretText, UnknownSort};
 use crate::graph::StepGraph;
@@ -30,6 +30,8 @@ use tokio::sync::mpsc;
 
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after a terminal went away its signal may come.
+const GONE: Duration = Duration::from_millis(100);
 /// Chunks of output that may wait for the screen; a screen that is slower loses none, the programs wait.
 const CHUNKS: usize = 256;
 
@@ -153,10 +155,14 @@ async fn go(
     let graph = &prepared.graph;
     let not_yet = prepared.values(prepared.run_value(None, &way.operator.name), None, UnknownSort::NotYet);
     let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
-    let (typed, mut answers) = mpsc::unbounded_channel();
+    let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Some(answer) = answers.recv().await {
+            // A terminal that goes away says so by a signal too, and that says more.
+            if answer.1 == Answer::Gone {
+                tokio::time::sleep(GONE).await;
+            }
             if hand_over.send(answer).await.is_err() {
                 return;
             }
@@ -175,7 +181,7 @@ async fn go(
         inbox: Box::new(record.inbox()?),
         locks: Box::new(store.holds(record.id(), owner)),
         clock: Arc::new(MachineClock),
-        signals: listen(&lent)?,
+        signals: listen(&lent, &screen)?,
         observer: Box::new(move |record| seen.see(record)),
         live: Some(chunks),
         store: Box::new(record),

@@ -44,6 +44,10 @@ pub(super) struct Shared {
     pub(super) is_ending: bool,
     /// Fires when the past has been walked through and the run goes on.
     pub(super) goes_on: Cancel,
+    /// Fires when the run is left: no further attempt at a change is made.
+    pub(super) leaving: Cancel,
+    /// Fires when the run is left at once: what is stopped gets no time to go by itself.
+    pub(super) kill: Cancel,
     /// What an earlier process did of this run.
     pub(super) past: Mutex<Past>,
 }
@@ -165,6 +169,15 @@ impl Task {
         }
     }
 
+    /// Sleeps between two attempts at a change, unless the step is stopped. When the run is left, the next attempt is one
+    /// for a resume.
+    pub(super) async fn sleep_before_attempt(&self, duration: Duration) -> Result<bool, Gone> {
+        tokio::select! {
+            slept = self.sleep(duration) => Ok(slept),
+            () = self.shared.leaving.cancelled() => Err(Gone),
+        }
+    }
+
     /// Sleeps, unless the step is stopped.
     pub(super) async fn sleep(&self, duration: Duration) -> bool {
         tokio::select! {
@@ -229,6 +242,7 @@ impl Task {
             timeout,
             grace: self.shared.grace,
             cancel: self.cancel.clone(),
+            kill: self.shared.kill.clone(),
             evidence: self.shared.evidence.clone(),
             live: self.shared.live.clone(),
             started,

@@ -7,7 +7,9 @@ mod joins;
 mod nested;
 mod prompts;
 mod steps;
+mod stopping;
 mod walk;
+mod words;
 
 use super::attempt::Shared;
 use super::bodies::Bodies;
@@ -30,7 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// How often the inbox is looked at while something waits for people.
+/// How often the inbox is looked at.
 const INBOX_EVERY: Duration = Duration::from_millis(300);
 /// How long what reads tell may wait for the disk.
 const SYNC_AFTER: Duration = Duration::from_millis(10);
@@ -78,6 +80,7 @@ pub(super) struct Dispatcher {
     signals: mpsc::Receiver<Signal>,
     signals_open: bool,
     signal: Option<i32>,
+    stopping: stopping::Stopping,
     bus: mpsc::UnboundedSender<Message>,
     messages: mpsc::UnboundedReceiver<Message>,
     records: Vec<Record>,
@@ -85,6 +88,8 @@ pub(super) struct Dispatcher {
     durable: Vec<oneshot::Sender<()>>,
     head: String,
     park_after: Duration,
+    /// When the inbox is looked at again.
+    look_at: tokio::time::Instant,
     operator: Operator,
     yes: Option<Risk>,
     started: Option<Event>,
@@ -121,6 +126,8 @@ impl Dispatcher {
             began: ports.clock.elapsed(),
             before: setup.past.as_ref().map_or(0, |past| past.elapsed_ms(ports.clock.now())),
             is_ending: setup.abort.is_some(),
+            leaving: Cancel::new(),
+            kill: Cancel::new(),
             goes_on: Cancel::new(),
             past: Mutex::default(),
         };
@@ -158,6 +165,7 @@ impl Dispatcher {
             signals: ports.signals,
             signals_open: true,
             signal: None,
+            stopping: stopping::Stopping::default(),
             bus,
             messages,
             records: Vec::new(),
@@ -165,6 +173,7 @@ impl Dispatcher {
             durable: Vec::new(),
             head: String::new(),
             park_after: setup.park_after,
+            look_at: tokio::time::Instant::now(),
             operator: setup.operator,
             yes: setup.yes,
             started: Some(setup.started),
@@ -192,6 +201,9 @@ impl Dispatcher {
         loop {
             self.advance();
             if let Some(state) = self.leave.take() {
+                if let RunState::Suspended(reason) = &state {
+                    self.wind_down(reason).await?;
+                }
                 let stopped = self.stop_beside(|_| true);
                 if stopped > 0 || matches!(state, RunState::Suspended(_)) {
                     self.settle_down().await;
@@ -199,41 +211,10 @@ impl Dispatcher {
                 return self.let_go(state);
             }
             if self.is_over() {
+                self.read_words();
                 return self.close();
             }
             self.drain().await?;
-        }
-    }
-
-    /// Waits, with a bound, for what was stopped to end: no child outlives the run that started it.
-    async fn settle_down(&mut self) {
-        let deadline = tokio::time::Instant::now() + self.shared.grace + Duration::from_secs(2);
-        while self.busy() > 0 {
-            let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.recv()).await else { return };
-            match message {
-                Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
-                    self.task_over(at);
-                }
-                Message::BackgroundOver { at, end } => self.background_over(at, *end),
-                Message::BackgroundReady { at, stop, after } => {
-                    self.background_ready(at, stop, after);
-                    self.stop_beside(|_| true);
-                }
-                Message::Record { path, attempt, actor, event, .. } => {
-                    self.push(Some(StepPath(path)), attempt, actor, event);
-                }
-                // What is asked for now gets no answer: the task ends by that.
-                Message::Permit { .. }
-                | Message::Gate { .. }
-                | Message::Ask { .. }
-                | Message::Expired { .. }
-                | Message::Temporary { .. }
-                | Message::Lock { .. }
-                | Message::Refused { .. }
-                | Message::Open { .. }
-                | Message::Known { .. } => {}
-                Message::Holds { at, open } => self.holds(at, open),
-            }
         }
     }
 
@@ -371,20 +352,25 @@ impl Dispatcher {
                 None => self.answers_open = false,
             },
             () = tokio::time::sleep(SYNC_AFTER), if self.unsynced => self.flush(true)?,
-            () = tokio::time::sleep(look), if !self.pending.is_empty() => {
-                self.read_inbox()?;
-                self.park_if_alone();
+            () = tokio::time::sleep_until(look) => {
+                self.look_at = tokio::time::Instant::now() + INBOX_EVERY;
+                self.read_words();
+                if !self.pending.is_empty() {
+                    self.read_inbox()?;
+                    self.park_if_alone();
+                }
             }
         }
         Ok(())
     }
 
     /// Until the next look at the inbox; at once when nobody is there and nothing else is to be waited for.
-    fn next_look(&self) -> Duration {
-        if self.may_park() { Duration::ZERO } else { INBOX_EVERY }
+    fn next_look(&self) -> tokio::time::Instant {
+        if !self.pending.is_empty() && self.may_park() { tokio::time::Instant::now() } else { self.look_at }
     }
 
     fn handle(&mut self, message: Message) {
+        let Some(message) = self.follow_acts(message) else { return };
         match message {
             Message::Record { at, path, attempt, actor, event, durable } => {
                 self.push(Some(StepPath(path)), attempt, actor, event);
@@ -392,7 +378,7 @@ impl Dispatcher {
                     let guards_change = self.is_change(at);
                     if guards_change && self.store.room().is_err() {
                         // Dropping the sender stops the act: no change starts without room for its record.
-                        self.abort("the disk has no room left for the record".to_owned(), None);
+                        self.abort("the disk has no room left for the record".to_owned(), Actor::Runwright);
                     } else {
                         self.durable.push(durable);
                     }
@@ -446,7 +432,7 @@ impl Dispatcher {
                 queued.reply.send(Err(Halt::Blocked(reason))).ok();
                 continue;
             }
-            let free = if queued.change { !self.write_slot } else { self.reading < self.jobs };
+            let free = if queued.change { !self.write_slot && !self.is_put_off() } else { self.reading < self.jobs };
             if !free {
                 kept.push_back(queued);
                 continue;
@@ -480,37 +466,6 @@ impl Dispatcher {
             }
         }
         None
-    }
-
-    fn on_signal(&mut self, signal: Signal) {
-        let Signal::Stop(number) = signal;
-        if self.signal.is_some() {
-            return self.suspend(format!("a second signal ({number}) left the run at once"));
-        }
-        self.signal = Some(number);
-        let reason = match number {
-            2 => "Ctrl-C".to_owned(),
-            number => format!("signal {number}"),
-        };
-        self.abort(reason, Some(number));
-    }
-
-    pub(super) fn abort(&mut self, reason: String, signal: Option<i32>) {
-        if self.bodies[BodyId::ROOT].in_finally {
-            return self.suspend(format!("{reason}, while `finally` ran"));
-        }
-        if signal.is_none() {
-            let actor = Actor::Person(self.operator.clone());
-            self.push(None, None, actor, Event::Noted { text: format!("aborted: {reason}") });
-        }
-        self.bodies[BodyId::ROOT].early = None;
-        self.end_early(BodyId::ROOT, Early::Aborted(reason), false);
-        self.void_prompts(BodyId::ROOT, "the run is ending");
-    }
-
-    pub(super) fn suspend(&mut self, reason: String) {
-        self.bodies.cancel_all();
-        self.leave = Some(RunState::Suspended(reason));
     }
 
     /// Puts an event on record.

@@ -221,6 +221,7 @@ impl Pace {
         tokio::select! {
             () = tokio::time::sleep_until(self.not_before) => {}
             () = task.cancel.cancelled() => {}
+            () = task.shared.leaving.cancelled() => {}
         }
     }
 }

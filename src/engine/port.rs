@@ -1,8 +1,9 @@
 //! The ports: what the engine needs of the outside world.
 
 use super::survivor::{Started, Survivor, Trace};
+use super::word::{InboxWord, Said};
 use crate::event::{
-    AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, Settlement, StepPath,
+    AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, RunId, Settlement, StepPath,
     UsedView,
 };
 use crate::expr::Value;
@@ -43,6 +44,8 @@ pub struct AttemptContext {
     pub grace: Duration,
     /// Fires when it must stop.
     pub cancel: Cancel,
+    /// Fires when it must stop at once: there is no grace any more.
+    pub kill: Cancel,
     /// Where output is kept.
     pub evidence: Arc<dyn Evidence>,
     /// Hears of output as it comes.
@@ -244,13 +247,20 @@ pub trait EvidenceWriter: Send {
     fn finish(self: Box<Self>) -> Result<(EvidenceRef, Vec<u8>), StoreError>;
 }
 
-/// Decisions left by other processes (`runwright approve`).
+/// What other processes leave for this run: decisions (`runwright approve`), and words that nobody asked for
+/// (`runwright note`, `mark`, `abort`).
 pub trait Inbox: Send {
-    /// Takes what has come since the last call.
+    /// Takes the decisions that have come since the last call. Called only while something waits for one.
     ///
     /// # Errors
     /// The folder cannot be read.
     fn take(&mut self) -> Result<Vec<InboxDecision>, StoreError>;
+
+    /// Takes the words that have come since the last call, in the order of their time.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    fn words(&mut self) -> Result<Vec<InboxWord>, StoreError>;
 }
 
 /// A decision from another door.
@@ -354,6 +364,17 @@ pub enum PromptKind {
         /// What is known: when it was started, why its end was not seen, what its verify says.
         known: Vec<String>,
     },
+    /// Ctrl-C: leave the run as it is, end it, or go on. It stands before every other prompt.
+    Stop {
+        /// The run.
+        run: RunId,
+        /// Changes that run: a suspend waits for them.
+        changes: Vec<StepPath>,
+        /// Other steps that run: a suspend stops them, a resume begins them again.
+        others: Vec<StepPath>,
+        /// Whether the run may be aborted: it is not ending already.
+        may_abort: bool,
+    },
     /// Do something elsewhere and say how it went.
     Manual {
         /// What to do, Markdown, values filled in.
@@ -436,8 +457,8 @@ pub enum Answer {
     },
     /// HandOver: the program has ended, and the terminal is ours again.
     HandedOver(HandedOver),
-    /// A note for the record; the prompt stays open.
-    Note(String),
+    /// A note or a mark for the record; the prompt stays open. An abort is said by [`Answer::Abort`].
+    Said(Said),
     /// End the run.
     Abort {
         /// Why.
@@ -445,6 +466,8 @@ pub enum Answer {
     },
     /// Leave the run as it is and go.
     Suspend,
+    /// Stop: the run goes on.
+    GoOn,
     /// The terminal is gone.
     Gone,
 }

@@ -48,6 +48,7 @@ impl Pending {
                 PromptKind::Interactive { command, .. } => ("interactive", command.clone(), None),
                 PromptKind::HandOver { .. } => ("interactive", String::new(), None),
                 PromptKind::Settle { act, .. } => ("settle", act.clone(), None),
+                PromptKind::Stop { .. } => ("stop", String::new(), None),
                 PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
             },
         };
@@ -163,10 +164,13 @@ impl Dispatcher {
 
     /// An answer from the run's own terminal.
     pub(super) fn terminal_answer(&mut self, id: PromptId, answer: Answer) {
+        if self.is_how_to_stop(id, &answer) {
+            return;
+        }
         match answer {
             Answer::Gone => return self.person_left(),
             Answer::Abort { reason } => {
-                self.abort(reason, None);
+                self.abort(reason, Actor::Person(self.operator()));
                 // A prompt of a `finally` inside is left open by that, and this answer was no answer to it.
                 if let Some(pending) = self.take_pending(id) {
                     self.void_prompt(pending, "the run is ending");
@@ -177,9 +181,8 @@ impl Dispatcher {
             _ => {}
         }
         let Some(mut pending) = self.take_pending(id) else { return };
-        if let Answer::Note(text) = answer {
-            let actor = Actor::Person(self.operator());
-            self.log_as(pending.at, Event::Noted { text }, actor);
+        if let Answer::Said(said) = answer {
+            self.said_at(pending.at, &said);
             self.add_pending(pending);
             return;
         }
@@ -345,6 +348,6 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
             let reason = decision.reason.clone().filter(|reason| !reason.trim().is_empty())?;
             Answer::Settled { settlement, reason }
         }
-        PromptKind::Gate { .. } | PromptKind::HandOver { .. } => return None,
+        PromptKind::Gate { .. } | PromptKind::HandOver { .. } | PromptKind::Stop { .. } => return None,
     })
 }

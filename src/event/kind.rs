@@ -720,6 +720,13 @@ pub enum Event {
         /// For what.
         waiting: Vec<Waiting>,
     },
+    /// The run is being suspended, and waits for changes that run.
+    Suspending {
+        /// Why.
+        reason: String,
+        /// The changes.
+        waits_for: Vec<StepPath>,
+    },
     /// The run was suspended by the operator; it has not ended.
     RunSuspended {
         /// Why.

@@ -43,6 +43,7 @@ impl Dispatcher {
     /// Writes the closing event.
     pub(super) fn close(&mut self) -> Result<RunEnd, StoreError> {
         self.void_past_gates();
+        self.take_stop_question_back("the run has ended");
         let root = &self.bodies[BodyId::ROOT];
         let proof = root.proof();
         let (result, mut reasons) = root.result(&proof);

@@ -251,7 +251,7 @@ impl Dispatcher {
         } else if let Some(reason) = walk.abort
             && !root.in_finally
         {
-            self.abort(reason, None);
+            self.abort(reason, crate::event::Actor::Person(self.operator()));
         }
         for at in walk.known.into_iter().map(|(_, at)| at).chain(walk.held) {
             self.start(at);
