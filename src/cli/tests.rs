@@ -4,10 +4,10 @@ use super::helper::run_program;
 use super::new::starter;
 use super::overview::{command, parse};
 use super::pages::{reference, schema_text};
+use super::perform::exit_of;
 use super::person::name_of;
-use super::prepare::{is_local, policy};
+use super::prepared::{is_local, policy};
 use super::programs::find_required;
-use super::run::exit_of;
 use super::scripts::{first_error, place_of_line};
 use super::verify::folded;
 use crate::action::BaseEnvironment;
@@ -104,6 +104,7 @@ fn every_result_has_the_exit_that_is_promised() {
 #[test]
 fn the_exit_of_a_run_is_the_first_that_applies() {
     let end = |state: RunState| RunEnd {
+        change_failed: false,
         run: "r".parse::<RunId>().unwrap(),
         state,
         refused: false,

@@ -80,6 +80,7 @@ impl Dispatcher {
             run: self.run.clone(),
             state,
             refused: matches!(root.early, Some(Early::TargetRefused(_) | Early::Held(_))),
+            change_failed: !root.failed_changes().is_empty(),
             probe_does_not_hold: probe && does_not_hold,
             head: self.head.clone(),
             signal: self.signal,
