@@ -66,6 +66,25 @@ impl Screen {
         self.paper.print(&lines);
     }
 
+    /// Says, before we are stopped, what goes on without us.
+    pub(super) fn stops(&self) {
+        let active = self.live().active();
+        let what = if active.is_empty() { String::new() } else { format!("; {} goes on meanwhile", active.join(", ")) };
+        self.paper.aside(&[format!("  (Ctrl-Z: Runwright is stopped{what}; `fg` goes on)")]);
+    }
+
+    /// Says why Ctrl-Z does nothing.
+    pub(super) fn cannot_stop(&self) {
+        let text = "  (Ctrl-Z: there is no shell here that could go on afterwards; Ctrl-C asks whether to suspend)";
+        self.paper.aside(&[text.to_owned()]);
+        self.paper.repeat();
+    }
+
+    /// We were stopped and go on.
+    pub(super) fn goes_on(&self) {
+        self.paper.repeat();
+    }
+
     /// Takes the line about what runs now away.
     pub(super) fn rest(&self) {
         self.paper.status(None);

@@ -177,6 +177,13 @@ impl LiveScreen {
         out
     }
 
+    /// The steps that act now, by their paths, safe for a terminal.
+    #[must_use]
+    pub fn active(&self) -> Vec<String> {
+        let active = self.running.iter().filter(|(_, step)| step.active && step.waiting.is_none());
+        active.map(|(path, _)| format!("`{}`", self.style.text(&path.0))).collect()
+    }
+
     /// One line about what runs now, for a terminal; nothing when nothing runs.
     #[must_use]
     pub fn status_line(&self, now: Timestamp) -> Option<String> {
@@ -276,6 +283,11 @@ impl LiveScreen {
                 out
             }
             (Event::RunParked { waiting }, _) => spaced(parked(style, &self.run, waiting, &self.steps)),
+            (Event::Suspending { waits_for, .. }, _) => {
+                let names: Vec<String> = waits_for.iter().map(|step| format!("`{}`", step.0)).collect();
+                let text = format!("waits for the end of {}; Ctrl-C or a second signal cuts it off", names.join(", "));
+                spaced(marked(style, Tone::Attention, "suspending", &style.text(&text)))
+            }
             (Event::RunSuspended { reason }, _) => spaced(suspended(style, &self.run, reason)),
             (Event::RunEnded { .. }, _) => self.ended(record, style),
             (_, Some(step)) => self.step_event(record, step, style),

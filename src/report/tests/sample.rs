@@ -394,7 +394,7 @@ pub(super) fn rarities() -> Tape {
         values: IndexMap::new(),
     };
     tape.by_ana(2003, Some("under_50"), when);
-    tape.put(2004, Some("reject"), Event::ProcessStarted { pid: 7 });
+    tape.put(2004, Some("reject"), Event::ProcessStarted { pid: 7, started: None });
     let failed = |change| Event::AttemptEnded {
         outcome: Outcome::Failed,
         error: Some(crate::event::ErrorClass::Exit(3)),
