@@ -381,10 +381,13 @@ impl Dispatcher {
     /// Takes a lock. Where another run has it, this one ends: what it would do there is being done.
     fn take_lock(&mut self, what: &str, reply: oneshot::Sender<Result<(), LockRefused>>) {
         let taken = self.locks.take(what);
-        if let Err(LockRefused::Held(who)) = &taken {
-            self.end_early(BodyId::ROOT, Early::Held(who.clone()), false);
+        match &taken {
+            // Whoever takes the run up knows by this what to lock, and a later run what this one was about to change.
+            Ok(true) => self.log(Event::Locked { what: what.to_owned() }),
+            Ok(false) | Err(LockRefused::Store(_)) => {}
+            Err(LockRefused::Held(who)) => self.end_early(BodyId::ROOT, Early::Held(who.clone()), false),
         }
-        reply.send(taken).ok();
+        reply.send(taken.map(drop)).ok();
     }
 
     /// Hands out places: reads up to `--jobs`, one change at a time, in the order asked.

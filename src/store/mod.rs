@@ -34,6 +34,7 @@ mod root;
 mod run;
 mod summary;
 mod take;
+mod unfinished;
 mod verify;
 
 #[cfg(test)]
@@ -52,3 +53,4 @@ pub use root::{Store, new_run_id};
 pub use run::{DirRun, RESERVE};
 pub use summary::{FindError, RunState, RunSummary};
 pub use take::{Holding, ResumeError, TakeOver, Taken, Whereabouts};
+pub use unfinished::Unfinished;

@@ -14,7 +14,7 @@ use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -193,14 +193,17 @@ impl Inbox for Letters {
 }
 
 /// Locks of which some are held by another run.
-struct Held(Vec<String>);
+struct Held {
+    by_others: Vec<String>,
+    ours: HashSet<String>,
+}
 
 impl Locks for Held {
-    fn take(&mut self, what: &str) -> Result<(), LockRefused> {
-        if self.0.iter().any(|held| held == what) {
+    fn take(&mut self, what: &str) -> Result<bool, LockRefused> {
+        if self.by_others.iter().any(|held| held == what) {
             return Err(LockRefused::Held(format!("{what} is held by another run")));
         }
-        Ok(())
+        Ok(self.ours.insert(what.to_owned()))
     }
 }
 
@@ -420,7 +423,7 @@ impl Scripted {
             answers: received,
             store: Box::new(Memory { records: records.clone(), synced: Arc::default(), fails_after: self.fails_after }),
             inbox: Box::new(Letters(self.letters)),
-            locks: Box::new(Held(self.held)),
+            locks: Box::new(Held { by_others: self.held, ours: HashSet::new() }),
             clock: Arc::new(Paused(tokio::time::Instant::now())),
             signals,
             observer: Box::new(|_| {}),
