@@ -206,6 +206,7 @@ pub(super) fn card() -> CardView {
         verify: Some("GET /v1/admin/circuit_breakers/8f3a2b1c expects body.state == 'OPEN' within 10 s".into()),
         undo: Some("POST /v1/admin/circuit_breakers/8f3a2b1c/reset".into()),
         irreversible: None,
+        idempotent: false,
         warning: None,
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),
