@@ -312,6 +312,9 @@ pub struct ShowArguments {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     pub format: ShowFormat,
+    /// Watch it until it ends or its process lets it go; Ctrl-C leaves the run alone
+    #[arg(long, conflicts_with = "format")]
+    pub follow: bool,
 }
 
 /// The form of a shown run.

@@ -27,4 +27,5 @@ mod service;
 mod sql;
 mod ssh;
 mod support;
+mod together;
 mod traced;
