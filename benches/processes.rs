@@ -106,7 +106,7 @@ fn started(run: RunId, graph: &StepGraph, store: &Store) -> Event {
 fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
     let store = Store::open(&folder.path().join("store"), false).unwrap();
     let now = jiff::Timestamp::now();
-    let owner = Owner { pid: std::process::id(), host: host_name(), boot: boot_id(), operator: operator(), since: now };
+    let owner = Owner::this_process(operator(), now);
     let record = store.create_new(&owner).unwrap();
     let base = BaseEnvironment::from_vars(std::env::vars_os());
     let path = base.path().to_owned();

@@ -17,7 +17,7 @@ use crate::event::{Event, Mode, Operator, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
 use crate::runbook::Risk;
-use crate::store::{DirRun, Masker, Owner, Store, host_name, machine_id};
+use crate::store::{DirRun, Heartbeat, Masker, Owner, Store, host_name, machine_id};
 use crate::terminal::{Lend, Paper};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +110,7 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let library = prepared.library.clone();
     let run_value = prepared.run_value(Some(record.id().as_str()), &starter);
     let setup = setup(prepared, way, run_value, record.id(), opening);
+    let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {
         performer: Arc::new(Hands::new(prepared.base.clone(), Isolation::detect(), library)),
@@ -123,10 +124,22 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
         live: Some(chunks),
         store: Box::new(record),
     };
-    let end = perform(setup, ports).await?;
+    let end = perform(setup, ports).await;
+    alive.abort();
+    let end = end?;
     // The run has dropped its end of the channel, so this ends by itself; a screen that failed is no failure of the run.
     drop(following.await);
     Ok((end, screen))
+}
+
+/// Gives signs of life for as long as the run goes on.
+async fn give_signs_of_life(heartbeat: Heartbeat) {
+    let mut due = tokio::time::interval(Heartbeat::EVERY);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        heartbeat.beat();
+    }
 }
 
 /// Runs programs at our terminal.

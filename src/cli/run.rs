@@ -70,13 +70,7 @@ fn announce(session: &Session, runbook: &RunbookArguments, prepared: &Prepared, 
 
 fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, CommandError> {
     let store = session.store()?;
-    let owner = Owner {
-        pid: std::process::id(),
-        host: host_name(),
-        boot: boot_id(),
-        operator: way.operator.clone(),
-        since: prepared.began,
-    };
+    let owner = Owner::this_process(way.operator.clone(), prepared.began);
     let secrets = Masker::new();
     // Tried on a masker of its own first: a refused secret must not leave an empty run behind.
     teach(&secrets, &prepared.inputs)?;

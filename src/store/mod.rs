@@ -12,7 +12,8 @@
 //! runs/RUN/evidence/SHA256  output that was kept; `.tmp-*` while it is still coming
 //! runs/RUN/inbox/           decisions left by other processes
 //! runs/RUN/lock             locked by the operating system for as long as the run has a live owner
-//! runs/RUN/owner.json       who that is: information only, the lock is the truth
+//! runs/RUN/owner.json       who that is, its time the last sign of life: information only, the lock is the truth
+//! runs/RUN/epoch            which owner in turn it is; an older one that finds a higher number writes nothing more
 //! ```
 //!
 //! It implements the engine's ports and knows nothing of acts, screens or reports. Every byte passes the [`Masker`]
@@ -32,6 +33,7 @@ mod read;
 mod root;
 mod run;
 mod summary;
+mod take;
 mod verify;
 
 #[cfg(test)]
@@ -44,8 +46,9 @@ pub use hold::{Hold, HoldError, Holder, RunHolds};
 pub use inbox::{DECISION_AT_MOST, DirInbox, Refusals};
 pub use ledger::LedgerEntry;
 pub use mask::{MASK_AT_LEAST, MaskRefused, Masker, StreamMasker};
-pub use owner::{Owner, boot_id, host_name, machine_id};
+pub use owner::{Heartbeat, Owner, boot_id, host_name, machine_id};
 pub use read::{Leftover, NewerRecord, Torn, Transcript};
 pub use root::{Store, new_run_id};
-pub use run::{DirRun, RESERVE, ResumeError};
+pub use run::{DirRun, RESERVE};
 pub use summary::{FindError, RunState, RunSummary};
+pub use take::{Holding, ResumeError, TakeOver, Taken, Whereabouts};

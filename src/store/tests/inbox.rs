@@ -38,7 +38,7 @@ fn a_decision_left_for_a_parked_run_waits() {
     let place = Place::new();
     drop(place.begin("a-run"));
     place.store.leave(&id("a-run"), &decision("one")).unwrap();
-    let (run, _) = place.store.resume(&id("a-run"), &owner()).unwrap();
+    let run = place.store.resume(&id("a-run"), &owner(), None).unwrap().run;
     let mut inbox = run.inbox().unwrap();
     assert_eq!(inbox.take().unwrap().len(), 1);
     drop(inbox);
