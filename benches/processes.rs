@@ -130,6 +130,8 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         host: host_name(),
         machine: String::new(),
         grace: Duration::from_secs(1),
+        past: None,
+        abort: None,
     };
     let (_answer, answers) = mpsc::channel(1);
     let (_signal, signals) = mpsc::channel(1);

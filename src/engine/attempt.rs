@@ -2,6 +2,7 @@
 
 use super::body::{At, Scene};
 use super::message::{Halt, Message, Permit};
+use super::past::{Past, Round};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store_field, store_shown};
@@ -11,7 +12,7 @@ use crate::plan::{Act, GatePolicy, StepScope, view};
 use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
 use crate::source::Sp;
 use indexmap::IndexMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,6 +35,34 @@ pub(super) struct Shared {
     pub(super) live: Option<mpsc::Sender<Chunk>>,
     pub(super) answers: super::run::Answers,
     pub(super) called: std::collections::HashMap<String, crate::plan::Called>,
+    /// When this process began, by the clock that goes on while the machine sleeps.
+    pub(super) began: Duration,
+    /// How long the run had gone on before that, in milliseconds.
+    pub(super) before: u64,
+    /// Whether the run is taken up only to be ended: nobody is asked.
+    pub(super) is_ending: bool,
+    /// Fires when the past has been walked through and the run goes on.
+    pub(super) goes_on: Cancel,
+    /// What an earlier process did of this run.
+    pub(super) past: Mutex<Past>,
+}
+
+impl Shared {
+    /// How long the run has gone on, in milliseconds.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        let here = self.clock.elapsed().saturating_sub(self.began);
+        self.before.saturating_add(u64::try_from(here.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// How long ago something was, by when it was told.
+    pub(super) fn since(&self, told_ms: u64) -> Duration {
+        Duration::from_millis(self.elapsed_ms().saturating_sub(told_ms))
+    }
+
+    /// What happened the next time a step was performed; it is given once.
+    pub(super) fn take_past(&self, path: &str) -> Round {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).take(path).unwrap_or_default()
+    }
 }
 
 /// One step's task.
@@ -43,6 +72,8 @@ pub(super) struct Task {
     pub(super) at: At,
     pub(super) bus: mpsc::UnboundedSender<Message>,
     pub(super) cancel: Cancel,
+    /// What an earlier process did of it.
+    pub(super) round: Round,
 }
 
 /// The run is over for this task: it ends without another word.
@@ -55,6 +86,16 @@ pub(super) struct Attempted {
 }
 
 impl Task {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        scene: Arc<Scene>,
+        at: At,
+        bus: mpsc::UnboundedSender<Message>,
+        cancel: Cancel,
+    ) -> Self {
+        Self { shared, scene, at, bus, cancel, round: Round::default() }
+    }
+
     pub(super) fn id(&self) -> &str {
         &self.scene.graph.node(self.at.node).id
     }

@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub(super) requirement: Option<GateRequirement>,
     pub(super) card: CardView,
     pub(super) digest_base: serde_json::Value,
+    /// Which opening of the gate this is.
+    pub(super) number: u32,
 }
 
 impl Facts {
@@ -148,7 +150,7 @@ impl Task {
             limit,
             requires: requirement.clone().unwrap_or(GateRequirement::Confirm),
         };
-        Ok(Facts { acts, requirement, card, digest_base })
+        Ok(Facts { acts, requirement, card, digest_base, number: 1 })
     }
 
     /// Every declared target that the acts go to, proven now.

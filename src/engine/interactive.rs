@@ -28,6 +28,14 @@ impl Task {
         let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str);
         let mut permit = None;
         let mut own_gate = None;
+        if let (Some(change), true) = (&step.change, self.round.unsettled().is_some()) {
+            let unit = self.only_unit(scope.clone());
+            let settled = self.settle_unseen(step, action, change, &unit, &self.round).await?;
+            self.settled();
+            if let Some(end) = settled {
+                return Ok(end);
+            }
+        }
         if step.change.is_some() {
             permit = match self.permit(true).await {
                 Ok(permit) => Some(permit),
@@ -96,13 +104,14 @@ impl Task {
     ) -> Result<Result<Option<Facts>, StepEnd>, Gone> {
         let Some(change) = &step.change else { return Ok(Ok(None)) };
         let units = [self.only_unit(scope.clone())];
+        let before = self.done_before(step, action, change, &[]).await?;
         let facts = match self.facts(step, action, change, &units, Look::Fresh).await {
             Ok(facts) => facts,
             Err(end) => return Ok(Err(end)),
         };
         match facts.requirement {
             None | Some(GateRequirement::Confirm) => Ok(Ok(Some(facts))),
-            Some(_) => Ok(self.pass_gate(step, action, change, &units).await?.map(|_| None)),
+            Some(_) => Ok(self.pass_gate(step, action, change, &units, &before).await?.map(|_| None)),
         }
     }
 

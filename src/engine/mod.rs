@@ -16,6 +16,7 @@ mod change;
 mod decide;
 mod dispatch;
 mod facts;
+mod gate_before;
 mod history;
 mod hold;
 mod interactive;
@@ -25,6 +26,7 @@ mod list;
 mod list_gate;
 mod locks;
 mod message;
+mod past;
 mod port;
 mod question;
 mod result;
@@ -36,8 +38,10 @@ mod store_value;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 pub use history::{BrokenLaw, History, StepHistory};
+pub use past::Past;
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,

@@ -307,6 +307,14 @@ pub struct GateAnswer {
     pub reason: Option<String>,
 }
 
+impl GateAnswer {
+    /// The gate went away before anybody answered.
+    #[must_use]
+    pub fn voided(why: &str) -> Self {
+        Self { answer: AnswerKind::Voided, door: Door::Terminal, reason: Some(why.to_owned()) }
+    }
+}
+
 /// The possible answers to a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
