@@ -96,6 +96,8 @@ fn started(run: RunId, graph: &StepGraph, store: &Store) -> Event {
         called: Vec::new(),
         settings: None,
         undo_of: None,
+        folder: None,
+        began: None,
         warnings: Vec::new(),
     }
 }
@@ -128,6 +130,8 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         host: host_name(),
         machine: String::new(),
         grace: Duration::from_secs(1),
+        past: None,
+        abort: None,
     };
     let (_answer, answers) = mpsc::channel(1);
     let (_signal, signals) = mpsc::channel(1);

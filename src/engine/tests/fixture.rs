@@ -466,6 +466,8 @@ fn started(run: RunId, operator: Operator) -> Event {
         warnings: Vec::new(),
         called: Vec::new(),
         settings: None,
+        folder: None,
+        began: None,
         undo_of: None,
     }
 }

@@ -121,6 +121,8 @@ fn started(run: &RunId, store: &str) -> Record {
         warnings: Vec::new(),
         called: Vec::new(),
         settings: None,
+        folder: None,
+        began: None,
         undo_of: None,
     })
 }
