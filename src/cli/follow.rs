@@ -10,6 +10,7 @@ use crate::store::{Follower, Store};
 use crate::terminal::Paper;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the record is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -55,14 +56,14 @@ pub(super) fn follow(session: &Session, store: &Store, name: &str) -> Result<Exi
 }
 
 async fn watch(store: &Store, read: &Read, follower: &mut Follower, screen: &Screen) -> Result<Stopped, CommandError> {
+    // Before the first line is shown: who sees one may stop looking at once.
+    let mut told = signal(SignalKind::interrupt()).map_err(|source| CommandError::SetUp { what: "signals", source })?;
     // Nothing comes over this channel; the line about what runs now is drawn while it is open.
     let (open, chunks) = tokio::sync::mpsc::channel(1);
     let drawing = tokio::spawn(screen.clone().follow(chunks));
     let stopped = tokio::select! {
         stopped = look(store, read, follower, screen) => stopped,
-        told = tokio::signal::ctrl_c() => {
-            told.map(|()| Stopped::Told).map_err(|source| CommandError::SetUp { what: "signals", source })
-        }
+        _ = told.recv() => Ok(Stopped::Told),
     };
     drop(open);
     drop(drawing.await);

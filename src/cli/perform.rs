@@ -36,6 +36,8 @@ pub(super) struct Way {
     pub(super) jobs: u16,
     pub(super) park_after: Duration,
     pub(super) operator: Operator,
+    /// Interrupted runs whose unfinished changes are no reason to leave the same place alone.
+    pub(super) beside: Vec<RunId>,
 }
 
 /// A run whose record is open, about to be performed.
@@ -50,6 +52,8 @@ pub(super) struct Work<'a> {
     pub(super) starter: String,
     /// What an earlier process did of it.
     pub(super) past: Option<Past>,
+    /// What the run had locked before, to be locked again before anything goes on ([`crate::store::Transcript::locked`]).
+    pub(super) locked: Vec<String>,
     /// Why it is ended as soon as what was left open is settled.
     pub(super) abort: Option<String>,
 }
@@ -92,7 +96,9 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter, past, abort } = work;
+    let Work { prepared, way, owner, record, opening, starter, past, locked, abort } = work;
+    let mut locks = store.holds(record.id(), &owner).beside(&way.beside);
+    locks.retake(&locked)?;
     let attended = Console::has_person();
     let (sink, style) = session.console.run_sink(attended);
     let paper = Arc::new(Paper::new(sink, style.terminal));
@@ -121,7 +127,7 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
         person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
         answers: engine_answers,
         inbox: Box::new(record.inbox()?),
-        locks: Box::new(store.holds(record.id(), &owner)),
+        locks: Box::new(locks),
         clock: Arc::new(MachineClock),
         signals: listen(&lent)?,
         observer: Box::new(move |record| seen.see(record)),

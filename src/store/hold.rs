@@ -5,9 +5,9 @@ use super::folder::{Folder, failed, is_missing};
 use super::owner::{Owner, RunLock};
 use super::root::Store;
 use super::take::last_step;
-use super::unfinished::{Unfinished, locked};
+use super::unfinished::Unfinished;
 use crate::engine::{LockRefused, Locks, StoreError};
-use crate::event::{Record, RunId};
+use crate::event::RunId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
@@ -126,12 +126,12 @@ impl RunHolds {
         self
     }
 
-    /// Takes what the run had locked before it was left, all of it, before anything goes on.
+    /// Takes what the run had locked before it was left ([`super::Transcript::locked`]), all of it, before anything goes on.
     ///
     /// # Errors
     /// Another run has some of it now, or left a change behind there whose end is unknown.
-    pub fn retake(&mut self, records: &[Record]) -> Result<(), LockRefused> {
-        locked(records).iter().try_for_each(|what| self.take(what).map(drop))
+    pub fn retake(&mut self, locked: &[String]) -> Result<(), LockRefused> {
+        locked.iter().try_for_each(|what| self.take(what).map(drop))
     }
 
     /// Why the place is not free although its lock was: an interrupted run left a change there, and what came of it must

@@ -1,7 +1,7 @@
 //! Runs that no process has and that left a change behind whose end nobody saw.
 
 use super::owner::RunLock;
-use super::read;
+use super::read::{self, Transcript};
 use super::root::Store;
 use super::summary::is_closed;
 use crate::engine::StoreError;
@@ -55,21 +55,24 @@ impl Store {
             return None;
         };
         let (step, since) = open_change(&transcript.records)?;
-        Some(Unfinished { runbook: runbook.clone(), step, since, locked: locked(&transcript.records), run })
+        Some(Unfinished { runbook: runbook.clone(), step, since, locked: transcript.locked(), run })
     }
 }
 
-/// What a run has locked, in the order it did, as its record says.
-pub(super) fn locked(records: &[Record]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for record in records {
-        if let Event::Locked { what } = &record.event
-            && !found.contains(what)
-        {
-            found.push(what.clone());
+impl Transcript {
+    /// What the run has locked, in the order it did, each once.
+    #[must_use]
+    pub fn locked(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for record in &self.records {
+            if let Event::Locked { what } = &record.event
+                && !found.contains(what)
+            {
+                found.push(what.clone());
+            }
         }
+        found
     }
-    found
 }
 
 /// The change that was started last of those whose end is not known.
