@@ -91,6 +91,8 @@ pub(super) struct Dispatcher {
     operator: Operator,
     yes: Option<Risk>,
     started: Option<Event>,
+    /// Why the record cannot be gone on with, although it can still be written.
+    trouble: Option<StoreError>,
     /// The walk through the past of a run that was taken up again.
     walk: Option<walk::Walk>,
 }
@@ -172,6 +174,7 @@ impl Dispatcher {
             operator: setup.operator,
             yes: setup.yes,
             started: Some(setup.started),
+            trouble: None,
             walk,
         }
     }
@@ -396,16 +399,14 @@ impl Dispatcher {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Record { at, path, attempt, actor, event, durable } => {
-                self.push(Some(StepPath(path)), attempt, actor, event);
-                if let Some(durable) = durable {
-                    let guards_change = self.is_change(at);
-                    if guards_change && self.store.room().is_err() {
-                        // Dropping the sender stops the act: no change starts without room for its record.
-                        self.abort("the disk has no room left for the record".to_owned(), Actor::Runwright);
-                    } else {
-                        self.durable.push(durable);
-                    }
+                if matches!(event, Event::AttemptStarted { change: true, .. })
+                    && let Err(error) = self.store.room()
+                {
+                    // Dropping the sender stops the act, and what never started is not put on record.
+                    return self.leave_for(at, error);
                 }
+                self.push(Some(StepPath(path)), attempt, actor, event);
+                self.durable.extend(durable);
             }
             Message::Permit { at, change, reply } => self.queue.push_back(Queued { at, change, reply }),
             Message::Gate { at, request, reply } => self.open_gate(at, request, reply),
@@ -516,6 +517,15 @@ impl Dispatcher {
         self.bodies[BodyId::ROOT].early = None;
         self.end_early(BodyId::ROOT, Early::Aborted(reason), false);
         self.void_prompts(BodyId::ROOT, "the run is ending");
+    }
+
+    /// Leaves the run because its record has no room: no change starts without it, not even one that takes another
+    /// back, so the run is not ended but suspended. The last of the room is for the words that say so.
+    fn leave_for(&mut self, at: At, trouble: StoreError) {
+        if self.trouble.is_none() {
+            self.suspend(format!("`{}` was not started: {trouble}", self.bodies.path(at)));
+            self.trouble = Some(trouble);
+        }
     }
 
     pub(super) fn suspend(&mut self, reason: String) {

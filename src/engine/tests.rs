@@ -12,6 +12,7 @@ mod limits;
 mod locks;
 mod loops;
 mod questions;
+mod room;
 mod temporary;
 mod words;
 

@@ -150,6 +150,7 @@ struct Memory {
     records: Arc<Mutex<Vec<Record>>>,
     synced: Arc<Mutex<usize>>,
     fails_after: Option<usize>,
+    room_for: Option<usize>,
 }
 
 impl RunStore for Memory {
@@ -180,6 +181,11 @@ impl RunStore for Memory {
     }
 
     fn room(&self) -> Result<(), StoreError> {
+        let is_change = |record: &&Record| matches!(record.event, Event::AttemptStarted { change: true, .. });
+        let changes = self.records.lock().expect("lock").iter().filter(is_change).count();
+        if self.room_for.is_some_and(|limit| changes >= limit) {
+            return Err(StoreError::Full { path: "store".into(), left: 0, reserve: 1 });
+        }
         Ok(())
     }
 }
@@ -265,6 +271,7 @@ pub(super) struct Scripted {
     park_after: Duration,
     signals: Vec<(Duration, Signal)>,
     fails_after: Option<usize>,
+    room_for: Option<usize>,
     held: Vec<String>,
 }
 
@@ -294,6 +301,7 @@ impl Scripted {
             park_after: Duration::ZERO,
             signals: Vec::new(),
             fails_after: None,
+            room_for: None,
             held: Vec::new(),
         }
     }
@@ -365,6 +373,12 @@ impl Scripted {
         self
     }
 
+    /// The disk has room for the record of so many changes.
+    pub(super) fn room_for(mut self, changes: usize) -> Self {
+        self.room_for = Some(changes);
+        self
+    }
+
     fn graph(&self) -> Arc<StepGraph> {
         let mut context = CheckContext::default();
         let mut last = None;
@@ -429,7 +443,12 @@ impl Scripted {
             performer: Arc::new(Shared(hands.clone())),
             person: Box::new(Actor { reply: self.reply, answers, prompts: prompts.clone() }),
             answers: received,
-            store: Box::new(Memory { records: records.clone(), synced: Arc::default(), fails_after: self.fails_after }),
+            store: Box::new(Memory {
+                records: records.clone(),
+                synced: Arc::default(),
+                fails_after: self.fails_after,
+                room_for: self.room_for,
+            }),
             inbox: Box::new(Letters(self.letters, self.words)),
             locks: Box::new(Held { by_others: self.held, ours: HashSet::new() }),
             clock: Arc::new(Paused(tokio::time::Instant::now())),
