@@ -76,7 +76,7 @@ impl Transcript {
 }
 
 /// The change that was started last of those whose end is not known.
-fn open_change(records: &[Record]) -> Option<(StepPath, Timestamp)> {
+pub(super) fn open_change(records: &[Record]) -> Option<(StepPath, Timestamp)> {
     let mut open: BTreeMap<&StepPath, Timestamp> = BTreeMap::new();
     for record in records {
         let Some(step) = &record.step else { continue };
