@@ -180,6 +180,9 @@ pub struct RunArguments {
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,
+    /// Change a place although this interrupted run left a change there whose end is unknown
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
     /// Go by this saved plan; refuse if anything differs
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "How")]
     pub plan: Option<PathBuf>,
@@ -312,6 +315,9 @@ pub struct ShowArguments {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     pub format: ShowFormat,
+    /// Watch it until it ends or its process lets it go; Ctrl-C leaves the run alone
+    #[arg(long, conflicts_with = "format")]
+    pub follow: bool,
 }
 
 /// The form of a shown run.

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use super::exit::Exit;
-use crate::engine::StoreError;
+use crate::engine::{LockRefused, StoreError};
 use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
 use crate::report::{Problem, Style, problem};
@@ -106,6 +106,9 @@ pub(super) enum CommandError {
         #[source]
         error: StoreError,
     },
+    /// What the run had locked is not free.
+    #[error("{0}")]
+    PlaceHeld(String),
     /// The run cannot be taken up.
     #[error(transparent)]
     Resume(ResumeError),
@@ -145,6 +148,7 @@ impl CommandError {
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
+            Self::PlaceHeld(_) => (Exit::Refused, "place-held"),
             Self::Resume(ResumeError::Held(_)) => (Exit::Refused, "run-held"),
             Self::Resume(ResumeError::Ended { .. }) => (Exit::Usage, "run-ended"),
             Self::Store(StoreError::TakenOver { .. })
@@ -243,6 +247,15 @@ fn held_hint(holding: &Holding) -> String {
         format!("; to have it here, let that process suspend it first: kill -TERM {}", owner.pid)
     });
     format!("watch it: runwright show {run} --follow{stop}; or end it: runwright abort {run} --reason 'why'")
+}
+
+impl From<LockRefused> for CommandError {
+    fn from(refused: LockRefused) -> Self {
+        match refused {
+            LockRefused::Held(who) => Self::PlaceHeld(who),
+            LockRefused::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<ResumeError> for CommandError {

@@ -17,6 +17,7 @@ mod earlier;
 mod exit;
 mod failure;
 mod files;
+mod follow;
 mod frozen;
 mod helper;
 mod list;

@@ -3,6 +3,7 @@
 use super::arguments::{ShowArguments, ShowFormat};
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::follow::follow;
 use super::list::ended;
 use super::recorded::Read;
 use super::session::Session;
@@ -12,6 +13,9 @@ use crate::report::{Recorded, show_json, show_markdown, show_text};
 /// Prints a run.
 pub(super) fn show(session: &Session, arguments: &ShowArguments) -> Result<Exit, CommandError> {
     let store = session.store()?;
+    if arguments.follow {
+        return follow(session, &store, &arguments.run);
+    }
     let read = Read::run(&store, &arguments.run)?;
     let records = &read.transcript.records;
     let is_over = records.last().is_some_and(|record| matches!(record.event, Event::RunEnded { .. }));

@@ -25,7 +25,7 @@ mod value;
 mod words;
 
 pub use card::{CardFrame, card, evidence};
-pub use list::{RunLine, list_json, list_text};
+pub use list::{OpenLine, OwnerLine, RunLine, WaitLine, list_json, list_text};
 pub use live::{LiveScreen, ScreenOptions};
 pub use markdown::show_markdown;
 pub use plan::plan_text;

@@ -28,4 +28,5 @@ mod service;
 mod sql;
 mod ssh;
 mod support;
+mod together;
 mod traced;
