@@ -10,7 +10,8 @@
 //! open/RUN                  an empty mark for each run that is not in the ledger yet
 //! runs/RUN/transcript.jsonl one event a line, each with the hash of the line before it
 //! runs/RUN/evidence/SHA256  output that was kept; `.tmp-*` while it is still coming
-//! runs/RUN/inbox/           decisions left by other processes
+//! runs/RUN/inbox/           decisions and words left by other processes
+//! runs/RUN/addenda.jsonl    notes and marks that were said after the end, chained from the sealed head on
 //! runs/RUN/lock             locked by the operating system for as long as the run has a live owner
 //! runs/RUN/owner.json       who that is, its time the last sign of life: information only, the lock is the truth
 //! runs/RUN/epoch            which owner in turn it is; an older one that finds a higher number writes nothing more
@@ -19,6 +20,7 @@
 //! It implements the engine's ports and knows nothing of acts, screens or reports. Every byte passes the [`Masker`]
 //! before it reaches the disk. Hashes are taken over bytes as written; nothing is ever verified by serialising it again.
 
+mod addendum;
 mod chain;
 mod earlier;
 mod evidence;
@@ -39,6 +41,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use addendum::{Addenda, Kept};
 pub use earlier::EarlierValue;
 pub use evidence::{EVIDENCE_A_RUN, EVIDENCE_A_STREAM, INLINE_AT_MOST};
 pub use findings::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};

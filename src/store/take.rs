@@ -225,7 +225,9 @@ struct Before {
 
 impl Before {
     fn of(store: &Store, folder: &Folder, transcript: &Transcript) -> Result<Self, StoreError> {
-        let last = transcript.records.last().map(|record| &record.event);
+        // What people say of a run that nobody has is added to its record.
+        let is_said = |event: &&Event| matches!(event, Event::Noted { .. } | Event::Marked { .. });
+        let last = transcript.records.iter().rev().map(|record| &record.event).find(|event| !is_said(event));
         let let_go = matches!(last, Some(Event::RunParked { .. } | Event::RunSuspended { .. }));
         let told = transcript.records.iter().rev().find_map(told_owner);
         let is_of_other_store = told.as_ref().is_some_and(|(_, id)| *id != store.id());
