@@ -80,11 +80,11 @@ Without a terminal a run parks at the first gate, with exit code 5. With
     #[command(after_help = "\
 Examples:
   runwright resume 20261121-0114-k3f9
-  runwright resume last -i admin=@/run/secrets/admin    a secret is never kept
-  runwright resume last --refresh                       reads are performed again
+  runwright resume last -i admin=@/run/admin   a secret is never kept
+  runwright resume last --refresh              reads are performed again
 
-What has ended is never performed again. The runbook, the inputs and runwright.yaml
-are those of the start, out of the record.")]
+What has ended is never performed again. The runbook, the inputs and
+runwright.yaml are those of the start, out of the record.")]
     Resume(ResumeArguments),
     /// Show what a run would do, touching nothing: no process, no connection
     #[command(after_help = "\
