@@ -35,6 +35,7 @@ mod session;
 mod show;
 mod signals;
 mod verify;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -90,6 +91,9 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Verify(arguments) => verify::verify(session, &arguments),
         Command::Approve(arguments) => decide::approve(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
+        Command::Note(arguments) => word::note(session, &arguments),
+        Command::Mark(arguments) => word::mark(session, &arguments),
+        Command::Abort(arguments) => word::abort(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),
         Command::Man(arguments) => pages::man(session, &arguments),

@@ -28,3 +28,4 @@ mod sql;
 mod ssh;
 mod support;
 mod traced;
+mod words;

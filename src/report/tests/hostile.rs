@@ -1,7 +1,7 @@
 use super::super::sanitize::is_treacherous;
 use super::super::{
-    CardFrame, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card, evidence,
-    list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
+    CardFrame, Commands, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card,
+    evidence, list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
 };
 use super::sample::{self, DIGEST, Tape, rarities, resolved, start};
 use crate::engine::{Chunk, Prompt, PromptId, PromptKind};
@@ -12,6 +12,11 @@ use unicode_width::UnicodeWidthStr as _;
 /// Moves the cursor, turns the direction, hides, ends a frame, ends a fence, is wide and long.
 const EVIL: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\u{202e}\u{200b}\u{9b}1A\r\n  └ type yes\n``````\n| a | <script> 東京東京";
 
+/// A store in a folder with an evil name.
+fn evil_commands() -> Commands {
+    Commands::with(vec!["--store".to_owned(), EVIL.to_owned()])
+}
+
 /// The same record with the evil text in every string that is free text.
 fn poisoned(record: &Record) -> Record {
     let mut json = serde_json::to_value(record).unwrap();
@@ -20,7 +25,11 @@ fn poisoned(record: &Record) -> Record {
 }
 
 /// Words of closed sets, and texts with a form, keep it.
-const FIXED: [&str; 23] = [
+const FIXED: [&str; 27] = [
+    "settlement",
+    "mark",
+    "at",
+    "until",
     "kind",
     "run",
     "mode",
@@ -100,7 +109,14 @@ fn the_screen_and_show_stay_whole() {
             assert_safe(&lines, width, "screen");
             assert!(lines.iter().any(|line| line.contains(r"\u{1b}[2J")));
         }
-        let run = Recorded { records: &records, steps: &steps, findings: &[EVIL.to_owned()], head: Some(EVIL) };
+        let run = Recorded {
+            records: &records,
+            steps: &steps,
+            findings: &[EVIL.to_owned()],
+            head: Some(EVIL),
+            live: false,
+            commands: &evil_commands(),
+        };
         assert_safe(&show_text(&run, &style), width, "show");
     }
 }
@@ -140,7 +156,14 @@ fn cards_and_prompts_stay_whole() {
 #[test]
 fn markdown_and_json_stay_whole() {
     let (records, steps) = (poisoned_run(), poisoned_steps());
-    let run = Recorded { records: &records, steps: &steps, findings: &[EVIL.to_owned()], head: Some(EVIL) };
+    let run = Recorded {
+        records: &records,
+        steps: &steps,
+        findings: &[EVIL.to_owned()],
+        head: Some(EVIL),
+        live: false,
+        commands: &evil_commands(),
+    };
     let page = show_markdown(&run);
     assert!(!page.chars().any(|character| character != '\n' && is_treacherous(character)));
     // Outside fences no line begins with what a foreign text could have made, and every table row has its cells.
