@@ -129,6 +129,12 @@ Examples:
   runwright answer last move_traffic result=done       work by hand
   runwright answer last drain perform=yes              a `when` nobody can tell")]
     Answer(AnswerArguments),
+    /// Tell the next person where a run stands, in under 40 lines, from its record
+    #[command(after_help = "\
+Examples:
+  runwright handover last
+  runwright handover 20261121-0114-k3f9 --markdown > ticket.md")]
+    Handover(HandoverArguments),
     /// Note something in the record of a run, whoever has it
     #[command(after_help = "\
 Examples:
@@ -406,6 +412,19 @@ pub struct AnswerArguments {
     /// Your name for the record, when it is not your user name
     #[arg(long = "as", value_name = "NAME")]
     pub as_name: Option<String>,
+}
+
+/// `handover`.
+#[derive(Debug, Args)]
+pub struct HandoverArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// One JSON document, with everything
+    #[arg(long)]
+    pub json: bool,
+    /// Markdown for a ticket, with everything
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 /// `note`.

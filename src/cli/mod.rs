@@ -17,15 +17,20 @@ mod earlier;
 mod exit;
 mod failure;
 mod files;
+mod frozen;
+mod handover;
 mod helper;
 mod list;
 mod new;
+mod outside;
 mod overdue;
 mod overview;
 mod pages;
+mod perform;
 mod person;
 mod plan;
 mod prepare;
+mod prepared;
 mod programs;
 mod recorded;
 mod run;
@@ -91,6 +96,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Verify(arguments) => verify::verify(session, &arguments),
         Command::Approve(arguments) => decide::approve(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
+        Command::Handover(arguments) => handover::handover(session, &arguments),
         Command::Note(arguments) => word::note(session, &arguments),
         Command::Mark(arguments) => word::mark(session, &arguments),
         Command::Abort(arguments) => word::abort(session, &arguments),

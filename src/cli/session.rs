@@ -2,6 +2,7 @@
 
 use super::arguments::Global;
 use super::console::Console;
+use super::earlier::EarlierRuns;
 use super::failure::CommandError;
 use crate::library::Library;
 use crate::report::Commands;
@@ -75,6 +76,11 @@ impl Session {
             options.push("--store-unsafe".to_owned());
         }
         Commands::with(options)
+    }
+
+    /// Where values of earlier runs are looked up.
+    pub(super) fn earlier_runs(&self) -> EarlierRuns {
+        EarlierRuns { folder: self.store_folder().ok(), unsafe_fs: self.global.store_unsafe }
     }
 
     /// The store; its own warnings are told.

@@ -1,6 +1,7 @@
 //! What tasks say to the dispatcher.
 
 use super::body::{At, Scene};
+use super::past::PastMoment;
 use super::port::{Answer, Cancel, LockRefused, PromptKind};
 use super::store_value::store;
 use super::temporary::{Cleared, TakeBack};
@@ -68,7 +69,9 @@ pub(super) enum Message {
     Refused { target: String },
     /// A holder wants the steps of an item, or a called runbook, to be performed.
     Open { at: At, opening: Box<Opening>, reply: oneshot::Sender<BodyEnd> },
-    /// A holder does nothing now but wait for so many bodies that it had opened.
+    /// What became of a change whose end was not seen is settled.
+    Known { at: At },
+    /// A holder does nothing now but wait for so many bodies that it had opened; with none, for the run to go on.
     Holds { at: At, open: usize },
 }
 
@@ -77,6 +80,8 @@ pub(super) struct Opening {
     pub(super) scene: Scene,
     /// The loop whose item it is; nothing for a called runbook.
     pub(super) item_of: Option<NodeId>,
+    /// Whether the record has the end of its holder.
+    pub(super) is_sealed: bool,
 }
 
 /// What a body came to.
@@ -102,6 +107,8 @@ pub(super) struct GateRequest {
     pub(super) requirement: Option<GateRequirement>,
     pub(super) risk: Risk,
     pub(super) may_skip: bool,
+    /// Whether the record has it open already, with these very facts.
+    pub(super) is_open: bool,
     /// Whether these very facts were approved with the list they belong to.
     pub(super) in_list: bool,
 }
@@ -164,6 +171,8 @@ pub(super) struct StepEnd {
     pub(super) undone: usize,
     /// Ends the run as escalated: to whom, and what is said.
     pub(super) escalate: Option<(Option<String>, String)>,
+    /// When it ended, for a step that an earlier process performed.
+    pub(super) past: Option<PastMoment>,
 }
 
 impl StepEnd {
@@ -185,6 +194,7 @@ impl StepEnd {
             blocked: false,
             undone: 0,
             escalate: None,
+            past: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod change;
 mod decide;
 mod dispatch;
 mod facts;
+mod gate_before;
 mod history;
 mod hold;
 mod interactive;
@@ -25,6 +26,7 @@ mod list;
 mod list_gate;
 mod locks;
 mod message;
+mod past;
 mod port;
 mod question;
 mod result;
@@ -36,9 +38,11 @@ mod store_value;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod unseen;
 mod word;
 
 pub use history::{BrokenLaw, History, StepHistory};
+pub use past::Past;
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,
@@ -46,5 +50,5 @@ pub use port::{
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
-pub use store_value::{restore, store};
+pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
 pub use word::{InboxWord, Said};

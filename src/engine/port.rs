@@ -126,6 +126,14 @@ pub enum StoreError {
         /// Bytes kept in reserve.
         reserve: u64,
     },
+    /// Another process has the run now; this one had it before.
+    #[error("run `{run}` was taken over by {by}")]
+    TakenOver {
+        /// The run.
+        run: String,
+        /// Who has it now.
+        by: String,
+    },
     /// The store is not safe to use.
     #[error("{} cannot be used as a store: {reason}", path.display())]
     Refused {

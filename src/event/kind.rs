@@ -307,6 +307,14 @@ pub struct GateAnswer {
     pub reason: Option<String>,
 }
 
+impl GateAnswer {
+    /// The gate went away before anybody answered.
+    #[must_use]
+    pub fn voided(why: &str) -> Self {
+        Self { answer: AnswerKind::Voided, door: Door::Terminal, reason: Some(why.to_owned()) }
+    }
+}
+
 /// The possible answers to a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -449,6 +457,12 @@ pub enum Event {
         /// The library's `runwright.yaml`: environments, targets, gates, groups and their keys.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         settings: Option<Box<FrozenSettings>>,
+        /// The working folder: relative names of files and programs start there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+        /// What expressions read as `run.started`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        began: Option<Timestamp>,
         /// The run whose changes this one takes back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo_of: Option<RunId>,

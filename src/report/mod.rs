@@ -10,6 +10,7 @@ mod closing;
 mod commands;
 mod deviations;
 mod grid;
+mod handover;
 mod layout;
 mod left;
 mod list;
@@ -32,6 +33,8 @@ mod words;
 
 pub use card::{CardFrame, card, evidence};
 pub use commands::Commands;
+pub use handover::About;
+pub use handover::page::{handover_json, handover_markdown, handover_text};
 pub use list::{RunLine, list_json, list_text};
 pub use live::{LiveScreen, ScreenOptions};
 pub use markdown::show_markdown;

@@ -49,6 +49,8 @@ pub(crate) struct StepStory<'a> {
     pub(crate) attempts: u32,
     /// Whether an attempt began whose end is not in the record.
     pub(crate) acting: bool,
+    /// Whether a person was asked and has not answered.
+    pub(crate) asked: bool,
     pub(crate) act: Option<&'a ActView>,
     pub(crate) change: bool,
     pub(crate) outcome: Option<Outcome>,
@@ -225,6 +227,8 @@ impl<'a> StepStory<'a> {
                 let attempt = record.attempt.unwrap_or(self.attempts);
                 self.evidence.extend(evidence.iter().map(|kept| (attempt, kept)));
             }
+            Event::Asked { .. } => self.asked = true,
+            Event::Answered { .. } => self.asked = false,
             Event::StepSkipped { reason, .. } => {
                 self.outcome = Some(Outcome::Skipped);
                 self.reason = Some(reason);

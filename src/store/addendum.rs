@@ -6,10 +6,11 @@
 
 use super::evidence::sha256;
 use super::folder::{Folder, failed, is_missing};
-use super::owner::{RunLock, read_owner};
+use super::owner::RunLock;
 use super::read::{self, TRANSCRIPT, Transcript};
 use super::root::Store;
-use super::run::{DirRun, Position, ResumeError};
+use super::run::{DirRun, Position};
+use super::take::{Holding, ResumeError, Whereabouts, epoch_of};
 use crate::engine::{InboxWord, RunStore as _, StoreError};
 use crate::event::{Actor, Event, Record, RunId};
 use std::io::{Read as _, Write as _};
@@ -73,7 +74,9 @@ impl Store {
             return Err(StoreError::Refused { path: folder.path().to_owned(), reason }.into());
         };
         let Some(lock) = RunLock::take(&folder)? else {
-            return Err(ResumeError::Held { run: run.clone(), owner: read_owner(&folder).map(Box::new) });
+            let unknown =
+                Holding { run: run.clone(), owner: None, whereabouts: Whereabouts::Here, last_sign: None, step: None };
+            return Err(ResumeError::Held(Box::new(self.holding(run, word.at).unwrap_or(unknown))));
         };
         let transcript = read::transcript(&folder, run)?;
         let record = Record {
@@ -118,7 +121,9 @@ impl Store {
             let dropped = Record { actor: Actor::Runwright, event: Event::Noted { text }, ..records[0].clone() };
             records.insert(0, dropped);
         }
-        let mut writer = DirRun::new(self.clone(), run.clone(), folder, lock, file, Position::after(transcript))?;
+        let epoch = epoch_of(&folder)?;
+        let mut writer =
+            DirRun::new(self.clone(), run.clone(), folder, lock, file, Position::after(transcript, epoch))?;
         writer.append(&mut records)?;
         writer.sync()
     }

@@ -166,7 +166,7 @@ impl Dispatcher {
         self.unperformed(at, &reason);
     }
 
-    fn unperformed(&mut self, at: At, reason: &str) {
+    pub(super) fn unperformed(&mut self, at: At, reason: &str) {
         let step = self.bodies.node(at).step.clone();
         let end = StepEnd::because(Outcome::Skipped, reason);
         self.keep_values(at, &step, &end);

@@ -419,6 +419,8 @@ impl Scripted {
             host: "box".into(),
             machine: "0123".into(),
             grace: Duration::from_secs(1),
+            past: None,
+            abort: None,
         };
         let ports = Ports {
             performer: Arc::new(Shared(hands.clone())),
@@ -467,6 +469,8 @@ fn started(run: RunId, operator: Operator) -> Event {
         warnings: Vec::new(),
         called: Vec::new(),
         settings: None,
+        folder: None,
+        began: None,
         undo_of: None,
     }
 }

@@ -154,6 +154,8 @@ pub(super) fn started(warnings: &[&str]) -> Event {
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
         called: Vec::new(),
         settings: None,
+        folder: None,
+        began: None,
         undo_of: None,
     }
 }
@@ -207,6 +209,7 @@ pub(super) fn card() -> CardView {
         verify: Some("GET /v1/admin/circuit_breakers/8f3a2b1c expects body.state == 'OPEN' within 10 s".into()),
         undo: Some("POST /v1/admin/circuit_breakers/8f3a2b1c/reset".into()),
         irreversible: None,
+        idempotent: false,
         warning: None,
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),

@@ -56,6 +56,7 @@ const WORDS: &[&str] = &[
     "expression",
     "gate_answered",
     "gate_opened",
+    "idempotent",
     "identity",
     "interrupted",
     "irreversible",

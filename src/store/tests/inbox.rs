@@ -38,7 +38,7 @@ fn a_decision_left_for_a_parked_run_waits() {
     let place = Place::new();
     drop(place.begin("a-run"));
     place.store.leave(&id("a-run"), &decision("one")).unwrap();
-    let (run, _) = place.store.resume(&id("a-run"), &owner()).unwrap();
+    let run = place.store.resume(&id("a-run"), &owner(), None).unwrap().run;
     let mut inbox = run.inbox().unwrap();
     assert_eq!(inbox.take().unwrap().len(), 1);
     drop(inbox);
@@ -157,7 +157,7 @@ fn a_run_that_nobody_has_is_written_by_whoever_takes_its_lock() {
     assert!(place.store.verify(&id("a-run"), None).unwrap().is_sound());
     // It is parked still, and can be taken up.
     assert!(matches!(place.store.summary(&id("a-run")).unwrap().state, RunState::Parked(_)));
-    assert!(place.store.resume(&id("a-run"), &owner()).is_ok());
+    assert!(place.store.resume(&id("a-run"), &owner(), None).is_ok());
     let abort = InboxWord { said: Said::Abort { reason: "x".into() }, by: operator(), at: now() };
     assert!(matches!(place.store.add(&id("a-run"), &abort), Err(ResumeError::Store(StoreError::Refused { .. }))));
 }
