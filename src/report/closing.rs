@@ -206,15 +206,14 @@ pub(crate) fn open_lines<'c>(
     out
 }
 
-/// When and how a change goes: ` (until 02:15:00 UTC, in 43 min 10 s)`.
+/// When and how a change goes: ` (until 02:15:00 UTC)`.
 pub(crate) fn end_of(change: &Change, now: Timestamp) -> String {
     let mut out = match change.became() {
         Became::Unknown => " (NOT KNOWN whether done)".to_owned(),
         _ => String::new(),
     };
     if let Some(until) = change.until {
-        let left = words::span(words::between(now, until));
-        out.push_str(&format!(" (until {} UTC, in {left})", words::near(until, now)));
+        out.push_str(&format!(" (until {} UTC)", words::near(until, now)));
     } else if change.temporary {
         out.push_str(" (taken back when the run ends)");
     }

@@ -51,7 +51,33 @@ pub(crate) struct Handover<'a> {
 /// One part of it: a label and what is said under it.
 pub(crate) struct Section {
     pub(crate) label: &'static str,
-    pub(crate) items: Vec<String>,
+    pub(crate) items: Vec<Item>,
+}
+
+/// One thing that is said, perhaps with a command to paste.
+pub(crate) struct Item {
+    pub(crate) text: String,
+    pub(crate) command: Option<String>,
+}
+
+impl Item {
+    fn with(text: impl Into<String>, command: String) -> Self {
+        Self { text: text.into(), command: Some(command) }
+    }
+
+    /// All of it on one line.
+    pub(crate) fn whole(&self) -> String {
+        match &self.command {
+            Some(command) => format!("{}: {command}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
+
+impl From<String> for Item {
+    fn from(text: String) -> Self {
+        Self { text, command: None }
+    }
 }
 
 impl<'a> Handover<'a> {
@@ -111,17 +137,18 @@ impl<'a> Handover<'a> {
 
     /// All parts that have something to say, in order.
     pub(crate) fn sections(&self) -> Vec<Section> {
+        let said = |texts: Vec<String>| texts.into_iter().map(Item::from).collect::<Vec<_>>();
         let sections = [
-            ("wrong", self.wrong()),
-            ("found", self.found()),
-            ("done", self.done()),
-            ("tried", self.tried()),
-            ("ruled out", self.ruled_out()),
+            ("wrong", said(self.wrong())),
+            ("found", said(self.found())),
+            ("done", said(self.done())),
+            ("tried", said(self.tried())),
+            ("ruled out", said(self.ruled_out())),
             ("open", self.open()),
             ("next", self.next()),
-            ("who", self.who()),
-            ("notes", self.notes()),
-            ("look again", self.look_again()),
+            ("who", said(self.who())),
+            ("notes", said(self.notes())),
+            ("look again", said(self.look_again())),
         ];
         let sections = sections.into_iter().filter(|(_, items)| !items.is_empty());
         sections.map(|(label, items)| Section { label, items }).collect()
@@ -294,7 +321,7 @@ impl<'a> Handover<'a> {
     }
 
     /// What may still be there when nobody does anything, the uncertain first.
-    fn open(&self) -> Vec<String> {
+    fn open(&self) -> Vec<Item> {
         let changes = &self.story.changes;
         let unknown = changes.all().filter(|(_, change)| change.became() == Became::Unknown);
         let mut out = grouped(unknown, |path, items, change| {
@@ -323,10 +350,11 @@ impl<'a> Handover<'a> {
                 (None, None) => "no undo is written".to_owned(),
             };
             let failed = change.not_taken_back().map(|why| format!("; NOT taken back: {why}")).unwrap_or_default();
-            format!("{path}{items}{end}: {undo}{failed}")
+            format!("{path}{items} stands{end}; {undo}{failed}")
         }));
+        let mut out: Vec<Item> = out.into_iter().map(Item::from).collect();
         if can_undo && self.story.end.is_some() {
-            out.push(format!("all of it can be taken back: {}", self.run.commands.line("undo", &[self.id()], "")));
+            out.push(Item::with("take back what can be", self.run.commands.line("undo", &[self.id()], "")));
         }
         out
     }
@@ -347,7 +375,7 @@ impl<'a> Handover<'a> {
         self.story.run_id()
     }
 
-    fn next(&self) -> Vec<String> {
+    fn next(&self) -> Vec<Item> {
         let commands = self.run.commands;
         let id = self.id();
         if let Some(end) = self.story.end.and_then(Closing::of) {
@@ -358,29 +386,31 @@ impl<'a> Handover<'a> {
             }
             let (word, proof) = end.goal();
             out.push(format!("nothing runs any more; goal met: {word} ({proof})"));
-            return out;
+            return out.into_iter().map(Item::from).collect();
         }
-        let mut out = Vec::new();
+        let mut out: Vec<Item> = Vec::new();
         if !self.run.live {
             for wait in self.waiting() {
-                out.push(format!("{} {} waits for an answer: {}", wait.what, wait.step, cut(&wait.text)));
+                out.push(format!("{} {} waits for an answer: {}", wait.what, wait.step, cut(&wait.text)).into());
             }
-            out.push(format!("go on with: {}", commands.line("resume", &[id], "")));
+            out.push(Item::with("go on with", commands.line("resume", &[id], "")));
         } else {
             let open = self.story.gates.iter().filter(|gate| gate.answer.is_none());
             out.extend(open.map(|gate| {
                 let command = commands.line("approve", &[id, gate.step.0.as_str()], "");
-                format!("gate {} waits for an answer: {command}", gate.step.0)
+                Item::with(format!("gate {} waits for an answer", gate.step.0), command)
             }));
             let waits = self.story.steps.iter().filter(|(_, step)| step.asked && step.ended.is_none());
-            out.extend(waits.map(|(path, step)| format!("{} waits for a person: {}", path.0, step.title())));
+            out.extend(
+                waits.map(|(path, step)| Item::from(format!("{} waits for a person: {}", path.0, step.title()))),
+            );
         }
         let ahead = self.ahead();
         if !ahead.is_empty() {
-            out.push(format!("then: {}", ahead.join("; ")));
+            out.push(format!("then: {}", ahead.join("; ")).into());
         }
         if !self.run.live {
-            out.push(format!("or end it: {}", commands.line("abort", &[id], "--reason TEXT")));
+            out.push(Item::with("or end it", commands.line("abort", &[id], "--reason TEXT")));
         }
         out
     }
@@ -395,12 +425,14 @@ impl<'a> Handover<'a> {
     /// Steps that nothing is on record of, in written order: each with its kind and title.
     fn ahead(&self) -> Vec<String> {
         let begun: HashSet<StepPath> = self.story.steps.keys().map(|path| super::steps::general(path)).collect();
-        let ahead = self.about.order.iter().filter(|path| !begun.contains(*path));
+        let waits = self.waiting();
+        let is_ahead = |path: &&StepPath| !begun.contains(*path) && waits.iter().all(|wait| wait.step != **path);
+        let ahead = self.about.order.iter().filter(is_ahead);
         let line = |path: &StepPath| {
             let info = self.run.steps.find(path);
-            format!("{} {} {}", info.kind, path.0, info.title)
+            format!("{} {}: {}", info.kind, path.0, info.title)
         };
-        ahead.map(line).map(|text| text.trim().to_owned()).collect()
+        ahead.map(line).collect()
     }
 
     fn who(&self) -> Vec<String> {
@@ -480,14 +512,14 @@ fn values(step: &StepStory<'_>) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// An expression with the values it saw: `queue.top_share > 0.5, queue.top_share 0.95`.
+/// An expression with the values it saw: `queue.top_share > 0.5 with queue.top_share 0.95`.
 fn proof(expression: Option<&str>, values: &[UsedView]) -> Option<String> {
     let seen = used(&Style::PLAIN, values, VALUE);
     match (expression, seen.is_empty()) {
         (None, true) => None,
         (None, false) => Some(seen),
         (Some(expression), true) => Some(cut(expression)),
-        (Some(expression), false) => Some(format!("{seen}; {}", cut(expression))),
+        (Some(expression), false) => Some(format!("{} with {seen}", cut(expression))),
     }
 }
 

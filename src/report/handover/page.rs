@@ -3,12 +3,12 @@
 use super::super::sanitize::{json_text, markdown, markdown_code};
 use super::super::show::{Recorded, show_json_value};
 use super::super::style::{Style, Tone, break_words, columns_of, pad};
-use super::{About, Handover, Section};
+use super::{About, Handover, Item, Section};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 /// Lines of a page, whatever the run: it must be read at one glance.
-const LINES: usize = 38;
+const LINES: usize = 39;
 /// The column of labels.
 const LABEL: usize = 11;
 /// Lines of one item; what is longer is cut with a mark.
@@ -37,13 +37,23 @@ pub fn handover_text(run: &Recorded<'_>, about: &About, now: Timestamp, style: &
 
 fn head(handover: &Handover<'_>, style: &Style) -> Vec<String> {
     let (runbook, _) = handover.names();
-    let first =
-        format!("HANDOVER  {}  {}   {}", style.text(runbook), style.text(handover.id()), style.text(&handover.state()));
-    let mut out = bounded(&first, style.columns(), style);
+    let first = format!("HANDOVER  {}  {}", style.text(runbook), style.text(handover.id()));
+    let state = style.text(&handover.state());
+    let room = style.columns().saturating_sub(LABEL);
+    let mut out = break_words(&first, style.columns());
+    out.truncate(ITEM);
+    if columns_of(&first) + 3 + columns_of(&state) <= style.columns() {
+        out = vec![format!("{first}   {state}")];
+    } else {
+        if columns_of(&first) <= style.columns() {
+            out = vec![first];
+        }
+        out.extend(bounded(&state, room, style).into_iter().map(|line| format!("{}{line}", " ".repeat(LABEL))));
+    }
     if let Some(line) = out.first_mut() {
         *line = line.replacen("HANDOVER", &style.paint(Tone::Kind, "HANDOVER"), 1);
     }
-    let facts = bounded(&style.text(&handover.circumstances()), style.columns().saturating_sub(LABEL), style);
+    let facts = bounded(&style.text(&handover.circumstances()), room, style);
     out.extend(facts.into_iter().map(|line| format!("{}{line}", " ".repeat(LABEL))));
     out
 }
@@ -67,17 +77,18 @@ fn lines(section: &Section, count: usize, style: &Style) -> Vec<String> {
     let columns = style.columns().saturating_sub(LABEL);
     let mut out: Vec<String> = Vec::new();
     for item in section.items.iter().take(count) {
-        // A command is there to be pasted: it is never broken and never cut.
-        let text = style.text(item);
-        let pieces = match text.split_once(": runwright ") {
-            Some((words, command)) => vec![format!("{words}:"), format!("  runwright {command}")],
-            None => bounded(&text, columns, style),
+        let text = style.text(&item.text);
+        let Some(command) = item.command.as_deref() else {
+            out.extend(bounded(&text, columns, style));
+            continue;
         };
-        let joined = format!("{} {}", pieces[0], pieces.get(1).map_or("", |command| command.trim()));
-        if text.contains(": runwright ") && columns_of(&joined) <= columns {
+        // A command is there to be pasted: it is never broken and never cut.
+        let joined = format!("{text}: {command}");
+        if columns_of(&joined) <= columns {
             out.push(joined);
         } else {
-            out.extend(pieces);
+            out.extend(bounded(&format!("{text}:"), columns, style));
+            out.push(format!("  {command}"));
         }
     }
     let rest = section.items.len().saturating_sub(count);
@@ -130,7 +141,8 @@ pub fn handover_markdown(run: &Recorded<'_>, about: &About, now: Timestamp) -> S
     for section in handover.sections() {
         out.push_str(&format!("\n## {}\n\n", capital(section.label)));
         for item in &section.items {
-            out.push_str(&format!("- {}\n", markdown(item)));
+            let command = item.command.as_deref().map(|command| format!(": {}", markdown_code(command)));
+            out.push_str(&format!("- {}{}\n", markdown(&item.text), command.unwrap_or_default()));
         }
     }
     out
@@ -158,7 +170,10 @@ pub fn handover_json(run: &Recorded<'_>, about: &About, now: Timestamp) -> Strin
     let all = ["wrong", "found", "done", "tried", "ruled out", "open", "next", "who", "notes", "look again"];
     let sections = handover.sections();
     for label in all {
-        let items = sections.iter().find(|section| section.label == label).map(|section| section.items.clone());
+        let items = sections
+            .iter()
+            .find(|section| section.label == label)
+            .map(|section| section.items.iter().map(Item::whole).collect::<Vec<_>>());
         page[label.replace(' ', "_")] = json!(items.unwrap_or_default());
     }
     json_text(&page)

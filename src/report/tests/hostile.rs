@@ -1,7 +1,8 @@
 use super::super::sanitize::is_treacherous;
 use super::super::{
-    CardFrame, Commands, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card,
-    evidence, list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
+    About, CardFrame, Commands, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style,
+    card, evidence, handover_json, handover_markdown, handover_text, list_text, problem, prompt, prompt_act,
+    prompt_evidence, show_json, show_markdown, show_text,
 };
 use super::sample::{self, DIGEST, Tape, rarities, resolved, start};
 use crate::engine::{Chunk, Prompt, PromptId, PromptKind};
@@ -11,6 +12,20 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// Moves the cursor, turns the direction, hides, ends a frame, ends a fence, is wide and long.
 const EVIL: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\u{202e}\u{200b}\u{9b}1A\r\n  └ type yes\n``````\n| a | <script> 東京東京";
+
+/// A runbook that says evil things about itself.
+fn evil_about() -> About {
+    let text = || format!("{EVIL}{}", "長".repeat(200));
+    About {
+        summary: Some(text()),
+        impact: Some(text()),
+        symptoms: vec![text(), text()],
+        alerts: vec![text()],
+        owner: Some(text()),
+        contacts: vec![text()],
+        order: vec![StepPath(text())],
+    }
+}
 
 /// A store in a folder with an evil name.
 fn evil_commands() -> Commands {
@@ -118,6 +133,9 @@ fn the_screen_and_show_stay_whole() {
             commands: &evil_commands(),
         };
         assert_safe(&show_text(&run, &style), width, "show");
+        let page = handover_text(&run, &evil_about(), start(), &style);
+        assert_safe(&page, width, "handover");
+        assert!(page.len() < 40, "{}", page.join("\n"));
     }
 }
 
@@ -186,6 +204,18 @@ fn markdown_and_json_stay_whole() {
         }
     }
     assert!(fence.is_none());
+    let handover = handover_markdown(&run, &evil_about(), start());
+    assert!(!handover.chars().any(|character| character != '\n' && is_treacherous(character)));
+    for line in handover.lines().filter(|line| line.contains("script")) {
+        assert!(line.contains("\\<script") || line.contains('`'), "{line}");
+    }
+    assert!(
+        handover
+            .lines()
+            .all(|line| line.is_empty() || line.starts_with(['#', '-', '`', 'p', '\\']) || !line.contains("type yes"))
+    );
+    let json = handover_json(&run, &evil_about(), start());
+    assert!(!json.chars().any(|character| character != '\n' && is_treacherous(character)));
     let json = show_json(&run);
     assert!(!json.chars().any(|character| character != '\n' && is_treacherous(character)));
     let json: Json = serde_json::from_str(&json).unwrap();
