@@ -31,3 +31,4 @@ mod ssh;
 mod support;
 mod together;
 mod traced;
+mod words;
