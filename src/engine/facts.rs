@@ -182,9 +182,8 @@ impl Task {
         let mut first = None;
         for (place, act) in acts.iter().enumerate() {
             let is_elsewhere = matches!(act.machine(), Some(Machine::Ssh(_)));
-            let is_file = matches!(act, Act::Edit(_) | Act::Write(_));
             let is_shown = place == 0 && look == Look::Fresh;
-            if !(is_shown || is_file && is_elsewhere) {
+            if !(is_shown || act.is_file() && is_elsewhere) {
                 continue;
             }
             let context = self.context(&self.path(), 0, false, PREVIEW_TIMEOUT, None);

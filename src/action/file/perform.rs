@@ -41,7 +41,7 @@ pub(crate) async fn perform(act: Act, context: AttemptContext) -> Performed {
 /// # Errors
 /// One line: the file cannot be read or parsed, or would not be changed safely.
 pub(crate) fn preview(act: &Act) -> Result<Option<String>, NoPreview> {
-    if !matches!(act, Act::Edit(_) | Act::Write(_)) {
+    if !act.is_file() {
         return Ok(None);
     }
     let change = FileChange::of(act).map_err(|problem| NoPreview { class: problem.class, message: problem.message })?;
