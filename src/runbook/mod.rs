@@ -35,6 +35,7 @@ mod sql_script;
 mod sqlstate;
 mod step;
 mod target;
+mod undo;
 
 pub use action::{
     Action, Data, EditAction, EditFormat, Escalation, Program, RunAction, Shell, ShellAction, WriteAction,
@@ -62,10 +63,11 @@ pub use sql_script::{SqlPart, SqlProblem, SqlScript, SqlText};
 pub use sqlstate::{is_sqlstate_class, sqlstate_class, sqlstate_names};
 pub use step::{
     Background, CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Gate, GateFloor,
-    Hold, ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Undo, Until,
+    Hold, ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Until,
     is_error_class,
 };
 pub use target::{
     Identity, IdentityExpect, IdentityProbe, KubernetesPlace, SshPlace, Target, TargetAuth, TargetKind, TargetPlace,
     TargetRef, Tls,
 };
+pub use undo::{Undo, UndoAct};
