@@ -58,6 +58,7 @@ fn step(text: &mut String, at: usize, line: &Line) {
         1 => writeln!(text, "  - id: s{at}\n    validate: V\n    run: [is, x{}]\n    expect: exit == 0\n{more}", at / 2),
         2 | 3 => {
             let temporary = if line.temporary { "    temporary: true\n" } else { "" };
+            let act = act.replace("trips", "flaky");
             writeln!(text, "  - id: s{at}\n    remediate: R\n    risk: low\n    run: [{act}, x{at}]\n    retry: {{ attempts: 2, every: 1s }}\n{temporary}    undo: {{ run: [back, x{at}] }}\n    verify: {{ run: [is, x{at}], expect: exit == 0, within: 3s }}\n{more}")
         }
         4 => writeln!(text, "  - id: s{at}\n    remediate: R\n    run: [{act}, x{at}]\n    irreversible: it is\n    risk: low\n{more}"),
