@@ -22,7 +22,21 @@ fn line() -> impl Strategy<Value = Line> {
 
 /// Any runbook.
 pub(super) fn any_book() -> impl Strategy<Value = Book> {
-    prop::collection::vec(line(), 1..7).prop_map(|lines| Book::new("random", &text(&lines)))
+    let lines = prop::collection::vec(line(), 1..7);
+    (lines, any::<bool>()).prop_map(|(mut lines, side_by_side)| {
+        // What fails beside something else leaves out more or less of it, as it comes: a runbook has one or the other.
+        for line in &mut lines {
+            if side_by_side {
+                line.act = 7;
+                line.kind = if line.kind == 1 { 0 } else { line.kind };
+            } else {
+                line.needs_none = false;
+            }
+        }
+        let text = text(&lines);
+        let alone = text.replace("    at_once: 2\n", "").replace("    parallel: true\n", "");
+        Book::new("random", if side_by_side { &text } else { &alone })
+    })
 }
 
 fn text(lines: &[Line]) -> String {
