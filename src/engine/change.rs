@@ -278,7 +278,10 @@ impl Task {
         let mut scope = unit.scope.clone();
         let mut own: IndexMap<String, Value> = end.values.clone();
         own.extend(end.captures.clone());
-        scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
+        // In the verify of an undo, the step is the change that was taken back.
+        if self.stands.is_none() {
+            scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
+        }
         let seen = self.poll(probe, &scope, &format!("{}/verify", unit.path)).await?;
         end.checks.extend(seen.checks);
         end.verdict = seen.verdict;

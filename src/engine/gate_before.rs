@@ -127,6 +127,7 @@ impl Task {
             let end = if let Some(end) = round.step_end().filter(|_| step.each.is_some()) {
                 self.spend(&round);
                 self.remember(change, unit, &end);
+                self.tell_undoable(step, change, unit, &end, &round);
                 Some(end)
             } else if let Some(failed) = round.failed().filter(|_| is_spent && step.background.is_none()) {
                 // Only the end of its step is missing: what failed is not tried more often than it may be.

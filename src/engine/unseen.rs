@@ -36,8 +36,10 @@ impl Task {
             return None;
         }
         if let Some(change) = &step.change {
+            let unit = self.only_unit(self.scope());
             self.spend(&self.round);
-            self.remember(change, &self.only_unit(self.scope()), &end);
+            self.remember(change, &unit, &end);
+            self.tell_undoable(step, change, &unit, &end, &self.round);
         }
         Some(end)
     }

@@ -177,6 +177,15 @@ impl Dispatcher {
 
     /// Everything that the record tells was walked through.
     fn past_is_over(&mut self) {
+        if self.undoing.is_some() {
+            return self.begin_undo();
+        }
+        self.close_open_attempts();
+        self.restart_beside();
+    }
+
+    /// Attempts whose end was not seen get one.
+    pub(super) fn close_open_attempts(&mut self) {
         let open = std::mem::take(&mut self.past().open);
         for (path, number, change) in open {
             let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
@@ -191,6 +200,10 @@ impl Dispatcher {
             };
             self.push(Some(path), Some(number), Actor::Runwright, event);
         }
+    }
+
+    /// Processes in the background that were relied on are started again.
+    fn restart_beside(&mut self) {
         let Some(walk) = &mut self.walk else { return };
         walk.stage = Stage::Restarting;
         let beside = std::mem::take(&mut walk.beside);

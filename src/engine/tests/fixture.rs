@@ -404,6 +404,7 @@ impl Scripted {
             machine: "0123".into(),
             grace: Duration::from_secs(1),
             past: None,
+            undo: None,
             abort: None,
         };
         let ports = Ports {

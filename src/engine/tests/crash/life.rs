@@ -269,6 +269,7 @@ impl Lives {
             past: (!self.records.is_empty())
                 .then(|| Past::of(&self.records, &|_| Err("nothing is kept here".to_owned()))),
             abort: None,
+            undo: None,
         }
     }
 }
