@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program meets its arguments, environment and clock here")]
 
 mod answers;
+mod approve;
 mod arguments;
 mod ask;
 mod callees;
@@ -18,6 +19,7 @@ mod exit;
 mod failure;
 mod files;
 mod helper;
+mod keys;
 mod list;
 mod new;
 mod overdue;
@@ -34,6 +36,7 @@ mod scripts;
 mod session;
 mod show;
 mod signals;
+mod signatures;
 mod verify;
 
 #[cfg(test)]
@@ -88,7 +91,8 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::List(arguments) => list::list(session, &arguments),
         Command::Show(arguments) => show::show(session, &arguments),
         Command::Verify(arguments) => verify::verify(session, &arguments),
-        Command::Approve(arguments) => decide::approve(session, &arguments),
+        Command::Approve(arguments) => approve::approve(session, &arguments),
+        Command::Deny(arguments) => approve::deny(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),

@@ -14,7 +14,7 @@ use crate::engine::store;
 use crate::event::{InputView, Mode, ProgramView, RunId};
 use crate::expr::{Time, UnknownSort, Value, unknown};
 use crate::graph::StepGraph;
-use crate::library::{Environment, GateRule, Library, RunbookPlace, resolve_runbook};
+use crate::library::{Approvers, Environment, GateRule, Library, RunbookPlace, resolve_runbook};
 use crate::plan::{
     Called, FindProgram, GateLevel, GatePolicy, InputSources, Plan, PlanContext, ResolvedInput, Resolver, RunAnswer,
     Values, resolve_called, resolve_inputs, target_names,
@@ -39,6 +39,8 @@ pub(super) struct Prepared {
     pub(super) environment: Option<String>,
     env: Value,
     pub(super) policy: GatePolicy,
+    /// Whose signatures count at gates.
+    pub(super) approvers: Approvers,
     pub(super) inputs: Vec<ResolvedInput>,
     pub(super) programs: Vec<ProgramView>,
     pub(super) resolver: Resolver,
@@ -97,6 +99,7 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
         env: environment
             .map_or_else(|| unknown(UnknownSort::Unobtained, "no environment was chosen"), Environment::env_value),
         policy,
+        approvers: library.as_ref().and_then(Library::file).map(|file| file.approvers.clone()).unwrap_or_default(),
         resolver: resolver(&graph, &programs, &base),
         graph: Arc::new(graph),
         inputs,

@@ -209,6 +209,8 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
         answers: way.answers,
         jobs: usize::from(way.jobs),
         park_after: way.park_after,
+        operators: vec![way.operator.name.clone()],
+        approvers: prepared.approvers.clone(),
         operator: way.operator,
         host: host_name(),
         machine: machine_id(),

@@ -155,7 +155,7 @@ impl Task {
             if again.digest(number) == digest {
                 return Ok(Ok(again));
             }
-            moved = differences(&facts.digest_base, &again.digest_base);
+            moved = super::moved::moved(&facts.digest_base, &again.digest_base);
         }
         Ok(Err(StepEnd::failed(
             ErrorClass::BadValue,
@@ -347,13 +347,4 @@ fn expectation_failed(mut end: StepEnd) -> StepEnd {
     end.reason = check.map(|check| format!("`{}` does not hold", check.expression));
     end.outcome = if end.verdict == Some(StepVerdict::CannotTell) { Outcome::Unknown } else { Outcome::Failed };
     end
-}
-
-/// What moved between two looks at the same facts, one line each.
-fn differences(before: &serde_json::Value, after: &serde_json::Value) -> Vec<String> {
-    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return Vec::new() };
-    let moved = before.iter().filter(|(name, value)| after.get(*name) != Some(value));
-    moved
-        .map(|(name, value)| format!("{name}: {value} became {}", after.get(name).cloned().unwrap_or_default()))
-        .collect()
 }

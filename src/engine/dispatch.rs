@@ -13,12 +13,13 @@ use super::bodies::Bodies;
 use super::body::{At, Body, BodyId, Early, Scene};
 use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
-use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
+use super::port::{Cancel, Inbox, InboxDecision, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
 use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
 use crate::graph::Section;
+use crate::library::Approvers;
 use crate::runbook::Risk;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -85,6 +86,12 @@ pub(super) struct Dispatcher {
     began: Duration,
     park_after: Duration,
     operator: Operator,
+    operators: Vec<String>,
+    approvers: Approvers,
+    /// When this process took the run up.
+    since: Timestamp,
+    /// Decisions that were left before this process had the run, and whose prompt has not come yet.
+    letters: Vec<InboxDecision>,
     yes: Option<Risk>,
     started: Option<Event>,
 }
@@ -152,6 +159,10 @@ impl Dispatcher {
             began: ports.clock.elapsed(),
             park_after: setup.park_after,
             operator: setup.operator,
+            operators: setup.operators,
+            approvers: setup.approvers,
+            since: ports.clock.now(),
+            letters: Vec::new(),
             yes: setup.yes,
             started: Some(setup.started),
         }
@@ -336,6 +347,7 @@ impl Dispatcher {
             () = tokio::time::sleep(SYNC_AFTER), if self.unsynced => self.flush(true)?,
             () = tokio::time::sleep(look), if !self.pending.is_empty() => {
                 self.read_inbox()?;
+                self.look_at_gates();
                 self.park_if_alone();
             }
         }

@@ -48,10 +48,12 @@ impl Task {
             Err(Halt::Blocked(_)) => return Ok(Ok(Approved::default())),
             Err(Halt::Ending) => return Ok(Err(StepEnd::because(Outcome::Cancelled, "the run is ending"))),
         };
+        let mut moved = Vec::new();
         for number in 1..=20 {
             let exact = self.exact(step, units, &changes).await;
             let Some(mut card) = card(self, step, &exact) else { return Ok(Ok(Approved::default())) };
             card.limit.clone_from(&limit);
+            card.moved = std::mem::take(&mut moved);
             let digest = digest(&exact, number);
             let (reply, answer) = tokio::sync::oneshot::channel();
             let request = GateRequest {
@@ -80,6 +82,7 @@ impl Task {
                 let digests = again.iter().map(|exact| (exact.path.clone(), exact.facts.digest(0)));
                 return Ok(Ok(Approved::new(digests.collect())));
             }
+            moved = super::moved::moved(&bases(&exact), &bases(&again));
         }
         Ok(Err(StepEnd::failed(
             crate::event::ErrorClass::BadValue,
@@ -109,7 +112,10 @@ impl Task {
                 // Holes, refusals, a target that cannot be proven now: its own gate will tell.
                 let Ok(facts) = task.facts(&inner, action, change, &[own], look).await else { continue };
                 let Some(requirement) = &facts.requirement else { continue };
-                let fits = |other: &Exact<'_>| one_answer(other.facts.requirement.as_ref(), requirement);
+                let fits = |other: &Exact<'_>| {
+                    one_answer(other.facts.requirement.as_ref(), requirement)
+                        && other.facts.card.terms.asks_the_same(&facts.card.terms)
+                };
                 if found.iter().all(fits) {
                     let (risk, required) = (change.risk, inner.required);
                     found.push(Exact { unit, node, path, facts, risk, required });
@@ -170,9 +176,13 @@ fn exact_changes(graph: &StepGraph, holder: NodeId) -> Vec<NodeId> {
         .collect()
 }
 
+/// What the digests of the items are made of.
+fn bases(exact: &[Exact<'_>]) -> serde_json::Value {
+    exact.iter().map(|exact| exact.facts.digest_base.clone()).collect()
+}
+
 fn digest(exact: &[Exact<'_>], number: u32) -> String {
-    let facts: Vec<_> = exact.iter().map(|exact| &exact.facts.digest_base).collect();
-    let text = serde_json::json!({ "list": facts, "number": number }).to_string();
+    let text = serde_json::json!({ "list": bases(exact), "number": number }).to_string();
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -230,5 +240,6 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
         moved: Vec::new(),
         limit: None,
         requires: strictest?,
+        terms: first.facts.card.terms.clone(),
     })
 }

@@ -7,6 +7,7 @@
 //! A task is never stopped by dropping it: it is cancelled by its token and ends by itself, so that no child outlives
 //! its step.
 
+mod approving;
 mod attempt;
 mod background;
 mod bodies;
@@ -25,14 +26,17 @@ mod list;
 mod list_gate;
 mod locks;
 mod message;
+mod moved;
 mod port;
 mod question;
 mod result;
 mod run;
 mod schedule;
 mod settle;
+mod statement;
 mod step;
 mod store_value;
+mod tally;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -45,4 +49,6 @@ pub use port::{
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
+pub use statement::{Signed, SignedRefused, Signer, Statement};
 pub use store_value::{restore, store};
+pub use tally::{GateTally, Given, operators};

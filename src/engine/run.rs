@@ -5,6 +5,7 @@ use super::port::{Answer, Chunk, Clock, Inbox, Locks, Performer, Person, PromptI
 use super::result::RunEnd;
 use crate::event::{Event, Operator, RunId};
 use crate::graph::StepGraph;
+use crate::library::Approvers;
 use crate::plan::{Called, GatePolicy, Resolver, Values};
 use crate::runbook::Risk;
 use indexmap::IndexMap;
@@ -55,6 +56,10 @@ pub struct Setup {
     pub park_after: Duration,
     /// Who runs it.
     pub operator: Operator,
+    /// The names of everybody who has run this run, with this process's operator: `not_operator` is about them.
+    pub operators: Vec<String>,
+    /// Whose signatures count, as it was when the run began.
+    pub approvers: Approvers,
     /// The name of this machine: what a typed gate wants for local acts.
     pub host: String,
     /// What tells this machine from others, for the lock on local changes.

@@ -1,5 +1,6 @@
 //! Events and the envelope they are kept in.
 
+use super::approval::GateApproval;
 use super::card::{ActView, CardView, OptionView, UsedView};
 use super::name::{Actor, Operator, RunId, StepPath};
 use super::resumption::{Mark, Resumption, Settlement};
@@ -332,6 +333,9 @@ pub struct Waiting {
     pub what: String,
     /// One line for people.
     pub text: String,
+    /// For a gate that one yes does not pass: what it takes, what it has, when it can be passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wants: Option<String>,
     /// The digest to approve, for a gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -494,6 +498,20 @@ pub enum Event {
         digest: String,
         /// The answer.
         answer: GateAnswer,
+    },
+    /// A person approved a gate that this alone does not pass: it counts until the gate is answered.
+    GateApproved {
+        /// Which opening.
+        number: u32,
+        /// The digest it was opened with.
+        digest: String,
+        /// The approval.
+        approval: Box<GateApproval>,
+    },
+    /// The approvals that a gate had no longer hold.
+    ApprovalsVoided {
+        /// Why.
+        reason: String,
     },
     /// A called runbook begins.
     Called {

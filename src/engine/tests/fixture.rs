@@ -8,6 +8,7 @@ use crate::engine::{
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
 use crate::graph::{Callee, CheckContext, StepGraph, check};
+use crate::library::Approvers;
 use crate::plan::{Act, Called, GatePolicy, Resolver, Values, view};
 use crate::runbook::{Risk, parse_runbook};
 use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
@@ -258,6 +259,7 @@ pub(super) struct Scripted {
     signals: Vec<(Duration, Signal)>,
     fails_after: Option<usize>,
     held: Vec<String>,
+    approvers: Approvers,
 }
 
 /// What came of it.
@@ -286,6 +288,7 @@ impl Scripted {
             signals: Vec::new(),
             fails_after: None,
             held: Vec::new(),
+            approvers: Approvers::default(),
         }
     }
 
@@ -342,6 +345,12 @@ impl Scripted {
 
     pub(super) fn signal(mut self, after: Duration, number: i32) -> Self {
         self.signals.push((after, Signal::Stop(number)));
+        self
+    }
+
+    /// Who may approve.
+    pub(super) fn approvers(mut self, approvers: Approvers) -> Self {
+        self.approvers = approvers;
         self
     }
 
@@ -409,6 +418,8 @@ impl Scripted {
             answers: self.answers,
             jobs: self.jobs,
             park_after: self.park_after,
+            operators: vec![operator.name.clone()],
+            approvers: self.approvers,
             operator,
             host: "box".into(),
             machine: "0123".into(),

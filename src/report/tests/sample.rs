@@ -209,6 +209,7 @@ pub(super) fn card() -> CardView {
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),
         requires: GateRequirement::Type { text: "api".into(), what: "the target's name".into() },
+        terms: crate::event::GateTerms::default(),
     }
 }
 
