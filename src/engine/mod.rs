@@ -17,6 +17,7 @@ mod change;
 mod decide;
 mod dispatch;
 mod facts;
+mod gate_before;
 mod history;
 mod hold;
 mod interactive;
@@ -27,6 +28,7 @@ mod list_gate;
 mod locks;
 mod message;
 mod moved;
+mod past;
 mod port;
 mod question;
 mod result;
@@ -40,8 +42,10 @@ mod tally;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 pub use history::{BrokenLaw, History, StepHistory};
+pub use past::Past;
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,
@@ -50,5 +54,5 @@ pub use port::{
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use statement::{Signed, SignedRefused, Signer, Statement};
-pub use store_value::{restore, store};
+pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
 pub use tally::{GateTally, Given, operators};

@@ -1,5 +1,6 @@
 //! What moved between two looks at the same facts, in words that a person reads.
 
+use crate::event::CardView;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -30,6 +31,20 @@ pub(super) fn moved(before: &Value, after: &Value) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What moved between two cards: an earlier process has shown the one, and its facts are known only from there.
+pub(super) fn cards(before: &CardView, after: &CardView) -> Vec<String> {
+    let facts = |card: &CardView| {
+        let items = card.items.iter().map(|item| serde_json::json!({ "text": item.text }));
+        let acts = if card.items.is_empty() {
+            vec![serde_json::to_value(&card.act).unwrap_or_default()]
+        } else {
+            items.collect()
+        };
+        serde_json::json!({ "acts": acts, "undo": card.undo })
+    };
+    moved(&facts(before), &facts(after))
 }
 
 /// The facts of a list of changes: each by the step it is of.

@@ -76,7 +76,9 @@ impl Dispatcher {
         let now = self.now();
         let own = request.card.terms.expires_ms.and_then(|ms| i64::try_from(ms).ok()).map(SignedDuration::from_millis);
         let expires = now.checked_add(own.unwrap_or(GOOD_FOR)).unwrap_or(Timestamp::MAX);
-        let tally = Box::new(GateTally::new(&request.card.terms, expires));
+        let fresh = || GateTally::new(&request.card.terms, expires);
+        // An opening that the record has goes on: its approvals count, and so does the time it has been open.
+        let tally = Box::new(request.tally.take().unwrap_or_else(fresh));
         let is_open = tally.is_open(now);
         request.card.terms.opens = if is_open { None } else { tally.next_opening(now) };
         let one_yes = request.card.terms.is_empty();
@@ -86,7 +88,9 @@ impl Dispatcher {
             expires,
             card: Box::new(request.card.clone()),
         };
-        self.log_step(at, opened);
+        if !request.is_open {
+            self.log_step(at, opened);
+        }
         let door = match &request.requirement {
             None => Some(Door::Policy),
             // What the list was asked covers its items; but no gate is passed outside its window.
@@ -292,9 +296,7 @@ impl Dispatcher {
         self.withdraw(pending.id, why);
         match &mut pending.what {
             Wanted::Gate { .. } => {
-                let reason = Some(why.to_owned());
-                let answer = GateAnswer { answer: AnswerKind::Voided, door: Door::Terminal, reason };
-                self.settle(&mut pending, answer, Actor::Runwright);
+                self.settle(&mut pending, GateAnswer::voided(why), Actor::Runwright);
             }
             Wanted::Ask { reply, .. } => {
                 if let Some(reply) = reply.take() {

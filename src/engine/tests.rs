@@ -1,11 +1,13 @@
 //! The engine with scripted hands, a scripted person and paused time.
 
+mod approvals;
 mod background;
 mod calls;
 mod fixture;
 mod flow;
 mod gates;
 mod hold;
+mod kept;
 mod laws;
 mod limits;
 mod locks;

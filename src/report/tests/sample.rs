@@ -89,6 +89,7 @@ pub(super) fn step_ended(
         shown: vec![],
         reason: reason.map(str::to_owned),
         handled: false,
+        facts: Box::default(),
     }
 }
 
@@ -205,6 +206,7 @@ pub(super) fn card() -> CardView {
         verify: Some("GET /v1/admin/circuit_breakers/8f3a2b1c expects body.state == 'OPEN' within 10 s".into()),
         undo: Some("POST /v1/admin/circuit_breakers/8f3a2b1c/reset".into()),
         irreversible: None,
+        idempotent: false,
         warning: None,
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),
@@ -290,7 +292,7 @@ pub(super) fn diagnosis() -> Tape {
     tape.ended(251, "queue", Outcome::Succeeded, None, &captures);
     tape.put(260, Some("cause"), decided());
     let reason = "its option `aggressive` was not taken".to_owned();
-    tape.put(261, Some("loosen"), Event::StepSkipped { reason, deviation: false });
+    tape.put(261, Some("loosen"), Event::StepSkipped { reason, deviation: false, blocked: false, ending: false });
     tape.put(1000, Some("ban_agent"), gate_opened());
     tape
 }
@@ -323,7 +325,12 @@ pub(super) fn resolved() -> Tape {
     tape.put(
         233_000,
         Some("reject"),
-        Event::StepSkipped { reason: "ana: the owner wants them kept".into(), deviation: true },
+        Event::StepSkipped {
+            reason: "ana: the owner wants them kept".into(),
+            deviation: true,
+            blocked: false,
+            ending: false,
+        },
     );
     let again = "`reject` was left out: ana: the owner wants them kept".to_owned();
     tape.put(233_001, None, Event::Deviated { text: again });
@@ -363,8 +370,13 @@ pub(super) fn resolved() -> Tape {
 pub(super) fn rarities() -> Tape {
     let mut tape = diagnosis();
     let text = || "text".to_owned();
-    let waiting =
-        |what: &str| Waiting { step: StepPath("reject".into()), what: what.into(), text: text(), digest: None };
+    let waiting = |what: &str| Waiting {
+        step: StepPath("reject".into()),
+        what: what.into(),
+        text: text(),
+        wants: None,
+        digest: None,
+    };
     tape.put(
         2000,
         Some("reject"),
