@@ -79,8 +79,13 @@ impl Gates<'_> {
         let people = approvers.members(&groups).len();
         if is_known && i64::try_from(people).is_ok_and(|people| people < wanted) {
             let of = if groups.is_empty() { "`approvers`".to_owned() } else { groups.join(", ") };
-            let message =
-                format!("this gate wants {wanted} approvals, and {of} has {people} people: it can never be passed");
+            let approvals = if wanted == 1 { "an approval".to_owned() } else { format!("{wanted} approvals") };
+            let people = match people {
+                0 => "nobody".to_owned(),
+                1 => "one person".to_owned(),
+                many => format!("{many} people"),
+            };
+            let message = format!("this gate wants {approvals}, and {of} has {people}: it can never be passed");
             let hint = "write more people under `approvers:` in runwright.yaml, or ask for fewer";
             self.error("too-few-approvers", span, message, hint);
         }
