@@ -10,7 +10,7 @@ use super::keys::private_key;
 use super::person::{operator, typed_line};
 use super::recorded::Read;
 use super::session::Session;
-use super::signatures::approvers;
+use super::signatures::approvers_on_record;
 use crate::engine::{GateTally, History, InboxDecision, Signed, Signer, Statement, operators};
 use crate::event::{AnswerKind, CardView, Event, GateRequirement, Record, StepPath};
 use crate::report::sanitize::visible;
@@ -165,7 +165,7 @@ impl Asker<'_> {
     /// Whose key it is, by the groups that were frozen into the record.
     fn signer(&self, key: &PrivateKey) -> Result<Signer, CommandError> {
         let fingerprint = key.public().fingerprint();
-        let approvers = approvers(&self.read.transcript.records);
+        let approvers = approvers_on_record(&self.read.transcript.records);
         let Some((person, _)) = approvers.by_key(&fingerprint) else {
             let message =
                 format!("the key {fingerprint} is of nobody under `approvers`, as they were when the run began");
@@ -189,8 +189,9 @@ impl Asker<'_> {
                 "sign what `approve --to-sign` prints now",
             )
         };
-        let (statement, signer) =
-            signed.prove(&approvers(&self.read.transcript.records)).map_err(|error| refused(error.to_string()))?;
+        let (statement, signer) = signed
+            .prove(&approvers_on_record(&self.read.transcript.records))
+            .map_err(|error| refused(error.to_string()))?;
         if statement != self.statement(statement.at) {
             return Err(refused("it is about another run, step, card or answer".to_owned()));
         }
@@ -207,7 +208,7 @@ impl Asker<'_> {
     fn counts(&self, by: &str, signer: Option<&Signer>) -> Result<(), CommandError> {
         let records = &self.read.transcript.records;
         let Some(tally) = self.tally.filter(|_| self.answer == AnswerKind::Approved) else { return Ok(()) };
-        match tally.refuses(by, signer, &approvers(records), &operators(records)) {
+        match tally.refuses(by, signer, &approvers_on_record(records), &operators(records)) {
             None => Ok(()),
             Some(why) if signer.is_none() && tally.wants_signatures() => {
                 Err(CommandError::usage(why, "sign it: --sign ~/.ssh/id_ed25519; anybody may say --deny"))

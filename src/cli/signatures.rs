@@ -1,24 +1,29 @@
 //! Signatures on record: whose count, and whether they still hold.
 
 use crate::engine::{Signed, Statement, operators};
-use crate::event::{Actor, AnswerKind, Event, GateApproval, GateTerms, Record, StepPath};
+use crate::event::{Actor, AnswerKind, Event, FrozenSettings, GateApproval, GateTerms, Record, StepPath};
 use crate::library::{Approvers, parse_library};
 use crate::source::{Diagnostics, Source};
 use std::collections::HashMap;
 
 /// The people whose signatures count in a run: as `runwright.yaml` was when it began.
-pub(super) fn approvers(records: &[Record]) -> Approvers {
-    let settings = match records.first().map(|record| &record.event) {
-        Some(Event::RunStarted { settings: Some(settings), .. }) => settings,
-        _ => return Approvers::default(),
-    };
+pub(super) fn approvers_on_record(records: &[Record]) -> Approvers {
+    match records.first().map(|record| &record.event) {
+        Some(Event::RunStarted { settings, .. }) => approvers(settings.as_deref()),
+        _ => Approvers::default(),
+    }
+}
+
+/// The people in a `runwright.yaml` that was frozen.
+pub(super) fn approvers(settings: Option<&FrozenSettings>) -> Approvers {
+    let Some(settings) = settings else { return Approvers::default() };
     let source = Source::new(settings.file.as_str(), settings.text.as_str());
     parse_library(&source, &mut Diagnostics::new()).map(|file| file.approvers).unwrap_or_default()
 }
 
 /// Signed approvals that do not hold: the number of the record, and what is wrong. Also how many do.
 pub(super) fn judge(records: &[Record]) -> (u64, Vec<(u64, String)>) {
-    let approvers = approvers(records);
+    let approvers = approvers_on_record(records);
     let run = match records.first().map(|record| &record.event) {
         Some(Event::RunStarted { run, .. }) => run.to_string(),
         _ => return (0, Vec::new()),

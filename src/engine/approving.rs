@@ -130,21 +130,6 @@ impl Dispatcher {
         self.settle(&mut pending, answer, Actor::Person(last.by));
     }
 
-    /// Approvals that were given and not used no longer hold, for instance because the clock has jumped (ruling 22).
-    pub(super) fn void_approvals(&mut self, why: &str) {
-        let with =
-            |pending: &&Pending| matches!(&pending.what, Wanted::Gate { tally, .. } if !tally.given().is_empty());
-        let ids: Vec<PromptId> = self.pending().iter().filter(with).map(|pending| pending.id).collect();
-        for id in ids {
-            let Some(pending) = self.pending_mut(id) else { continue };
-            let at = pending.at;
-            if let Wanted::Gate { tally, .. } = &mut pending.what {
-                tally.void();
-            }
-            self.log_step(at, Event::ApprovalsVoided { reason: why.to_owned() });
-        }
-    }
-
     /// A decision about an open gate that was left in the inbox.
     pub(super) fn inbox_gate(&mut self, id: PromptId, decision: &InboxDecision) {
         let heard = match self.spoken(id, decision) {

@@ -98,7 +98,9 @@ impl History {
             return broken(law);
         }
         self.seq = record.seq;
-        self.is_left = matches!(record.event, Event::RunParked { .. } | Event::RunSuspended { .. });
+        if !record.event.is_remark() {
+            self.is_left = matches!(record.event, Event::RunParked { .. } | Event::RunSuspended { .. });
+        }
         Ok(())
     }
 
@@ -194,11 +196,6 @@ impl StepHistory {
                     return Err("an approval without a signature counts where signatures are wanted");
                 }
                 tally.add(given);
-            }
-            Event::ApprovalsVoided { .. } => {
-                if let Some(tally) = &mut self.tally {
-                    tally.void();
-                }
             }
             Event::GateAnswered { number, digest, answer } => {
                 if self.gate.take() != Some((*number, digest.clone())) {

@@ -43,6 +43,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod unseen;
+mod word;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use past::Past;
@@ -56,3 +57,4 @@ pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use statement::{Signed, SignedRefused, Signer, Statement};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
 pub use tally::{GateTally, Given, operators};
+pub use word::{InboxWord, Said};

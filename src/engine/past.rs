@@ -8,7 +8,7 @@ mod round;
 pub(super) use round::{PastAttempt, PastGate, PastMoment, Round};
 
 use super::store_value::{Kept, restore_kept};
-use super::tally::{GateTally, Given};
+use super::tally::{GateTally, Given, operators};
 use crate::event::{Actor, Event, Record, StepPath};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -38,6 +38,8 @@ pub struct Past {
     pub(super) gates: BTreeMap<String, (u32, String)>,
     /// How far each of them is.
     pub(super) tallies: BTreeMap<String, GateTally>,
+    /// The names of those who ran it.
+    pub(super) operators: Vec<String>,
     /// When the last change ended, in milliseconds since the run began.
     pub(super) last_change_ms: Option<u64>,
 }
@@ -90,6 +92,7 @@ impl Past {
         if let Some(told) = Told::of(record.step.as_ref(), &record.event) {
             *self.told.entry(told).or_default() += 1;
         }
+        self.operators.extend(operators(std::slice::from_ref(record)));
         match &record.event {
             Event::Aborted { reason } => self.aborted = Some(reason.clone()),
             Event::TargetRefused { target, .. } => self.refused = Some(target.clone()),
@@ -128,11 +131,6 @@ impl Past {
             Event::GateApproved { approval, .. } => {
                 if let (Some(tally), Actor::Person(by)) = (self.tallies.get_mut(&step.0), &record.actor) {
                     tally.add(Given { by: by.clone(), approval: (**approval).clone() });
-                }
-            }
-            Event::ApprovalsVoided { .. } => {
-                if let Some(tally) = self.tallies.get_mut(&step.0) {
-                    tally.void();
                 }
             }
             Event::GateAnswered { .. } => {

@@ -57,7 +57,8 @@ pub struct Setup {
     pub park_after: Duration,
     /// Who runs it.
     pub operator: Operator,
-    /// The names of everybody who has run this run, with this process's operator: `not_operator` is about them.
+    /// Other names of the operator: the user of the operating system, where they gave another. `not_operator` is about
+    /// them, about the operator, and about those who ran the run before.
     pub operators: Vec<String>,
     /// Whose signatures count, as it was when the run began.
     pub approvers: Approvers,

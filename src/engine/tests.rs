@@ -14,5 +14,6 @@ mod locks;
 mod loops;
 mod questions;
 mod temporary;
+mod words;
 
 use fixture::{Script, Scripted};

@@ -461,6 +461,12 @@ pub enum Event {
         /// The library's `runwright.yaml`: environments, targets, gates, groups and their keys.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         settings: Option<Box<FrozenSettings>>,
+        /// The working folder: relative names of files and programs start there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+        /// What expressions read as `run.started`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        began: Option<Timestamp>,
         /// The run whose changes this one takes back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo_of: Option<RunId>,
@@ -557,11 +563,6 @@ pub enum Event {
         digest: String,
         /// The approval.
         approval: Box<GateApproval>,
-    },
-    /// The approvals that a gate had no longer hold.
-    ApprovalsVoided {
-        /// Why.
-        reason: String,
     },
     /// A list was approved: the digest of the facts of each change inside, by its path. Each is used once.
     ListApproved {

@@ -57,7 +57,6 @@ pub(super) enum Flaw {
     Old,
     Future,
     Changed,
-    OtherName,
 }
 
 pub(super) fn signed(digest: &str, seed: u8, answer: AnswerKind, at: Timestamp, flaw: Flaw) -> InboxDecision {

@@ -51,12 +51,6 @@ impl LiveScreen {
                 Vec::new()
             }
             Event::GateApproved { digest, approval, .. } => gate_approved(record, path, digest, approval, style),
-            Event::ApprovalsVoided { reason } => marked(
-                style,
-                Tone::Attention,
-                "gate",
-                &style.text(&format!("the approvals of {path} are void: {reason}")),
-            ),
             Event::GateAnswered { digest, answer, .. } => self.gate_answered(record, path, digest, answer, style),
             Event::Asked { .. } => {
                 self.running.entry(path.clone()).or_default().waiting = Some("an answer");
