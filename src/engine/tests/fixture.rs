@@ -272,6 +272,9 @@ pub(super) struct Scripted {
     held: Vec<String>,
     approvers: Approvers,
     files: Vec<String>,
+    later: Vec<(Duration, Answer)>,
+    /// The digests of the gates that were opened, as the record has them.
+    pub(super) opened: Arc<Mutex<Vec<String>>>,
 }
 
 /// What came of it.
@@ -303,6 +306,8 @@ impl Scripted {
             held: Vec::new(),
             approvers: Approvers::default(),
             files: Vec::new(),
+            later: Vec::new(),
+            opened: Arc::default(),
         }
     }
 
@@ -368,6 +373,12 @@ impl Scripted {
         self
     }
 
+    /// What the person says to the prompt that is open then.
+    pub(super) fn says_later(mut self, after: Duration, answer: Answer) -> Self {
+        self.later.push((after, answer));
+        self
+    }
+
     /// Who may approve.
     pub(super) fn approvers(mut self, approvers: Approvers) -> Self {
         self.approvers = approvers;
@@ -420,6 +431,17 @@ impl Scripted {
                 send_signal.send(signal).await.ok();
             });
         }
+        for (after, answer) in self.later {
+            let (answers, prompts) = (answers.clone(), prompts.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let open = prompts.lock().expect("lock").last().map(|prompt: &Prompt| prompt.id);
+                if let Some(id) = open {
+                    answers.send((id, answer)).await.ok();
+                }
+            });
+        }
+        let opened = self.opened;
         let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };
         let run_id: RunId = "20261121-0100-test".parse().expect("a run id");
         let resolver = |graph: &StepGraph| Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None));
@@ -460,7 +482,11 @@ impl Scripted {
             locks: Box::new(Held(self.held)),
             clock: Arc::new(Paused(tokio::time::Instant::now())),
             signals,
-            observer: Box::new(|_| {}),
+            observer: Box::new(move |record| {
+                if let Event::GateOpened { digest, .. } = &record.event {
+                    opened.lock().expect("lock").push(digest.clone());
+                }
+            }),
             live: None,
         };
         let end = tokio::time::timeout(Duration::from_hours(24), run(setup, ports)).await.expect("the run hangs");
