@@ -114,9 +114,7 @@ impl Dispatcher {
     fn expire(&mut self, id: PromptId) {
         let Some(mut pending) = self.take_pending(id) else { return };
         self.withdraw(id, "its time is over");
-        let reason = Some("nobody passed this gate before it expired".to_owned());
-        let answer = GateAnswer { answer: AnswerKind::Expired, door: Door::Clock, reason };
-        self.settle(&mut pending, answer, Actor::Runwright);
+        self.settle(&mut pending, expired(), Actor::Runwright);
     }
 
     /// It was approved before, and can be passed now.
@@ -199,6 +197,12 @@ impl Dispatcher {
         }
         Ok(())
     }
+}
+
+/// The answer of the clock.
+pub(super) fn expired() -> GateAnswer {
+    let reason = Some("nobody passed this gate before it expired".to_owned());
+    GateAnswer { answer: AnswerKind::Expired, door: Door::Clock, reason }
 }
 
 /// How an answer to a gate comes out for the step that waits.

@@ -42,6 +42,7 @@ mod tally;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod unseen;
 mod word;
 
@@ -57,4 +58,5 @@ pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use statement::{Signed, SignedRefused, Signer, Statement};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
 pub use tally::{GateTally, Given, operators};
+pub use undo::UndoOf;
 pub use word::{InboxWord, Said};

@@ -3,6 +3,7 @@
 mod approvals;
 mod background;
 mod calls;
+mod crash;
 mod fixture;
 mod flow;
 mod gates;
