@@ -303,6 +303,11 @@ fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<Str
             let pairs: Vec<String> = names.iter().map(|one| format!("{}=VALUE", name(one))).collect();
             (format!("runwright answer {word} {}", pairs.join(" ")), None)
         }
+        // Signatures are wanted: a name alone would be refused.
+        _ if wait.wants.as_ref().is_some_and(|wants| wants.contains(" approval")) => {
+            let instead = "with --digest and the digest on the card where there is no terminal, or runwright deny";
+            (format!("runwright approve {word} --sign KEYFILE"), Some(instead.to_owned()))
+        }
         _ => {
             let instead = "with --digest and the digest on the card where there is no terminal, or with --deny";
             (format!("runwright approve {word}"), Some(instead.to_owned()))
