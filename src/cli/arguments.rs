@@ -82,6 +82,7 @@ Examples:
   runwright resume 20261121-0114-k3f9
   runwright resume last -i admin=@/run/admin   a secret is never kept
   runwright resume last --refresh              reads are performed again
+  runwright resume last --runbook fixed.yaml   go on with a mended runbook
 
 What has ended is never performed again. The runbook, the inputs and
 runwright.yaml are those of the start, out of the record.")]
@@ -224,6 +225,12 @@ pub struct ResumeArguments {
     /// Take it from a process on another machine that cannot be asked any more; say why
     #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
     pub take_over: Option<String>,
+    /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
+    #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
+    pub runbook: Option<PathBuf>,
+    /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
+    #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
+    pub accept_runbook: Option<String>,
     /// The working folder, when that of the start is not here
     #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
     pub folder: Option<PathBuf>,

@@ -34,6 +34,7 @@ mod programs;
 mod recorded;
 mod refusal;
 mod resume;
+mod revised;
 mod run;
 mod screen;
 mod scripts;
