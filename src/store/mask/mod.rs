@@ -31,6 +31,7 @@ const WORDS: &[&str] = &[
     "attempt_ended",
     "attempt_started",
     "background_ready",
+    "attempts",
     "bad_answer",
     "bad_value",
     "cancelled",
