@@ -34,6 +34,9 @@ mod prepare;
 mod prepared;
 mod programs;
 mod recorded;
+mod refusal;
+mod resume;
+mod revised;
 mod run;
 mod screen;
 mod scripts;
@@ -41,6 +44,7 @@ mod session;
 mod show;
 mod signals;
 mod signatures;
+mod thaw;
 mod verify;
 
 #[cfg(test)]
@@ -88,6 +92,7 @@ fn perform(arguments: Arguments) -> Exit {
 fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Run(arguments) => run::run(session, &arguments),
+        Command::Resume(arguments) => resume::resume(session, &arguments),
         Command::Plan(arguments) => plan::plan(session, &arguments),
         Command::Probe(arguments) => run::probe(session, &arguments),
         Command::Check(arguments) => check::check(session, &arguments),

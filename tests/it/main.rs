@@ -23,6 +23,7 @@ mod nested;
 mod planned;
 mod prometheus;
 mod properties;
+mod resume;
 mod run;
 mod scenes;
 mod service;
