@@ -95,7 +95,7 @@ impl Task {
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
-            match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
+            match self.act(action, step, &unit.scope) {
                 Ok(Some(act)) => acts.push(act),
                 Ok(None) => {
                     return Err(StepEnd::failed(ErrorClass::BadValue, format!("`{}` is not an act", action.name())));
