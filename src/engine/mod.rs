@@ -33,6 +33,7 @@ mod result;
 mod run;
 mod schedule;
 mod settle;
+mod stale;
 mod step;
 mod store_value;
 mod temporary;

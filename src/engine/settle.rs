@@ -115,7 +115,7 @@ impl Dispatcher {
     fn flag_answers(&self, request: &GateRequest) -> bool {
         let covers = self.yes().is_some_and(|yes| request.risk <= yes && request.risk != Risk::High);
         let reversible = request.card.irreversible.is_none() || request.risk == Risk::Low;
-        covers && reversible && request.number == 1 && request.card.missing.is_empty()
+        covers && reversible && request.number == 1 && request.card.missing.is_empty() && request.card.stale.is_empty()
     }
 
     /// The decision function: every answer to a gate passes here, and the first one is the only one.

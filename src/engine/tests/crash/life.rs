@@ -288,6 +288,9 @@ fn resumed(operator: &Operator) -> Event {
         leftovers: Vec::new(),
         runbook: None,
         refresh: false,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
     }))
 }
 
