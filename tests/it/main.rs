@@ -29,4 +29,6 @@ mod service;
 mod sql;
 mod ssh;
 mod support;
+mod together;
 mod traced;
+mod words;
