@@ -7,13 +7,13 @@ use super::console::Console;
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::prepared::Prepared;
-use super::recorded::{step_places, step_table};
+use super::recorded::{next_steps, step_places, step_table};
 use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
 use crate::action::{Hands, Isolation, Lender, install_crypto};
 use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
-use crate::event::{Event, Mode, Operator, RunId};
+use crate::event::{Event, Mode, Operator, Record, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
 use crate::runbook::Risk;
@@ -52,6 +52,8 @@ pub(super) struct Work<'a> {
     pub(super) opening: Event,
     /// Who started it first: what expressions read as `run.operator`.
     pub(super) starter: String,
+    /// What is on record already.
+    pub(super) before: Vec<Record>,
     /// What an earlier process did of it.
     pub(super) past: Option<Past>,
     /// What the run had locked before, to be locked again before anything goes on ([`crate::store::Transcript::locked`]).
@@ -98,7 +100,7 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter, past, locked, abort } = work;
+    let Work { prepared, way, owner, record, opening, starter, before, past, locked, abort } = work;
     let mut locks = store.holds(record.id(), &owner).beside(&way.beside);
     locks.retake(&locked)?;
     let attended = Console::has_person();
@@ -108,6 +110,9 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
     let screen =
         Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended, session.commands());
+    if !before.is_empty() {
+        screen.recall(&before, &next_steps(graph, &before));
+    }
     let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {

@@ -69,8 +69,8 @@ pub(super) fn take_up(
     let opening = Event::RunResumed(Box::new(opening));
     let starter = start.operator.name.clone();
     let locked = taken.transcript.locked();
-    let record = taken.run;
-    let work = Work { prepared: &prepared, way, owner, record, opening, starter, past: Some(past), locked, abort };
+    let (record, before, past) = (taken.run, taken.transcript.records, Some(past));
+    let work = Work { prepared: &prepared, way, owner, record, opening, starter, before, past, locked, abort };
     operate(session, &store, work)
 }
 

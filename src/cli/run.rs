@@ -84,7 +84,18 @@ fn start(session: &Session, prepared: &Prepared, mut way: Way, beside: &[String]
     operate(
         session,
         &store,
-        Work { prepared, way, owner, record, opening, starter, past: None, locked: Vec::new(), abort: None },
+        Work {
+            prepared,
+            way,
+            owner,
+            record,
+            opening,
+            starter,
+            before: Vec::new(),
+            past: None,
+            locked: Vec::new(),
+            abort: None,
+        },
     )
 }
 
