@@ -279,7 +279,7 @@ pub struct ResumeArguments {
     /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
     #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
     pub runbook: Option<PathBuf>,
-    /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
+    /// Agree to the runbook with this SHA-256 (6 digits at least) where there is no terminal
     #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
     pub accept_runbook: Option<String>,
     /// The working folder, when that of the start is not here

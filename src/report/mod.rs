@@ -25,6 +25,7 @@ mod prompt;
 mod resumed;
 pub mod sanitize;
 mod show;
+mod standing;
 mod steps;
 mod story;
 mod style;
