@@ -440,7 +440,7 @@ pub(super) fn rarities() -> Tape {
     tape.put(2043, None, Event::Escalated { to: Some(text()), text: "first\nsecond".into() });
     let settled = Event::Settled { settlement: Settlement::Done, reason: text(), door: Door::Terminal };
     tape.by_ana(2043, Some("loosen"), settled);
-    let until = Some(start() + std::time::Duration::from_secs(3600));
+    let until = Some(start() + std::time::Duration::from_hours(1));
     tape.put(2043, Some("loosen"), Event::ChangeMade { undo: Some(text()), until, temporary: false });
     tape.put(2043, Some("reject[1]"), Event::ChangeMade { undo: None, until: None, temporary: true });
     let marked = |mark| Event::Marked { mark, at: start(), text: Some(text()) };
