@@ -46,6 +46,11 @@ impl Screen {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes in what was on record before this process took the run up.
+    pub(super) fn remember(&self, records: &[Record]) {
+        self.live().remember(records);
+    }
+
     /// Takes a record.
     pub(super) fn see(&self, record: &Record) {
         let (lines, status) = {
@@ -65,6 +70,25 @@ impl Screen {
         let lines = self.live().sealed(head);
         self.paper.status(None);
         self.paper.print(&lines);
+    }
+
+    /// Says, before we are stopped, what goes on without us.
+    pub(super) fn stops(&self) {
+        let active = self.live().active();
+        let what = if active.is_empty() { String::new() } else { format!("; {} goes on meanwhile", active.join(", ")) };
+        self.paper.aside(&[format!("  (Ctrl-Z: Runwright is stopped{what}; `fg` goes on)")]);
+    }
+
+    /// Says why Ctrl-Z does nothing.
+    pub(super) fn cannot_stop(&self) {
+        let text = "  (Ctrl-Z: there is no shell here that could go on afterwards; Ctrl-C asks whether to suspend)";
+        self.paper.aside(&[text.to_owned()]);
+        self.paper.repeat();
+    }
+
+    /// We were stopped and go on.
+    pub(super) fn goes_on(&self) {
+        self.paper.repeat();
     }
 
     /// Takes the line about what runs now away.

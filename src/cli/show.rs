@@ -3,6 +3,7 @@
 use super::arguments::{ShowArguments, ShowFormat};
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::follow::follow;
 use super::list::ended;
 use super::recorded::Read;
 use super::session::Session;
@@ -13,6 +14,9 @@ use crate::store::Store;
 /// Prints a run.
 pub(super) fn show(session: &Session, arguments: &ShowArguments) -> Result<Exit, CommandError> {
     let store = session.store()?;
+    if arguments.follow {
+        return follow(session, &store, &arguments.run);
+    }
     let read = Read::run(&store, &arguments.run)?;
     let told = Told::of(&store, &read)?;
     let commands = session.commands();

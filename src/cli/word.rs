@@ -4,6 +4,7 @@ use super::arguments::{AbortArguments, MarkArguments, NoteArguments};
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::person::operator;
+use super::resume::take_up;
 use super::session::Session;
 use crate::engine::{InboxWord, Said};
 use crate::event::{Actor, Event, Record, RunId};
@@ -52,18 +53,15 @@ pub(super) fn abort(session: &Session, arguments: &AbortArguments) -> Result<Exi
     let reason = text(std::slice::from_ref(&arguments.reason))?
         .ok_or_else(|| CommandError::usage("an abort needs a reason", "--reason 'why it must end'"))?;
     let store = session.store()?;
-    let run = store.find(&arguments.run)?;
+    let run = store.find(&arguments.take_up.run)?;
     if let RunState::Ended(result) = store.summary(&run)?.state {
         let message = format!("run `{run}` has ended already: {}", super::list::result_word(result));
         return Err(CommandError::usage(message, "an end is final"));
     }
     if !store.is_live(&run) {
-        return Err(CommandError::usage(
-            format!("no process has run `{run}` now, so nothing of it runs"),
-            "it stays as it is until somebody takes it up",
-        ));
+        return take_up(session, &arguments.take_up, Some(reason));
     }
-    let word = word(Said::Abort { reason }, arguments.as_name.as_deref());
+    let word = word(Said::Abort { reason }, arguments.take_up.as_name.as_deref());
     let name = store.leave_word(&run, &word)?;
     let by = Actor::Person(word.by.clone());
     let taken_up = wait(&store, &run, |records| {

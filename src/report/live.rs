@@ -1,5 +1,6 @@
 //! The screen of a run: a fold over its records that gives the lines to print, in the order things happen.
 
+use super::account::account;
 use super::blocks::{Head, loud, marked, target};
 use super::changes::Changes;
 use super::closing::{Around, Closing};
@@ -13,6 +14,7 @@ use super::problem::{Problem, problem};
 use super::prompt::boxed;
 use super::resumed;
 use super::steps::StepTable;
+use super::story::Story;
 use super::style::{Style, Tone};
 use super::words;
 use crate::engine::Chunk;
@@ -92,6 +94,9 @@ pub struct LiveScreen {
     changes: Changes,
     marks: Marks,
     commands: Commands,
+    /// Of a run that is taken up: its head and how it stands, to be told once.
+    head: Vec<String>,
+    account: Vec<String>,
     /// Whether the run takes the changes of another one back.
     is_undo: bool,
     /// When the run last did something.
@@ -119,6 +124,8 @@ impl LiveScreen {
             changes: Changes::default(),
             marks: Marks::default(),
             commands: Commands::default(),
+            head: Vec::new(),
+            account: Vec::new(),
             is_undo: false,
             last: None,
             output: Output::default(),
@@ -140,11 +147,22 @@ impl LiveScreen {
         self
     }
 
-    /// Takes in what is on record already and was shown before: what is counted at the end is counted from the start.
-    pub fn remember<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) {
-        for record in records {
-            drop(self.fold(record));
+    /// Takes in what was on record before this process took the run up: it is told in short with the next record, and
+    /// what is counted at the end is counted from the start.
+    pub fn remember(&mut self, records: &[Record]) {
+        if records.is_empty() {
+            return;
         }
+        for record in records {
+            let lines = self.fold(record);
+            if matches!(record.event, Event::RunStarted { .. }) {
+                self.head = lines;
+            }
+        }
+        self.account = account(&self.style, &Story::of(records, &self.steps));
+        // What was left out before is part of the account.
+        self.skipped.clear();
+        (self.skipped_at, self.opened) = (None, None);
     }
 
     /// Takes a record; gives the lines to print for it, which may be none.
@@ -213,6 +231,13 @@ impl LiveScreen {
             }
         }
         out
+    }
+
+    /// The steps that act now, by their paths, safe for a terminal.
+    #[must_use]
+    pub fn active(&self) -> Vec<String> {
+        let active = self.running.iter().filter(|(_, step)| step.active && step.waiting.is_none());
+        active.map(|(path, _)| format!("`{}`", self.style.text(&path.0))).collect()
     }
 
     /// One line about what runs now, for a terminal; nothing when nothing runs.
@@ -290,7 +315,10 @@ impl LiveScreen {
             (Event::RunResumed(resumption), _) => {
                 self.resumed();
                 let facts = resumed::facts(record, resumption, self.last);
-                spaced(loud(style, "RESUMED", &style.text(&facts.join("; "))))
+                let mut out = std::mem::take(&mut self.head);
+                out.extend(spaced(loud(style, "RESUMED", &style.text(&facts.join("; ")))));
+                out.append(&mut self.account);
+                out
             }
             (Event::Deviated { text }, _) => {
                 if !self.deviations.said(record.time, text) {
@@ -305,6 +333,11 @@ impl LiveScreen {
                 out.insert(0, String::new());
                 out.extend(boxed(style, text));
                 out
+            }
+            (Event::Suspending { waits_for, .. }, _) => {
+                let names: Vec<String> = waits_for.iter().map(|step| format!("`{}`", step.0)).collect();
+                let text = format!("waits for the end of {}; Ctrl-C or a second signal cuts it off", names.join(", "));
+                spaced(marked(style, Tone::Attention, "suspending", &style.text(&text)))
             }
             (Event::RunParked { waiting }, _) => spaced(self.left(record.time).parked(style, waiting)),
             (Event::RunSuspended { reason }, _) => spaced(self.left(record.time).suspended(style, reason)),

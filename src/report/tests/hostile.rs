@@ -1,8 +1,8 @@
 use super::super::sanitize::is_treacherous;
 use super::super::{
-    About, CardFrame, Commands, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style,
-    card, evidence, handover_json, handover_markdown, handover_text, list_text, problem, prompt, prompt_act,
-    prompt_evidence, show_json, show_markdown, show_text,
+    About, CardFrame, Commands, LiveScreen, OpenLine, OwnerLine, Problem, Recorded, RunLine, ScreenOptions, StepInfo,
+    StepTable, Style, WaitLine, card, evidence, handover_json, handover_markdown, handover_text, list_text, problem,
+    prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
 };
 use super::sample::{self, DIGEST, Tape, rarities, resolved, start};
 use crate::engine::{Chunk, Prompt, PromptId, PromptKind};
@@ -243,7 +243,20 @@ fn the_rest_stays_whole() {
         environment: Some(text()),
         state: "parked".into(),
         elapsed_ms: 1,
-        open: Some(text()),
+        owner: Some(OwnerLine {
+            operator: text(),
+            pid: 1,
+            host: text(),
+            since: start(),
+            last_sign_ms: Some(4000),
+            is_certain: false,
+        }),
+        step: Some(text()),
+        unknown: Some(text()),
+        reason: Some(text()),
+        waits: vec![WaitLine { step: text(), what: text(), text: text() }],
+        open_changes: vec![OpenLine { step: text(), undo: Some(text()), until: None }],
+        hosts: vec![text(), text()],
     };
     assert_safe(&list_text(&[run], &Style::PLAIN), 80, "list");
     let mut screen =

@@ -1,6 +1,6 @@
 use super::super::{
-    Commands, LiveScreen, Recorded, RunLine, ScreenOptions, Style, list_json, list_text, show_json, show_markdown,
-    show_text,
+    Commands, LiveScreen, OpenLine, OwnerLine, Recorded, RunLine, ScreenOptions, Style, WaitLine, list_json, list_text,
+    show_json, show_markdown, show_text,
 };
 use super::sample::{self, Tape, diagnosis, kept, rarities, resolved, start, step_ended, steps};
 use crate::engine::Chunk;
@@ -428,7 +428,7 @@ fn a_decision_of_a_person_names_them() {
 
 #[test]
 fn runs_are_listed() {
-    let run = |run: &str, state: &str, open: Option<&str>| RunLine {
+    let run = |run: &str, state: &str| RunLine {
         run: run.into(),
         runbook: "quarantine-overflow".into(),
         started: start(),
@@ -436,10 +436,36 @@ fn runs_are_listed() {
         environment: Some("prod".into()),
         state: state.into(),
         elapsed_ms: 252_000,
-        open: open.map(str::to_owned),
+        ..RunLine::default()
     };
-    let runs =
-        [run("20261121-0114-k3f9", "parked", Some("gate ban_agent")), run("20261120-0900-aaaa", "resolved", None)];
+    let step = || Some("ban_agent".to_owned());
+    let owner = |is_certain| OwnerLine {
+        operator: "bo".into(),
+        pid: 4711,
+        host: "ops1".into(),
+        since: start(),
+        last_sign_ms: Some(4000),
+        is_certain,
+    };
+    let wait = WaitLine { step: "ban_agent".into(), what: "gate".into(), text: "2 approvals of dba, 1 given".into() };
+    let until = Some("2026-11-21T05:00:00Z".parse().unwrap());
+    let open = OpenLine { step: "ban_agent".into(), undo: Some("DELETE /bans/7".into()), until };
+    let runs = [
+        RunLine { waits: vec![wait], step: step(), ..run("20261121-0114-k3f9", "parked") },
+        RunLine { owner: Some(owner(true)), step: step(), unknown: step(), ..run("20261121-0110-bbbb", "running") },
+        RunLine { step: step(), unknown: step(), ..run("20261121-0109-cccc", "incomplete") },
+        RunLine { owner: Some(owner(false)), step: step(), ..run("20261121-0108-dddd", "incomplete") },
+        RunLine {
+            reason: Some("Ctrl-C".into()),
+            step: step(),
+            hosts: vec!["ops1".into(), "ops2".into()],
+            ..run("20261121-0107-eeee", "suspended")
+        },
+        RunLine {
+            open_changes: vec![OpenLine { until: None, ..open.clone() }, open],
+            ..run("20261120-0900-aaaa", "resolved")
+        },
+    ];
     insta::assert_snapshot!("list_text", list_text(&runs, &Style { width: 110, ..Style::PLAIN }).join("\n"));
     insta::assert_snapshot!("list_narrow", list_text(&runs, &Style { width: 40, ..Style::PLAIN }).join("\n"));
     let json: serde_json::Value = serde_json::from_str(&list_json(&runs)).unwrap();

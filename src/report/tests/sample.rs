@@ -374,7 +374,7 @@ pub(super) fn resumed() -> Event {
     let resumption = json!({
         "operator": { "name": "bo", "identity": "claimed", "host": "desk2" }, "host": "desk2", "boot": "c", "pid": 4712,
         "version": "0.1.0", "store": "t", "moved_from": "desk1", "reason": "ana is asleep", "torn": 12,
-        "leftovers": [kept("stdout", 214, "text")], "refresh": true,
+        "leftovers": [kept("stdout", 214, "text")], "refresh": true, "folder": "/srv/runbooks",
         "runbook": { "runbook": "quarantine-overflow", "file": "fixed.yaml", "text": "", "digest": "ef".repeat(32) },
     });
     Event::RunResumed(serde_json::from_value(resumption).unwrap())
@@ -407,7 +407,7 @@ pub(super) fn rarities() -> Tape {
         values: IndexMap::new(),
     };
     tape.by_ana(2003, Some("under_50"), when);
-    tape.put(2004, Some("reject"), Event::ProcessStarted { pid: 7 });
+    tape.put(2004, Some("reject"), Event::ProcessStarted { pid: 7, started: None });
     let failed = |change| Event::AttemptEnded {
         outcome: Outcome::Failed,
         error: Some(crate::event::ErrorClass::Exit(3)),
