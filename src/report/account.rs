@@ -2,6 +2,7 @@
 
 use super::closing::open_lines;
 use super::layout::labelled;
+use super::prompt::option_title;
 use super::steps::is_item;
 use super::story::Story;
 use super::style::{Style, pad};
@@ -30,6 +31,16 @@ pub(crate) fn account(style: &Style, story: &Story<'_>) -> Vec<String> {
             names.push(format!("and {} more", paths.len() - NAMED));
         }
         out.extend(labelled(style, 2, &pad(&state, STATE), " ", &names.join(", ")));
+    }
+    for decision in story.decisions.iter().filter(|decision| !decision.options.is_empty()) {
+        let title = |name: &String| {
+            let option = decision.options.iter().find(|option| option.name == *name);
+            option.map_or(name.as_str(), option_title).to_owned()
+        };
+        let chosen: Vec<String> = decision.chosen.iter().map(title).collect();
+        let text =
+            format!("{}: {}", decision.step.0, if chosen.is_empty() { "nothing".into() } else { chosen.join(", ") });
+        out.extend(labelled(style, 2, &pad("decided", STATE), " ", &style.text(&text)));
     }
     if out.is_empty() {
         out.extend(labelled(style, 2, &pad("so far", STATE), " ", "no step has ended"));

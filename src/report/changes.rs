@@ -92,7 +92,9 @@ impl Change {
 
 /// The act alone, where a card says in words that it is done by itself: that is told by the change.
 fn act_of(undo: &str) -> String {
-    undo.strip_prefix("taken back by itself when the run ends: ").unwrap_or(undo).to_owned()
+    let by_itself = undo.strip_prefix("taken back by itself when the run ends: ");
+    let ends = undo.strip_prefix("ends by itself after ").and_then(|rest| Some(rest.split_once("; before that: ")?.1));
+    by_itself.or(ends).unwrap_or(undo).to_owned()
 }
 
 /// Every change of a run, in the order they began.

@@ -33,7 +33,18 @@ pub struct About {
     /// Who can be reached, and how: `oncall: Ana, tel:1`.
     pub contacts: Vec<String>,
     /// Its steps in the order of the document.
-    pub order: Vec<StepPath>,
+    pub order: Vec<Ahead>,
+}
+
+/// A step that may still come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Its place.
+    pub path: StepPath,
+    /// The options it stands in: the place of each decide, and the option's name.
+    pub arms: Vec<(StepPath, String)>,
+    /// Whether it is performed only when a step has failed.
+    pub on_failure: bool,
 }
 
 /// A run as it is handed over.

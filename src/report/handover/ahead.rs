@@ -2,7 +2,7 @@
 
 use super::super::closing::Closing;
 use super::super::words::{between, near, span};
-use super::{Handover, Item, cut};
+use super::{Ahead, Handover, Item, cut};
 use crate::event::{Event, StepPath, Waiting};
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,10 @@ impl<'a> Handover<'a> {
         } else {
             let text = |wait: &Waiting| format!("{} {} waits for an answer: {}", wait.what, wait.step, cut(&wait.text));
             out.extend(self.waiting().iter().map(|wait| Item::from(text(wait))));
+            // A run that was left, or that died, says nothing of what it waited for; its open gates do.
+            if self.waiting().is_empty() {
+                out.extend(self.asked());
+            }
             out.push(Item::with("go on with", commands.line("resume", &[id], "")));
         }
         let ahead = self.ahead();
@@ -63,8 +67,16 @@ impl<'a> Handover<'a> {
     fn ahead(&self) -> Vec<String> {
         let begun: HashSet<StepPath> = self.story.steps.keys().map(|path| super::super::steps::general(path)).collect();
         let waits = self.waiting();
-        let is_ahead = |path: &&StepPath| !begun.contains(*path) && waits.iter().all(|wait| wait.step != **path);
-        let ahead = self.about.order.iter().filter(is_ahead);
+        let is_taken = |(decide, option): &(StepPath, String)| {
+            let decided = self.story.decisions.iter().rev();
+            let decided = decided.filter(|decision| !decision.options.is_empty() && *decision.step == *decide);
+            decided.map(|decision| decision.chosen.contains(option)).next().unwrap_or(true)
+        };
+        let is_ahead = |step: &&Ahead| {
+            let waits = waits.iter().any(|wait| wait.step == step.path);
+            !waits && !step.on_failure && !begun.contains(&step.path) && step.arms.iter().all(is_taken)
+        };
+        let ahead = self.about.order.iter().filter(is_ahead).map(|step| &step.path);
         let line = |path: &StepPath| {
             let info = self.run.steps.find(path);
             format!("{} {}: {}", info.kind, path.0, info.title)
