@@ -9,7 +9,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Do", &["run", "resume", "plan", "probe"]),
     ("Write", &["check", "new", "schema"]),
     ("Look", &["list", "show", "verify"]),
-    ("Decide", &["approve", "answer", "abort"]),
+    ("Decide", &["approve", "deny", "answer", "abort"]),
     ("Tell", &["handover", "note", "mark"]),
 ];
 
