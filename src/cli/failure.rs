@@ -2,6 +2,7 @@
 
 use super::console::Console;
 use super::exit::Exit;
+use super::refusal::Refusal;
 use crate::engine::{LockRefused, StoreError};
 use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
@@ -112,6 +113,9 @@ pub(super) enum CommandError {
     /// The run cannot be taken up.
     #[error(transparent)]
     Resume(ResumeError),
+    /// The run cannot go on as it is.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The run was not found.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -149,6 +153,7 @@ impl CommandError {
                 (Exit::Usage, "unknown-run")
             }
             Self::PlaceHeld(_) => (Exit::Refused, "place-held"),
+            Self::Refused(refusal) => refusal.kind(),
             Self::Resume(ResumeError::Held(_)) => (Exit::Refused, "run-held"),
             Self::Resume(ResumeError::Ended { .. }) => (Exit::Usage, "run-ended"),
             Self::Store(StoreError::TakenOver { .. })
@@ -192,6 +197,7 @@ impl CommandError {
             Self::Resume(ResumeError::Ended { run, .. }) => {
                 Some(format!("its record: runwright show {run}; its changes are taken back with: runwright undo {run}"))
             }
+            Self::Refused(refusal) => Some(refusal.hint()),
             Self::RecordLost { run, error } => Some(Self::after_loss(run, error)),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Find(FindError::None(_)) => Some("`runwright list` names the runs".to_owned()),

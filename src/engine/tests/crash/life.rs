@@ -287,6 +287,9 @@ fn resumed(operator: &Operator) -> Event {
         torn: None,
         leftovers: Vec::new(),
         runbook: None,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
         refresh: false,
     }))
 }
