@@ -29,5 +29,7 @@ mod service;
 mod sql;
 mod ssh;
 mod support;
+mod surroundings;
+mod tampered;
 mod together;
 mod traced;
