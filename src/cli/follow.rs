@@ -33,7 +33,14 @@ pub(super) fn follow(session: &Session, store: &Store, name: &str) -> Result<Exi
     let mut follower = store.follow(&read.id)?;
     let (sink, style) = session.console.run_sink(false);
     let places = read.graph.as_ref().map(step_places).unwrap_or_default();
-    let screen = Screen::new(Arc::new(Paper::new(sink, style.terminal)), style, read.steps.clone(), places, false);
+    let screen = Screen::new(
+        Arc::new(Paper::new(sink, style.terminal)),
+        style,
+        read.steps.clone(),
+        places,
+        false,
+        session.commands(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| CommandError::SetUp { what: "the runtime", source })?;
     let stopped = runtime.block_on(watch(store, &read, &mut follower, &screen))?;

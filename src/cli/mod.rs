@@ -19,6 +19,7 @@ mod failure;
 mod files;
 mod follow;
 mod frozen;
+mod handover;
 mod helper;
 mod list;
 mod new;
@@ -43,6 +44,7 @@ mod show;
 mod signals;
 mod thaw;
 mod verify;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -99,6 +101,10 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Verify(arguments) => verify::verify(session, &arguments),
         Command::Approve(arguments) => decide::approve(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
+        Command::Handover(arguments) => handover::handover(session, &arguments),
+        Command::Note(arguments) => word::note(session, &arguments),
+        Command::Mark(arguments) => word::mark(session, &arguments),
+        Command::Abort(arguments) => word::abort(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),
         Command::Man(arguments) => pages::man(session, &arguments),

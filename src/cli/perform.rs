@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answers, Past, Ports, RunEnd, RunState, Setup, run as perform};
+use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
 use crate::event::{Event, Mode, Operator, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
@@ -25,6 +25,8 @@ use tokio::sync::mpsc;
 
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after a terminal went away its signal may come.
+const GONE: Duration = Duration::from_millis(100);
 /// Chunks of output that may wait for the screen; a screen that is slower loses none, the programs wait.
 const CHUNKS: usize = 256;
 
@@ -104,11 +106,16 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let paper = Arc::new(Paper::new(sink, style.terminal));
     let graph = &prepared.graph;
     let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
-    let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
-    let (typed, mut answers) = mpsc::unbounded_channel();
+    let screen =
+        Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended, session.commands());
+    let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Some(answer) = answers.recv().await {
+            // A terminal that goes away says so by a signal too, and that says more.
+            if answer.1 == Answer::Gone {
+                tokio::time::sleep(GONE).await;
+            }
             if hand_over.send(answer).await.is_err() {
                 return;
             }
@@ -129,7 +136,7 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
         inbox: Box::new(record.inbox()?),
         locks: Box::new(locks),
         clock: Arc::new(MachineClock),
-        signals: listen(&lent)?,
+        signals: listen(&lent, &screen)?,
         observer: Box::new(move |record| seen.see(record)),
         live: Some(chunks),
         store: Box::new(record),
@@ -195,6 +202,7 @@ pub(super) fn exit_of(end: &RunEnd) -> Exit {
             _ => Exit::Interrupted,
         },
         RunState::Parked(_) => Exit::Parked,
+        RunState::Ended(_) if end.change_failed => Exit::Failed,
         RunState::Ended(_) if end.probe_does_not_hold => Exit::NotResolved,
         RunState::Ended(result) => Exit::of_result(*result),
     }

@@ -62,7 +62,8 @@ pub(super) fn take_up(
     }
     let opening = resumed(&store, &owner, &taken, leftovers, arguments, &start, &prepared);
     let starter = start.operator.name.clone();
-    let (record, locked) = (taken.run, taken.transcript.locked());
+    let locked = taken.transcript.locked();
+    let record = taken.run;
     let work = Work { prepared: &prepared, way, owner, record, opening, starter, past: Some(past), locked, abort };
     operate(session, &store, work)
 }

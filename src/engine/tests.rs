@@ -14,6 +14,7 @@ mod locks;
 mod loops;
 mod questions;
 mod room;
+mod stopping;
 mod temporary;
 mod words;
 

@@ -593,6 +593,9 @@ pub enum Event {
     ProcessStarted {
         /// Its process.
         pid: u32,
+        /// When that was started, in clock ticks since the machine was: tells it from a later one with the same id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started: Option<u64>,
     },
     /// An attempt ended.
     AttemptEnded {
@@ -727,6 +730,13 @@ pub enum Event {
     RunParked {
         /// For what.
         waiting: Vec<Waiting>,
+    },
+    /// The run is being suspended, and waits for changes that run.
+    Suspending {
+        /// Why.
+        reason: String,
+        /// The changes.
+        waits_for: Vec<StepPath>,
     },
     /// The run was suspended by the operator; it has not ended.
     RunSuspended {

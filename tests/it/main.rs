@@ -33,3 +33,4 @@ mod surroundings;
 mod tampered;
 mod together;
 mod traced;
+mod words;

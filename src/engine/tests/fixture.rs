@@ -3,7 +3,7 @@
 use crate::engine::{
     Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, InboxWord,
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore,
-    Setup, Signal, StoreError, run,
+    Said, Setup, Signal, StoreError, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
@@ -271,6 +271,7 @@ pub(super) struct Scripted {
     jobs: usize,
     park_after: Duration,
     signals: Vec<(Duration, Signal)>,
+    aborted: Option<Duration>,
     fails_after: Option<usize>,
     room_for: Option<usize>,
     held: Vec<String>,
@@ -301,6 +302,7 @@ impl Scripted {
             jobs: 8,
             park_after: Duration::ZERO,
             signals: Vec::new(),
+            aborted: None,
             fails_after: None,
             room_for: None,
             held: Vec::new(),
@@ -358,8 +360,16 @@ impl Scripted {
         self
     }
 
+    /// Somebody ends the run.
+    pub(super) fn aborts(mut self, after: Duration) -> Self {
+        self.aborted = Some(after);
+        self
+    }
+
     pub(super) fn signal(mut self, after: Duration, number: i32) -> Self {
-        self.signals.push((after, Signal::Stop(number)));
+        let all = [Signal::Interrupt, Signal::Terminate, Signal::HangUp, Signal::Quit];
+        let signal = all.into_iter().find(|signal| signal.number() == number).expect("a signal");
+        self.signals.push((after, signal));
         self
     }
 
@@ -393,6 +403,16 @@ impl Scripted {
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
                 send_signal.send(signal).await.ok();
+            });
+        }
+        if let Some(after) = self.aborted {
+            let words = self.words.clone();
+            let by = Operator { name: "bob".into(), identity: IdentityKind::OsUser, host: None };
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let said = Said::Abort { reason: "enough".into() };
+                let at = "2026-11-21T01:00:00Z".parse().expect("a time");
+                words.lock().expect("lock").push(InboxWord { said, by, at });
             });
         }
         let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };

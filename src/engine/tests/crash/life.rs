@@ -291,6 +291,9 @@ fn resumed(operator: &Operator) -> Event {
         library: None,
         programs: Vec::new(),
         refresh: false,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
     }))
 }
 
@@ -308,6 +311,6 @@ pub(super) fn truthful(world: &World, attempted: &BTreeMap<String, u32>, prompt:
             let times = attempted.get(act).copied().unwrap_or(0);
             Answer::Settled { settlement: world.became(act, times), reason: "looked".to_owned() }
         }
-        PromptKind::Interactive { .. } | PromptKind::HandOver { .. } => return None,
+        PromptKind::Interactive { .. } | PromptKind::HandOver { .. } | PromptKind::Stop { .. } => return None,
     })
 }
