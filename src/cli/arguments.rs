@@ -253,9 +253,6 @@ pub struct ResumeArguments {
     /// Perform the reads again that have ended, so that everything rests on fresh evidence
     #[arg(long, help_heading = "How")]
     pub refresh: bool,
-    /// Go on at a place although this other interrupted run left a change there whose end is unknown
-    #[arg(long, value_name = "RUN", help_heading = "How")]
-    pub beside: Vec<String>,
     /// Take it from a process on another machine that cannot be asked any more; say why
     #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
     pub take_over: Option<String>,

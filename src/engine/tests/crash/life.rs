@@ -291,9 +291,6 @@ fn resumed(operator: &Operator) -> Event {
         library: None,
         programs: Vec::new(),
         refresh: false,
-        folder: None,
-        library: None,
-        programs: Vec::new(),
     }))
 }
 
