@@ -21,6 +21,7 @@ mod follow;
 mod frozen;
 mod handover;
 mod helper;
+mod keys;
 mod list;
 mod new;
 mod outside;

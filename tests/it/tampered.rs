@@ -288,3 +288,58 @@ fn the_end_of_a_run_that_has_not_ended_is_not_proven() {
     _ = sandbox.call(["verify", "last"]).exits(0).says("open: end not provable");
     _ = sandbox.call(["verify", "last", "--against", &head]).exits(1).says("the end was cut");
 }
+
+fn key(sandbox: &Sandbox, name: &str) -> String {
+    let path = sandbox.path(name).display().to_string();
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", &path])
+        .status()
+        .expect("ssh-keygen: the package openssh-client");
+    assert!(made.success());
+    path
+}
+
+#[test]
+fn a_signed_head_tells_what_a_chain_cannot() {
+    let sandbox = Sandbox::library();
+    let (ana, bo) = (key(&sandbox, "ana"), key(&sandbox, "bo"));
+    _ = sandbox.runbook("case", CASE);
+    _ = sandbox.call(["run", "case", "--env", "prod", "--sign", "nowhere"]).exits(2);
+    _ = sandbox.call(["run", "case", "--env", "prod", "--sign", &format!("{ana}.pub")]).exits(2).says("without .pub");
+    assert!(sandbox.runs().is_empty());
+    _ = sandbox.call(["run", "case", "--env", "prod", "--sign", &ana]).exits(5);
+    let run = sandbox.only_run();
+    assert!(!run.join("head.sig").exists(), "what has not ended is not signed");
+    _ = sandbox.call(["resume", "last", "--yes=medium", "--sign", &ana]).exits(0).says("signed by SHA256:");
+    let by = |name: &str| ["verify".to_owned(), "last".to_owned(), "--key".to_owned(), format!("{name}.pub")];
+    _ = sandbox.call(by(&ana)).exits(0).says("the head is signed by SHA256:");
+    _ = sandbox.call(by(&bo)).exits(1).says("the head is not signed by SHA256:");
+    _ = sandbox.call(["verify", "--all"]).exits(0).says("it says that SHA256:");
+    // Other people's tools agree.
+    let path = run.join("transcript.jsonl");
+    let whole = fs::read_to_string(&path).expect("a transcript");
+    let head = sha256(whole.lines().last().expect("a line").as_bytes());
+    let name = run.file_name().expect("a name").to_string_lossy().into_owned();
+    let statement = sandbox.write("statement", &format!("runwright head v1\nrun {name}\nhead {head}\n"));
+    let checked = std::process::Command::new("ssh-keygen")
+        .args(["-Y", "check-novalidate", "-n", "head@runwright", "-s"])
+        .arg(run.join("head.sig"))
+        .stdin(fs::File::open(statement).expect("the statement"))
+        .output()
+        .expect("ssh-keygen: the package openssh-client");
+    assert!(checked.status.success(), "{checked:?}");
+    // A chain and a ledger that were made anew.
+    let forged: Vec<String> =
+        whole.lines().map(|line| line.replace("\"operator\":{\"name\":\"", "\"operator\":{\"name\":\"x")).collect();
+    let forged = chained_anew(&forged);
+    fs::write(&path, forged.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("the transcript");
+    let ledger = sandbox.store().join("ledger.jsonl");
+    let text = fs::read_to_string(&ledger).expect("a ledger");
+    fs::write(&ledger, text.replace(&head, &sha256(forged.last().expect("a line").as_bytes()))).expect("the ledger");
+    _ = sandbox.call(["verify", "last"]).exits(0);
+    _ = sandbox.call(by(&ana)).exits(1).says("the head is not signed by SHA256:");
+    fs::write(run.join("head.sig"), "rubbish").expect("the signature");
+    _ = sandbox.call(["verify", "last"]).exits(1).says("cannot be read");
+    fs::remove_file(run.join("head.sig")).expect("the signature");
+    _ = sandbox.call(by(&ana)).exits(1).says("the head is not signed");
+}
