@@ -30,6 +30,8 @@ mod service;
 mod sql;
 mod ssh;
 mod support;
+mod surroundings;
+mod tampered;
 mod together;
 mod traced;
 mod words;

@@ -289,10 +289,10 @@ fn resumed(operator: &Operator) -> Event {
         torn: None,
         leftovers: Vec::new(),
         runbook: None,
-        refresh: false,
         folder: None,
         library: None,
         programs: Vec::new(),
+        refresh: false,
     }))
 }
 
