@@ -1,6 +1,7 @@
 //! One attempt at one act, and what its result says.
 
 use super::body::{At, Scene};
+use super::held::{HeldEvidence, Wanted};
 use super::message::{Halt, Message, Permit};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
@@ -8,7 +9,7 @@ use super::store_value::{store, store_field};
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, StepScope, view};
-use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
+use crate::runbook::{DurationSpec, Identity, IdentityExpect};
 use crate::source::Sp;
 use indexmap::IndexMap;
 use std::sync::{Arc, PoisonError};
@@ -141,12 +142,36 @@ impl Task {
         timeout: Duration,
         tolerate: &[Sp<String>],
     ) -> Result<Attempted, Gone> {
+        self.attempt_for(path, number, act, change, timeout, tolerate, None).await
+    }
+
+    /// The same; with secrets to be found in its result, its output is held back until they are known.
+    #[expect(clippy::too_many_arguments, reason = "those of an attempt, and one more")]
+    pub(super) async fn attempt_for(
+        &self,
+        path: &str,
+        number: u32,
+        act: Act,
+        change: bool,
+        timeout: Duration,
+        tolerate: &[Sp<String>],
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<Attempted, Gone> {
         let view = view(&act);
         self.record(path, Some(number), Event::AttemptStarted { act: Box::new(view.clone()), change }).await?;
         let started = self.shared.clock.elapsed();
         let performed = if let Some(hole) = view.holes.first() {
             let message = format!("`{}` is unknown: {}", hole.label, hole.text);
             refused(ErrorClass::BadValue, message)
+        } else if let Some(wanted) = wanted {
+            let held = Arc::new(HeldEvidence::new(self.shared.evidence.clone()));
+            let context = AttemptContext {
+                evidence: held.clone(),
+                live: None,
+                ..self.context(path, number, change, timeout, None)
+            };
+            let performed = self.perform_in(context, path, number, act).await;
+            self.tell_held(performed, &held, wanted, change)
         } else {
             self.perform(path, number, act, change, timeout).await
         };
@@ -188,8 +213,12 @@ impl Task {
     }
 
     async fn perform(&self, path: &str, number: u32, act: Act, change: bool, timeout: Duration) -> Performed {
+        self.perform_in(self.context(path, number, change, timeout, None), path, number, act).await
+    }
+
+    async fn perform_in(&self, context: AttemptContext, path: &str, number: u32, act: Act) -> Performed {
         let (started, pid) = oneshot::channel();
-        let context = self.context(path, number, change, timeout, Some(started));
+        let context = AttemptContext { started: Some(started), ..context };
         let performing = self.shared.performer.perform(act, context);
         tokio::pin!(performing);
         // The pid is worth a line only if the process is still there by the time it is known.
@@ -328,20 +357,6 @@ pub(super) fn tolerates(list: &[Sp<String>], error: &ErrorClass) -> bool {
         _ => name.as_str(),
     };
     list.iter().any(|entry| entry.value == name || entry.value == family)
-}
-
-/// The captures of a result, each seeing those before it.
-pub(super) fn captures(
-    rules: &IndexMap<Sp<String>, CaptureRule>,
-    scope: &mut StepScope,
-) -> Result<IndexMap<String, Value>, String> {
-    let mut found = IndexMap::new();
-    for (name, rule) in rules {
-        let value = rule.value.eval(scope).map_err(|error| format!("capture `{}`: {error}", name.value))?;
-        scope.extend([(name.value.clone(), value.clone())]);
-        found.insert(name.value.clone(), value);
-    }
-    Ok(found)
 }
 
 /// Values that an evaluation used, for the record.

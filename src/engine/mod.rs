@@ -16,6 +16,7 @@ mod change;
 mod decide;
 mod dispatch;
 mod facts;
+mod held;
 mod history;
 mod hold;
 mod interactive;

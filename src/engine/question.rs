@@ -62,6 +62,15 @@ impl Task {
         Ok(texts)
     }
 
+    /// An answer in its type; a secret one is known to every writer before anything tells of it.
+    fn answer_of(&self, view: &QuestionView, text: &str) -> Result<Value, String> {
+        if !view.secret {
+            return answer_value(view, text);
+        }
+        // The blanks of a secret belong to it.
+        self.hide(&view.name, Value::from(text)).map_err(|why| format!("the answer `{}`: {why}", view.name))
+    }
+
     pub(super) async fn questions(&self, step: &Arc<Step>, ask: &Ask) -> Result<StepEnd, Gone> {
         let scope = self.scope();
         let mut views = Vec::new();
@@ -103,7 +112,7 @@ impl Task {
             let text = texts.get(&view.name).cloned().or_else(|| view.default.clone());
             let value = match text {
                 None => unknown(UnknownSort::Unobtained, format!("`{}` was not answered", view.name)),
-                Some(text) => match answer_value(view, &text) {
+                Some(text) => match self.answer_of(view, &text) {
                     Ok(value) => value,
                     Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
                 },
@@ -148,7 +157,7 @@ fn question_view(name: &str, question: &crate::runbook::Question, scope: &StepSc
         kind: kind.as_str().to_owned(),
         choices,
         default,
-        secret: false,
+        secret: question.is_secret(),
     })
 }
 

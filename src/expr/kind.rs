@@ -126,6 +126,12 @@ pub(super) fn text_of(value: &Value) -> Result<String, Kind> {
     }
 }
 
+/// The text of a value that is one text or one number; nothing for any other.
+#[must_use]
+pub fn scalar_text(value: &Value) -> Option<String> {
+    if matches!(Kind::of(value), Kind::Text | Kind::Number) { text_of(value).ok() } else { None }
+}
+
 /// A number as people and other programs write it.
 fn number_text(value: &Value) -> String {
     match Number::of(value) {

@@ -32,8 +32,17 @@ record! {
         may choices = "choices": Choices,
         /// What no answer means: a value, or an expression.
         may default = "default": Template,
+        /// Whether the answer is a secret: not echoed, never shown, never recorded.
+        may secret = "secret": Sp<bool>,
     }
-    later: ["secret"]
+}
+
+impl Question {
+    /// Whether the answer is a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.secret.as_ref().is_some_and(|secret| secret.value)
+    }
 }
 
 record! {
@@ -98,7 +107,7 @@ impl Decode for Ask {
         }
         let question = if node.as_scalar().is_some() {
             let text = Template::decode(node, decoder)?;
-            Question { span: node.span, question: text, kind: None, choices: None, default: None }
+            Question { span: node.span, question: text, kind: None, choices: None, default: None, secret: None }
         } else {
             Question::decode(node, decoder)?
         };
