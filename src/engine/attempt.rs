@@ -6,7 +6,7 @@ use super::message::{Halt, Message, Permit};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store, store_field};
-use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
+use crate::event::{ActView, Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, StepScope, view};
 use crate::runbook::{DurationSpec, Identity, IdentityExpect};
@@ -18,6 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long an attempt may take when the author does not say.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Actions whose text is a command line, an address or a path: the system or another program shows it to others.
+const OPEN: [&str; 8] = ["run", "interactive", "http", "kubectl", "edit", "write", "log", "service"];
 
 /// What every task of a run shares.
 pub(super) struct Shared {
@@ -163,6 +166,8 @@ impl Task {
         let performed = if let Some(hole) = view.holes.first() {
             let message = format!("`{}` is unknown: {}", hole.label, hole.text);
             refused(ErrorClass::BadValue, message)
+        } else if let Some(message) = self.open_secret(&view) {
+            refused(ErrorClass::BadValue, message)
         } else if let Some(wanted) = wanted {
             let held = Arc::new(HeldEvidence::new(self.shared.evidence.clone()));
             let context = AttemptContext {
@@ -188,6 +193,19 @@ impl Task {
         self.note(path, Some(number), event);
         let tolerated = performed.error.as_ref().is_some_and(|error| tolerates(tolerate, error));
         Ok(Attempted { performed, tolerated })
+    }
+
+    /// Why an act must not be performed: a secret that came by another way than as one (out of the output of an
+    /// earlier step, say) stands where others can read it.
+    pub(super) fn open_secret(&self, act: &ActView) -> Option<String> {
+        let folder = act.more.iter().filter(|line| line.label == "in").map(|line| &line.text);
+        let mut open = std::iter::once(&act.text).chain(folder);
+        let is_open = OPEN.contains(&act.action.as_str()) && open.any(|text| self.shared.evidence.mask(text) != *text);
+        is_open.then(|| {
+            "a secret stands in its arguments, its address or the name of its file, where others can read it; use \
+             `env`, `stdin`, a header or the body"
+                .to_owned()
+        })
     }
 
     /// What the hands need beside the act.

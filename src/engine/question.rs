@@ -75,7 +75,8 @@ impl Task {
         let scope = self.scope();
         let mut views = Vec::new();
         for (name, question) in &ask.questions {
-            match question_view(&name.value, question, &scope) {
+            let is_masked = |text: &str| self.shared.evidence.mask(text) != text;
+            match question_view(&name.value, question, &scope, &is_masked) {
                 Ok(view) => views.push(view),
                 Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
             }
@@ -127,7 +128,12 @@ impl Task {
     }
 }
 
-fn question_view(name: &str, question: &crate::runbook::Question, scope: &StepScope) -> Result<QuestionView, String> {
+fn question_view(
+    name: &str,
+    question: &crate::runbook::Question,
+    scope: &StepScope,
+    is_masked: &dyn Fn(&str) -> bool,
+) -> Result<QuestionView, String> {
     let text = |template: &crate::expr::Template| {
         template.render(scope, Place::Plain).map(|text| text.to_string()).map_err(|error| error.message)
     };
@@ -143,6 +149,10 @@ fn question_view(name: &str, question: &crate::runbook::Question, scope: &StepSc
             items.map(|item| item.to_string()).collect()
         }
     };
+    if let Some(choice) = choices.iter().find(|choice| is_masked(choice)) {
+        let place = choices.iter().position(|other| other == choice).unwrap_or_default() + 1;
+        return Err(format!("choice {place} of `{name}` holds a secret, and choices stand on the screen"));
+    }
     let default = match &question.default {
         None => None,
         Some(template) => {

@@ -3,6 +3,7 @@
 use super::evidence::hex;
 use super::folder::{Folder, failed, is_missing, is_taken};
 use super::ledger::{self, Closed, LedgerEntry};
+use super::mask::know_recorded;
 use super::owner::{Owner, RunLock, read_owner, write_owner};
 use super::read::{self, TRANSCRIPT, Transcript};
 use super::run::{DirRun, Position, ResumeError};
@@ -145,6 +146,7 @@ impl Store {
             folder.ensure_folder(name)?;
         }
         let writer = DirRun::new(self.clone(), run.clone(), folder, lock, file, Position::after(&transcript))?;
+        transcript.records.iter().for_each(|record| know_recorded(&writer.masker(), record));
         Ok((writer, transcript))
     }
 

@@ -6,12 +6,14 @@
 
 mod forms;
 mod line;
+mod recorded;
 mod stream;
 mod table;
 
 pub use stream::StreamMasker;
 
 pub(super) use line::write_masked_line;
+pub(super) use recorded::know_recorded;
 
 use crate::expr::SecretText;
 use std::sync::{Arc, PoisonError, RwLock};
