@@ -198,8 +198,7 @@ impl Task {
                 return Ok(refused_by_limits(last, reason));
             }
             let wanted = Wanted::of(&step.capture, &unit.scope);
-            let attempted =
-                self.attempt_for(&unit.path, number, this, true, timeout, &step.tolerate, wanted).await?;
+            let attempted = self.attempt_for(&unit.path, number, this, true, timeout, &step.tolerate, wanted).await?;
             let end = ended(attempted.performed, attempted.tolerated, number);
             let mut end = self.conclude(step, end, unit.scope.clone());
             end.changed = true;

@@ -116,7 +116,8 @@ impl EvidenceWriter for HeldWriter {
 
     fn finish(self: Box<Self>) -> Result<(EvidenceRef, Vec<u8>), StoreError> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let (name, size) = held.streams.get(self.place).map(|(name, kept)| (name.clone(), kept.len())).unwrap_or_default();
+        let (name, size) =
+            held.streams.get(self.place).map(|(name, kept)| (name.clone(), kept.len())).unwrap_or_default();
         let sha256 = format!("{PLACE}{}", self.place);
         let size = u64::try_from(size).unwrap_or(u64::MAX);
         Ok((EvidenceRef { stream: name, size, sha256, excerpt: String::new(), inline: true, cut: false }, Vec::new()))
@@ -128,7 +129,7 @@ enum Search {
     /// All are there, and every writer knows them.
     Found,
     /// One is not in the result.
-    NotFound(String),
+    NotFound,
     /// One cannot be used: why.
     Refused(String),
 }
@@ -173,38 +174,49 @@ impl Task {
 
     /// Looks for the secrets of a result, and gives it back as it may be told: what it brought is on record, masked, or
     /// nothing of it is.
-    pub(super) fn tell_held(&self, mut performed: Performed, held: &HeldEvidence, wanted: Wanted<'_>, change: bool) -> Performed {
-        let (size, is_too_long) = {
-            let held = held.held.lock().unwrap_or_else(PoisonError::into_inner);
-            (held.size, held.is_too_long())
-        };
-        performed.message = performed.message.filter(|_| size == 0 && performed.error.as_ref().is_some_and(is_ours)).or_else(
-            || performed.error.as_ref().map(|error| format!("{error}; what was said about it may hold a secret")),
-        );
-        let has_failed = performed.outcome != Outcome::Succeeded;
-        let search = if is_too_long {
-            let why = format!("{size} bytes of output are more than the {HELD_AT_MOST} that are held back for a secret");
+    pub(super) fn tell_held(
+        &self,
+        mut performed: Performed,
+        held: &HeldEvidence,
+        wanted: Wanted<'_>,
+        change: bool,
+    ) -> Performed {
+        let size = held.held.lock().unwrap_or_else(PoisonError::into_inner).size;
+        let search = if size > HELD_AT_MOST {
+            let why =
+                format!("{size} bytes of output are more than the {HELD_AT_MOST} that are held back for a secret");
             Search::Refused(why)
         } else {
             self.search(&performed, wanted)
         };
+        // What was said may be cut in the middle of a secret, where nobody finds it any more.
+        let said = if size == 0 {
+            performed.message.take().filter(|_| performed.error.as_ref().is_some_and(is_ours))
+        } else {
+            None
+        };
+        let told = |what: &str, performed: &Performed| {
+            said.clone().or_else(|| performed.error.as_ref().map(|error| format!("{error}: {what}")))
+        };
         match search {
-            Search::Found => match held.release(std::mem::take(&mut performed.evidence)) {
-                Ok(evidence) => performed.evidence = evidence,
-                Err(error) => performed.message = Some(format!("its output was not kept: {error}")),
-            },
-            Search::NotFound(name) => {
-                withhold(&mut performed, &format!("not kept: the secret `{name}` was expected in it and not found"));
+            Search::Found => {
+                performed.message = told("what was said stands in its output", &performed);
+                match held.release(std::mem::take(&mut performed.evidence)) {
+                    Ok(evidence) => performed.evidence = evidence,
+                    Err(error) => performed.message = Some(format!("its output was not kept: {error}")),
+                }
             }
-            Search::Refused(_) if has_failed => {
-                withhold(&mut performed, "not kept: a secret was expected in it and not found");
-            }
-            Search::Refused(why) => {
-                withhold(&mut performed, "not kept: it holds a secret that cannot be masked");
+            Search::Refused(why) if performed.outcome == Outcome::Succeeded => {
+                withhold(&mut performed, "it holds a secret that cannot be masked");
                 performed.message = Some(why);
                 performed.error = Some(ErrorClass::BadValue);
                 // The act itself was accepted; an unknown outcome is never repeated by itself.
                 performed.outcome = if change { Outcome::Unknown } else { Outcome::Failed };
+            }
+            Search::NotFound | Search::Refused(_) => {
+                let reason = "it may hold the secret that was expected in it and not found";
+                withhold(&mut performed, reason);
+                performed.message = told(&format!("its output is not kept, {reason}"), &performed);
             }
         }
         performed
@@ -218,8 +230,8 @@ impl Task {
         match self.captures(wanted.rules, &mut scope) {
             Ok(found) => {
                 let secrets = wanted.rules.iter().filter(|(_, rule)| rule.secret).map(|(name, _)| &name.value);
-                let missing = secrets.into_iter().find(|name| found.get(*name).is_none_or(|value| !is_secret(value)));
-                missing.map_or(Search::Found, |name| Search::NotFound(name.clone()))
+                let is_there = |name: &String| found.get(name).is_some_and(is_secret);
+                if secrets.into_iter().all(is_there) { Search::Found } else { Search::NotFound }
             }
             Err(why) => Search::Refused(why),
         }
@@ -229,8 +241,9 @@ impl Task {
 /// Takes back what a result brought.
 fn withhold(performed: &mut Performed, reason: &str) {
     performed.evidence = Vec::new();
+    let reason = format!("not kept: {reason}");
     for (_, value) in performed.fields.iter_mut().filter(|(name, _)| !HARMLESS.contains(&name.as_str())) {
-        *value = unknown(UnknownSort::Unobtained, reason);
+        *value = unknown(UnknownSort::Unobtained, reason.as_str());
     }
 }
 

@@ -27,7 +27,7 @@ pub(in crate::store) fn know_recorded(masker: &Masker, record: &Record) {
 fn know_all(masker: &Masker, what: &str, record: &Record, values: &IndexMap<String, StoredValue>) {
     let step = record.step.as_ref().map(ToString::to_string).unwrap_or_default();
     for (name, value) in values {
-        know(masker, value, || format!("the {what} `{name}` of `{step}`, which is on record"));
+        know(masker, value, || format!("the {what} `{name}` of `{step}`"));
     }
 }
 
