@@ -1,6 +1,7 @@
 //! `last(runbook, name)`: values of earlier runs, looked up in the store when an expression asks for one.
 
-use crate::engine::restore;
+use super::recorded::kept_values;
+use crate::engine::restore_kept;
 use crate::event::RunId;
 use crate::expr::{UnknownSort, Value, unknown};
 use crate::plan::Earlier;
@@ -33,10 +34,11 @@ impl EarlierRuns {
         let absent = |reason: String| unknown(UnknownSort::Unobtained, reason);
         let none = || absent(format!("no earlier run of `{runbook}` has `{name}`"));
         let Some(folder) = self.folder.as_ref().filter(|folder| folder.is_dir()) else { return none() };
-        let found = Store::open(folder, self.unsafe_fs).and_then(|store| store.earlier(runbook, name, except));
+        let found =
+            Store::open(folder, self.unsafe_fs).and_then(|store| Ok((store.earlier(runbook, name, except)?, store)));
         match found {
-            Ok(Some(earlier)) => restore(&earlier.value),
-            Ok(None) => none(),
+            Ok((Some(earlier), store)) => restore_kept(&earlier.value, &kept_values(&store, &earlier.run)),
+            Ok((None, _)) => none(),
             Err(error) => absent(format!("`{name}` of an earlier run of `{runbook}`: {error}")),
         }
     }

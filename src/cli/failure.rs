@@ -228,7 +228,7 @@ fn without_place(found: &Diagnostic, style: &Style) -> Vec<String> {
 }
 
 /// The message and what caused it, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

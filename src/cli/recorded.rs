@@ -1,9 +1,9 @@
 //! A run read back from the store, with what its frozen runbook says of its steps.
 
 use super::callees::thawed;
-use super::failure::CommandError;
+use super::failure::{CommandError, with_causes};
 use crate::engine::restore;
-use crate::event::{Event, Record, RunId, StepPath};
+use crate::event::{Event, EvidenceRef, Record, RunId, StepPath};
 use crate::expr::{Place, Template, UnknownSort, Value, unknown};
 use crate::graph::{Place as StepPlace, StepGraph};
 use crate::plan::Values;
@@ -12,6 +12,7 @@ use crate::runbook::{Action, StepBody};
 use crate::source::Source;
 use crate::store::{Store, Transcript};
 use indexmap::IndexMap;
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 
 /// A run that was read.
@@ -32,6 +33,22 @@ impl Read {
         let steps = graph.as_ref().map(|graph| step_table(graph, &inputs(graph, &transcript.records)));
         let steps = steps.unwrap_or_default();
         Ok(Self { id, transcript, graph, steps })
+    }
+}
+
+/// Reads back values that were too long for an event, whole and as they were kept.
+pub(super) fn kept_values<'s>(
+    store: &'s Store,
+    run: &'s RunId,
+) -> impl Fn(&EvidenceRef) -> Result<Vec<u8>, String> + use<'s> {
+    move |reference| {
+        if reference.inline {
+            return Ok(reference.excerpt.clone().into_bytes());
+        }
+        let bytes =
+            store.evidence_bytes(run, &reference.sha256, reference.size + 1).map_err(|error| with_causes(&error))?;
+        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        if found == reference.sha256 { Ok(bytes) } else { Err("what was kept has been changed".to_owned()) }
     }
 }
 

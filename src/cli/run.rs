@@ -213,6 +213,8 @@ fn setup(prepared: &Prepared, way: Way, store: &Store, run: &RunId) -> Setup {
         host: host_name(),
         machine: machine_id(),
         grace: GRACE,
+        past: None,
+        abort: None,
     }
 }
 

@@ -3,16 +3,19 @@
 use super::body::{At, Scene};
 use super::held::{HeldEvidence, Wanted};
 use super::message::{Halt, Message, Permit};
+use super::past::{Past, Round};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
-use super::store_value::{store, store_field};
-use crate::event::{ActView, Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, UsedView};
+use super::store_value::{store_field, store_shown};
+use crate::event::{
+    ActView, Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView,
+};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, StepScope, view};
 use crate::runbook::{DurationSpec, Identity, IdentityExpect};
 use crate::source::Sp;
 use indexmap::IndexMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,6 +41,34 @@ pub(super) struct Shared {
     pub(super) live: Option<mpsc::Sender<Chunk>>,
     pub(super) answers: super::run::Answers,
     pub(super) called: std::collections::HashMap<String, crate::plan::Called>,
+    /// When this process began, by the clock that goes on while the machine sleeps.
+    pub(super) began: Duration,
+    /// How long the run had gone on before that, in milliseconds.
+    pub(super) before: u64,
+    /// Whether the run is taken up only to be ended: nobody is asked.
+    pub(super) is_ending: bool,
+    /// Fires when the past has been walked through and the run goes on.
+    pub(super) goes_on: Cancel,
+    /// What an earlier process did of this run.
+    pub(super) past: Mutex<Past>,
+}
+
+impl Shared {
+    /// How long the run has gone on, in milliseconds.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        let here = self.clock.elapsed().saturating_sub(self.began);
+        self.before.saturating_add(u64::try_from(here.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// How long ago something was, by when it was told.
+    pub(super) fn since(&self, told_ms: u64) -> Duration {
+        Duration::from_millis(self.elapsed_ms().saturating_sub(told_ms))
+    }
+
+    /// What happened the next time a step was performed; it is given once.
+    pub(super) fn take_past(&self, path: &str) -> Round {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).take(path).unwrap_or_default()
+    }
 }
 
 /// One step's task.
@@ -47,6 +78,8 @@ pub(super) struct Task {
     pub(super) at: At,
     pub(super) bus: mpsc::UnboundedSender<Message>,
     pub(super) cancel: Cancel,
+    /// What an earlier process did of it.
+    pub(super) round: Round,
 }
 
 /// The run is over for this task: it ends without another word.
@@ -59,6 +92,16 @@ pub(super) struct Attempted {
 }
 
 impl Task {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        scene: Arc<Scene>,
+        at: At,
+        bus: mpsc::UnboundedSender<Message>,
+        cancel: Cancel,
+    ) -> Self {
+        Self { shared, scene, at, bus, cancel, round: Round::default() }
+    }
+
     pub(super) fn id(&self) -> &str {
         &self.scene.graph.node(self.at.node).id
     }
@@ -185,7 +228,7 @@ impl Task {
             outcome: performed.outcome,
             error: performed.error.clone(),
             message: performed.message.clone(),
-            fields: performed.fields.iter().map(|(name, value)| (name.clone(), store_field(value))).collect(),
+            fields: self.stored(&performed.fields),
             evidence: performed.evidence.clone(),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             left: performed.left.clone(),
@@ -206,6 +249,12 @@ impl Task {
              `env`, `stdin`, a header or the body"
                 .to_owned()
         })
+    }
+
+    /// Result fields as the record keeps them.
+    pub(super) fn stored(&self, fields: &IndexMap<String, Value>) -> IndexMap<String, StoredValue> {
+        let is_read = |name: &str| self.scene.graph.reads(self.id(), name);
+        fields.iter().map(|(name, value)| (name.clone(), store_field(value, is_read(name)))).collect()
     }
 
     /// What the hands need beside the act.
@@ -379,7 +428,7 @@ pub(super) fn tolerates(list: &[Sp<String>], error: &ErrorClass) -> bool {
 
 /// Values that an evaluation used, for the record.
 pub(super) fn used_views(used: &[Used]) -> Vec<UsedView> {
-    used.iter().map(|used| UsedView { name: used.path.clone(), value: store(&used.value) }).collect()
+    used.iter().map(|used| UsedView { name: used.path.clone(), value: store_shown(&used.value) }).collect()
 }
 
 /// Evaluates every check; the verdict is nothing when there are none.
@@ -419,8 +468,8 @@ pub(super) fn shown(list: &[Expr], scope: &dyn Scope) -> Vec<UsedView> {
     list.iter()
         .map(|expr| {
             let value = match expr.eval(scope) {
-                Ok(value) => store(&value),
-                Err(error) => crate::event::StoredValue::Unknown(error.message),
+                Ok(value) => store_shown(&value),
+                Err(error) => StoredValue::Unknown(error.message),
             };
             UsedView { name: expr.text().trim().to_owned(), value }
         })

@@ -46,6 +46,20 @@ impl Task {
         self.run_beside(step, act, &scope, permit).await
     }
 
+    /// Starts a process again that an earlier process of ours ran: its step was over, and the steps after it rely on it.
+    pub(super) async fn restart_beside(self) {
+        let step = self.scene.graph.node(self.at.node).step.clone();
+        let end = match step.action() {
+            Some(action) if step.change.is_none() => self.read_beside(&step, action).await,
+            Some(action) => self.change(&step, action).await,
+            None => Ok(StepEnd::new(Outcome::Failed)),
+        };
+        let end = end.unwrap_or_else(|Gone| StepEnd::because(Outcome::Cancelled, "the run went on without it"));
+        if !end.beside {
+            self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
+        }
+    }
+
     /// Starts a process and waits until it may be relied on. The place of the step is given back then.
     pub(super) async fn run_beside(
         &self,
@@ -102,8 +116,7 @@ impl Task {
     }
 
     fn beside(&self, cancel: Cancel) -> Self {
-        let (shared, scene, bus) = (self.shared.clone(), self.scene.clone(), self.bus.clone());
-        Self { shared, scene, at: self.at, bus, cancel }
+        Self::new(self.shared.clone(), self.scene.clone(), self.at, self.bus.clone(), cancel)
     }
 
     /// Waits until a process may be relied on; gives the reason when it may not.

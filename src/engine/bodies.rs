@@ -31,6 +31,7 @@ impl Bodies {
         let mut body = Body::new(opening.scene, opening.item_of, owner, outer.cancel.child_token());
         body.holder = Some(holder);
         body.reply = Some(reply);
+        body.is_sealed = opening.is_sealed;
         match self.slots.get_mut(id.0) {
             Some(slot) => *slot = body,
             None => self.slots.push(body),
@@ -53,9 +54,16 @@ impl Bodies {
         let count = |at: At| self.slots.iter().filter(|body| body.is_open && body.holder == Some(at)).count();
         let of = |id: BodyId| {
             let holding = self[id].holding.iter();
-            holding.filter(|&(node, open)| *open > 0 && count(At { body: id, node: *node }) == *open).count()
+            holding.filter(|&(node, open)| count(At { body: id, node: *node }) == *open).count()
         };
         self.ids().into_iter().map(of).sum()
+    }
+
+    /// The run goes on: nobody waits for that any more.
+    pub(super) fn forget_barriers(&mut self) {
+        for body in &mut self.slots {
+            body.holding.retain(|_, open| *open > 0);
+        }
     }
 
     /// The body that owns the runbook a body belongs to.

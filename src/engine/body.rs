@@ -196,6 +196,10 @@ pub(super) struct Body {
     pub(super) scene: Arc<Scene>,
     /// Whether it is in use; what it holds is of no interest otherwise.
     pub(super) is_open: bool,
+    /// Whether the record has the end of what holds it: nothing in it is performed any more.
+    pub(super) is_sealed: bool,
+    /// When each step was started.
+    pub(super) started: HashMap<NodeId, Timestamp>,
     /// The step whose task waits for it, and how that is told; nothing for the first.
     pub(super) holder: Option<At>,
     pub(super) reply: Option<oneshot::Sender<BodyEnd>>,
@@ -235,6 +239,8 @@ impl Body {
     pub(super) fn new(scene: Scene, item_of: Option<NodeId>, owner: BodyId, cancel: Cancel) -> Self {
         Self {
             is_open: true,
+            is_sealed: false,
+            started: HashMap::new(),
             holder: None,
             reply: None,
             owner,

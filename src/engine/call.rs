@@ -20,7 +20,7 @@ impl Task {
         let Some((graph, called)) = prepared else {
             return Ok(StepEnd::failed(ErrorClass::BadValue, format!("`{name}` was not loaded before the run")));
         };
-        if step.change.is_some() && self.shared.acts == Acts::All {
+        if step.change.is_some() && self.shared.acts == Acts::All && !self.round.is_called {
             // The steps inside take the write slot one after the other; the call itself needs only not be blocked.
             match self.permit(true).await {
                 Ok(permit) => drop(permit),
@@ -52,9 +52,12 @@ impl Task {
             approved: Arc::default(),
             graph: graph.clone(),
         };
-        let end = self.open(Opening { scene, item_of: None })?;
+        let end = self.open(Opening { scene, item_of: None, is_sealed: self.round.end.is_some() })?;
         self.hold(1);
         let body = end.await.map_err(|_| Gone)?;
+        if let Some(end) = self.round.step_end() {
+            return Ok(StepEnd { escalate: body.escalated, ..end });
+        }
         let mut end = StepEnd::new(body.outcome);
         end.reason = body.reason;
         end.escalate = body.escalated;

@@ -2,6 +2,7 @@
 
 use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks};
 use super::facts::{Facts, Look};
+use super::gate_before::{Compared, DoneBefore, FirstNumber};
 use super::held::Wanted;
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
@@ -19,6 +20,7 @@ use std::time::Duration;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// One item of a list, or the only one.
+#[derive(Clone)]
 pub(super) struct Unit {
     pub(super) path: String,
     pub(super) item: Option<Value>,
@@ -34,7 +36,11 @@ impl Task {
             return Ok(vec![Unit { path: self.path(), item: None, items: Value::default(), scope }]);
         };
         let bad = |reason: String| StepEnd::failed(ErrorClass::BadValue, reason);
-        let list = each.list.eval(&scope).map_err(|error| bad(error.message))?;
+        // What was listed when the loop began stays its list.
+        let list = match &self.round.items {
+            Some(items) => Value::from(items.clone()),
+            None => each.list.eval(&scope).map_err(|error| bad(error.message))?,
+        };
         let text = each.list.text().trim();
         if let Some(unknown) = unknown_of(&list) {
             return Err(bad(format!("the list `{text}` is unknown: {}", unknown.reason)));
@@ -69,6 +75,10 @@ impl Task {
         if units.is_empty() {
             return Ok(self.list_end(step, &[], false));
         }
+        let before = self.done_before(step, action, change, &units).await?;
+        if let Some(end) = self.nothing_left(step, &units, &before) {
+            return Ok(end);
+        }
         let timeout = match self.duration(step.timeout.as_ref(), &units[0].scope, DEFAULT_TIMEOUT) {
             Ok(timeout) => timeout,
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
@@ -87,7 +97,7 @@ impl Task {
             Ok(false) => return Ok(StepEnd::because(Outcome::Cancelled, "stopped before it began")),
             Err(end) => return Ok(end),
         }
-        let facts = match self.pass_gate(step, action, change, &units).await? {
+        let facts = match self.pass_gate(step, action, change, &units, &before).await? {
             Ok(facts) => facts,
             Err(end) => return Ok(end),
         };
@@ -102,10 +112,10 @@ impl Task {
         }
         let end = match &step.each {
             None => {
-                let unit = &units[0];
-                self.change_unit(step, action, change, unit, facts.acts.into_iter().next(), timeout).await?
+                let (unit, first) = (&units[0], before.first_number(0, facts.number));
+                self.change_unit(step, action, change, unit, facts.acts.into_iter().next(), timeout, first).await?
             }
-            Some(each) => self.change_list(step, action, change, each, &units, facts.acts, timeout).await?,
+            Some(each) => self.change_list(step, action, change, each, &units, facts, timeout, before).await?,
         };
         drop(permit);
         Ok(end)
@@ -118,15 +128,35 @@ impl Task {
         action: &Action,
         change: &Change,
         units: &[Unit],
+        before: &DoneBefore,
     ) -> Result<Result<Facts, StepEnd>, Gone> {
         let mut moved: Vec<String> = Vec::new();
-        for number in 1..=20 {
+        let mut past = self.gate_before(before);
+        let mut number = past.number;
+        for _ in 0..20 {
+            let left = past.units(units, before);
+            let units = left.as_deref().unwrap_or(units);
             let mut facts = match self.facts(step, action, change, units, Look::Fresh).await {
                 Ok(facts) => facts,
                 Err(end) => return Ok(Err(end)),
             };
+            facts.number = number;
             facts.card.moved = std::mem::take(&mut moved);
             let digest = facts.digest(number);
+            let is_open = match past.compare(&digest) {
+                Compared::Passed => return Ok(Ok(facts)),
+                Compared::Open => true,
+                Compared::New => false,
+                Compared::Moved => {
+                    self.void_gate_before(&past);
+                    past = past.next();
+                    number = past.number;
+                    moved =
+                        vec!["the facts are not those of the card that was shown before the run was taken up".into()];
+                    continue;
+                }
+            };
+            self.past().gates.remove(&self.path());
             let (reply, answer) = tokio::sync::oneshot::channel();
             let request = GateRequest {
                 number,
@@ -135,6 +165,7 @@ impl Task {
                 requirement: facts.requirement.clone(),
                 risk: change.risk,
                 may_skip: !step.required,
+                is_open,
                 in_list: number == 1 && self.scene.approved.take(&self.path(), &facts.digest(0)),
             };
             let message = Message::Gate { at: self.at, request: Box::new(request), reply };
@@ -149,14 +180,17 @@ impl Task {
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
-            let again = match self.facts(step, action, change, units, Look::Again).await {
+            let mut again = match self.facts(step, action, change, units, Look::Again).await {
                 Ok(again) => again,
                 Err(end) => return Ok(Err(end)),
             };
+            again.number = number;
             if again.digest(number) == digest {
                 return Ok(Ok(again));
             }
             moved = differences(&facts.digest_base, &again.digest_base);
+            past = past.next();
+            number = past.number;
         }
         Ok(Err(StepEnd::failed(
             ErrorClass::BadValue,
@@ -164,6 +198,7 @@ impl Task {
         )))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "two callers, which have them all at hand")]
     /// One unit of a change: the act, with the attempts it is allowed, and its verify.
     pub(super) async fn change_unit(
         &self,
@@ -173,13 +208,14 @@ impl Task {
         unit: &Unit,
         act: Option<Act>,
         timeout: Duration,
+        first: FirstNumber,
     ) -> Result<StepEnd, Gone> {
         let attempts = step.retry.as_ref().map_or(1, |retry| u32::try_from(retry.attempts.value).unwrap_or(1).max(1));
         let pause = step.retry.as_ref().and_then(|retry| retry.every.as_ref().or(retry.backoff.as_ref()));
         let pause = self.duration(pause, &unit.scope, Duration::from_secs(1)).unwrap_or(Duration::from_secs(1));
         let mut act = act;
         let mut last = None;
-        let mut number = 0;
+        let mut number = first.made;
         loop {
             number += 1;
             let this = match act.take() {
@@ -210,7 +246,7 @@ impl Task {
             let end = if expects_fail { expectation_failed(end) } else { end };
             self.remember(change, unit, &end);
             // An unknown outcome is never repeated by itself (ruling 5).
-            if end.outcome != Outcome::Failed || number >= attempts || !self.sleep(pause).await {
+            if end.outcome != Outcome::Failed || number - first.counted_from >= attempts || !self.sleep(pause).await {
                 return Ok(end);
             }
             last = Some(end);
@@ -218,7 +254,7 @@ impl Task {
     }
 
     /// Waits until a service says that it is ready. One that never does has failed: its act was to make it run.
-    async fn ready(&self, action: &Action, unit: &Unit, mut end: StepEnd) -> Result<StepEnd, Gone> {
+    pub(super) async fn ready(&self, action: &Action, unit: &Unit, mut end: StepEnd) -> Result<StepEnd, Gone> {
         let Action::Service(service) = action else { return Ok(end) };
         let Some(ready) = service.ready.as_ref().filter(|_| end.outcome == Outcome::Succeeded) else { return Ok(end) };
         let mut probe = Probe::clone(ready);

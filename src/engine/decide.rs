@@ -20,6 +20,11 @@ enum Evidence {
 impl Task {
     /// Decides and tells the dispatcher which options are taken.
     pub(super) async fn decide(&self, step: &Step) {
+        if let (Some(chosen), StepBody::Decide(decide)) = (&self.round.chosen, &step.body) {
+            let places = chosen.iter().filter_map(|name| place_of(decide, name)).collect();
+            self.bus.send(Message::Chosen { at: self.at, choice: Choice::Options(places) }).ok();
+            return;
+        }
         match self.when(step).await {
             Err(Gone) => return self.gone(),
             Ok(When::No(end)) => {

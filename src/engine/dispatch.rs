@@ -7,8 +7,9 @@ mod joins;
 mod nested;
 mod prompts;
 mod steps;
+mod walk;
 
-use super::attempt::{Shared, Task};
+use super::attempt::Shared;
 use super::bodies::Bodies;
 use super::body::{At, Body, BodyId, Early, Scene};
 use super::limits::Budget;
@@ -17,6 +18,7 @@ use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore,
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
+use super::store_value::put_aside;
 use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
 use crate::graph::Section;
 use crate::runbook::Risk;
@@ -24,7 +26,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -82,11 +84,12 @@ pub(super) struct Dispatcher {
     unsynced: bool,
     durable: Vec<oneshot::Sender<()>>,
     head: String,
-    began: Duration,
     park_after: Duration,
     operator: Operator,
     yes: Option<Risk>,
     started: Option<Event>,
+    /// The walk through the past of a run that was taken up again.
+    walk: Option<walk::Walk>,
 }
 
 impl Dispatcher {
@@ -115,7 +118,19 @@ impl Dispatcher {
             live: ports.live,
             answers: setup.answers,
             called: setup.called,
+            began: ports.clock.elapsed(),
+            before: setup.past.as_ref().map_or(0, |past| past.elapsed_ms(ports.clock.now())),
+            is_ending: setup.abort.is_some(),
+            goes_on: Cancel::new(),
+            past: Mutex::default(),
         };
+        let walk = setup.past.is_some().then(|| walk::Walk::new(setup.abort));
+        let turn = setup.past.as_ref().map_or(0, |past| past.last);
+        if let Some(past) = setup.past {
+            *shared.past.lock().unwrap_or_else(PoisonError::into_inner) = past;
+        } else {
+            shared.goes_on.cancel();
+        }
         Self {
             run: setup.run,
             shared: Arc::new(shared),
@@ -123,7 +138,7 @@ impl Dispatcher {
             running: HashMap::new(),
             leave: None,
             waited: Waited::default(),
-            turn: 0,
+            turn,
             jobs: setup.jobs.max(1),
             reading: 0,
             write_slot: false,
@@ -149,11 +164,11 @@ impl Dispatcher {
             unsynced: false,
             durable: Vec::new(),
             head: String::new(),
-            began: ports.clock.elapsed(),
             park_after: setup.park_after,
             operator: setup.operator,
             yes: setup.yes,
             started: Some(setup.started),
+            walk,
         }
     }
 
@@ -215,7 +230,8 @@ impl Dispatcher {
                 | Message::Temporary { .. }
                 | Message::Lock { .. }
                 | Message::Refused { .. }
-                | Message::Open { .. } => {}
+                | Message::Open { .. }
+                | Message::Known { .. } => {}
                 Message::Holds { at, open } => self.holds(at, open),
             }
         }
@@ -237,6 +253,7 @@ impl Dispatcher {
         body.live = body.live.saturating_sub(1);
         body.holding.remove(&at.node);
         self.running.remove(&at);
+        self.known(at);
     }
 
     /// Starts every step that may start, in all bodies.
@@ -267,17 +284,34 @@ impl Dispatcher {
     }
 
     fn spawn(&mut self, at: At) {
-        if self.is_ending(at.body) {
-            return self.left_out(at, "the run is ending");
+        if !self.hold_back(at) {
+            self.start(at);
         }
-        if let Some(reason) = self.halted(at) {
-            return self.left_out(at, &reason);
+    }
+
+    /// Starts the task of a step; what the end of its run or its branch leaves out is told here.
+    fn start(&mut self, at: At) {
+        match self.has_ended_before(at) {
+            Some(None) => {}
+            Some(Some(reason)) => {
+                let path = self.path_of(at).0;
+                self.past().take(&path);
+                return self.left_out(at, &reason);
+            }
+            None if self.is_ending(at.body) => return self.left_out(at, "the run is ending"),
+            None => {
+                if let Some(reason) = self.halted(at) {
+                    return self.left_out(at, &reason);
+                }
+            }
         }
+        let task = self.task(at);
+        let now = self.now();
+        let began = self.past().peek(&task.path()).and_then(|round| round.began);
         let body = &mut self.bodies[at.body];
         body.live += 1;
-        let (scene, cancel) = (body.scene.clone(), body.cancel.child_token());
-        self.running.insert(at, cancel.clone());
-        let task = Task { shared: self.shared.clone(), scene, at, bus: self.bus.clone(), cancel };
+        body.started.insert(at.node, began.unwrap_or(now));
+        self.running.insert(at, task.cancel.clone());
         tokio::spawn(task.run());
     }
 
@@ -305,6 +339,9 @@ impl Dispatcher {
             if self.is_over() || self.leave.is_some() {
                 return Ok(());
             }
+        }
+        if self.walk_on() {
+            return Ok(());
         }
         // While only reads run, nothing depends on the last records being on disk at once: what must be there before a
         // side effect asked for it above. A sync for each of them would cost a short program half its time again.
@@ -375,6 +412,7 @@ impl Dispatcher {
             Message::Refused { target } => self.end_early(BodyId::ROOT, Early::TargetRefused(target), true),
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
             Message::Holds { at, open } => self.holds(at, open),
+            Message::Known { at } => self.known(at),
         }
     }
 
@@ -476,12 +514,15 @@ impl Dispatcher {
     }
 
     /// Puts an event on record.
-    fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, event: Event) {
-        let elapsed = self.shared.clock.elapsed().saturating_sub(self.began);
+    fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, mut event: Event) {
+        if self.past().has_told(step.as_ref(), &event) {
+            return;
+        }
+        put_aside(&mut event, &*self.shared.evidence);
         self.records.push(Record {
             seq: 0,
             time: self.shared.clock.now(),
-            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: self.shared.elapsed_ms(),
             actor,
             step,
             attempt,

@@ -3,7 +3,7 @@
 use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
-use super::store_value::store;
+use super::store_value::{store, store_shown};
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub(super) requirement: Option<GateRequirement>,
     pub(super) card: CardView,
     pub(super) digest_base: serde_json::Value,
+    /// Which opening of the gate this is.
+    pub(super) number: u32,
 }
 
 impl Facts {
@@ -142,12 +144,13 @@ impl Task {
             verify: change.verify.as_ref().map(|probe| self.probe_text(probe, scope)),
             undo,
             irreversible: change.irreversible.as_ref().map(|why| people(why, scope)),
+            idempotent: change.idempotent,
             warning: step.warning.as_ref().map(|warning| people(warning, scope)),
             moved: Vec::new(),
             limit,
             requires: requirement.clone().unwrap_or(GateRequirement::Confirm),
         };
-        Ok(Facts { acts, requirement, card, digest_base })
+        Ok(Facts { acts, requirement, card, digest_base, number: 1 })
     }
 
     /// Every declared target that the acts go to, proven now.
@@ -293,7 +296,7 @@ impl Task {
             }
             let place = |_| reference.span;
             let value = match Expr::parse(&name, &place).map(|expr| expr.eval(scope)) {
-                Ok(Ok(value)) => store(&value),
+                Ok(Ok(value)) => store_shown(&value),
                 _ => continue,
             };
             found.push(UsedView { name, value });

@@ -80,13 +80,15 @@ impl Task {
             Ok(stretch) => stretch,
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
         };
+        let before = self.attempts_before(path);
         let began = self.shared.clock.elapsed();
-        let mut samples = Samples::default();
-        let mut number = 0;
+        let mut samples = self.samples_before();
+        let mut number = before.made;
+        let first = self.round.samples.first().map_or(Duration::ZERO, |first| self.shared.since(first.at_ms));
         loop {
-            let at = self.shared.clock.elapsed().saturating_sub(began);
+            let at = first + self.shared.clock.elapsed().saturating_sub(began);
             let gap = at.saturating_sub(samples.held);
-            if number > 0 && gap > stretch.every * 2 {
+            if !samples.rows.is_empty() && gap > stretch.every * 2 {
                 let reason = format!("nothing was seen for {}: the stretch has a hole", words(gap));
                 return Ok(self.hold_end(step, base, samples, cannot_tell(number, reason)));
             }
@@ -110,7 +112,7 @@ impl Task {
                 return Ok(self.hold_end(step, base, samples, end));
             }
             let Some(next) = stretch.next(at) else { return Ok(self.hold_end(step, base, samples, end)) };
-            let pause = (began + next).saturating_sub(self.shared.clock.elapsed());
+            let pause = next.saturating_sub(first + self.shared.clock.elapsed().saturating_sub(began));
             if !self.sleep(pause).await {
                 return Ok(StepEnd {
                     attempts: number,
@@ -118,6 +120,18 @@ impl Task {
                 });
             }
         }
+    }
+
+    /// The samples that an earlier process took.
+    fn samples_before(&self) -> Samples {
+        let mut samples = Samples::default();
+        let Some(first) = self.round.samples.first() else { return samples };
+        for sample in &self.round.samples {
+            let end = StepEnd { captures: sample.captures.clone(), ..StepEnd::new(Outcome::Succeeded) };
+            samples.put(sample.time, Some(sample.verdict), &end);
+            samples.held = Duration::from_millis(sample.at_ms.saturating_sub(first.at_ms));
+        }
+        samples
     }
 
     /// What one sample says: a read that failed proves nothing either way.

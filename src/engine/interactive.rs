@@ -9,7 +9,7 @@ use super::facts::{Facts, Look};
 use super::message::{Halt, StepEnd};
 use super::port::{Answer, HandedOver, Performed, PromptKind};
 use super::step::{By, skipped, unexpected};
-use super::store_value::{store, store_field};
+use super::store_value::store;
 use crate::event::{AnswerKind, ErrorClass, Event, GateAnswer, GateRequirement, Outcome};
 use crate::expr::{Time, UnknownSort, Value, unknown};
 use crate::plan::{Act, CommandAct, StepScope, view};
@@ -28,6 +28,14 @@ impl Task {
         let given = self.shared.answers.get(&self.path()).and_then(serde_json::Value::as_str);
         let mut permit = None;
         let mut own_gate = None;
+        if let (Some(change), true) = (&step.change, self.round.unsettled().is_some()) {
+            let unit = self.only_unit(scope.clone());
+            let settled = self.settle_unseen(step, action, change, &unit, &self.round).await?;
+            self.settled();
+            if let Some(end) = settled {
+                return Ok(end);
+            }
+        }
         if step.change.is_some() {
             permit = match self.permit(true).await {
                 Ok(permit) => Some(permit),
@@ -96,13 +104,14 @@ impl Task {
     ) -> Result<Result<Option<Facts>, StepEnd>, Gone> {
         let Some(change) = &step.change else { return Ok(Ok(None)) };
         let units = [self.only_unit(scope.clone())];
+        let before = self.done_before(step, action, change, &[]).await?;
         let facts = match self.facts(step, action, change, &units, Look::Fresh).await {
             Ok(facts) => facts,
             Err(end) => return Ok(Err(end)),
         };
         match facts.requirement {
             None | Some(GateRequirement::Confirm) => Ok(Ok(Some(facts))),
-            Some(_) => Ok(self.pass_gate(step, action, change, &units).await?.map(|_| None)),
+            Some(_) => Ok(self.pass_gate(step, action, change, &units, &before).await?.map(|_| None)),
         }
     }
 
@@ -143,7 +152,7 @@ impl Task {
             outcome: performed.outcome,
             error: performed.error.clone(),
             message: performed.message.clone(),
-            fields: performed.fields.iter().map(|(name, value)| (name.clone(), store_field(value))).collect(),
+            fields: self.stored(&performed.fields),
             evidence: Vec::new(),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             left: performed.left.clone(),

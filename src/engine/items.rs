@@ -11,6 +11,7 @@ use crate::runbook::{Each, ItemFailure, Step};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use indexmap::IndexMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -31,14 +32,23 @@ impl Task {
             Ok(pause) => pause,
             Err(reason) => return Ok(StepEnd::failed(crate::event::ErrorClass::BadValue, reason)),
         };
-        let approved = match self.pass_list_gate(step, &units).await? {
-            Ok(approved) => Arc::new(approved),
-            Err(end) => return Ok(end),
+        let approved = if self.has_items_before() {
+            Arc::new(Approved::new(self.round.approved.clone().into_iter().collect()))
+        } else {
+            match self.pass_list_gate(step, &units).await? {
+                Ok(approved) => Arc::new(approved),
+                Err(end) => return Ok(end),
+            }
         };
         let mut items = Items { task: self, each, pause, units: &units, approved, ends: Vec::new() };
         items.ends.resize_with(units.len(), || None);
         items.perform().await?;
-        Ok(items.end())
+        let end = items.end();
+        Ok(match self.round.step_end() {
+            // Its outcome is the one on record; what the record has not are the rows of its results.
+            Some(past) => StepEnd { values: end.values, ..past },
+            None => end,
+        })
     }
 
     /// What the tasks of one item see.
@@ -90,19 +100,29 @@ type Ending = BoxFuture<'static, (usize, Option<BodyEnd>)>;
 impl Items<'_> {
     async fn perform(&mut self) -> Result<(), Gone> {
         let mut running: FuturesUnordered<Ending> = FuturesUnordered::new();
-        let mut next = 0;
-        let mut stopped = false;
+        let mut waiting: VecDeque<usize> = VecDeque::new();
+        for (place, unit) in self.units.iter().enumerate() {
+            let has_begun = self.task.past().has_item(&unit.path);
+            if has_begun { running.push(self.start(place)?) } else { waiting.push_back(place) }
+        }
+        // What ended before is walked through first; nothing new starts before all of it was.
+        let goes_on = self.task.shared.goes_on.clone();
+        let mut stopped = self.task.round.end.is_some();
         let mut not_before = Instant::now();
         loop {
             stopped |= self.task.cancel.is_cancelled();
-            let may_start = !stopped && next < self.units.len() && running.len() < self.each.at_once;
-            if may_start && Instant::now() >= not_before {
-                running.push(self.start(next)?);
-                next += 1;
+            let walks = !goes_on.is_cancelled();
+            let may_start = !walks && !stopped && !waiting.is_empty() && running.len() < self.each.at_once;
+            if may_start
+                && Instant::now() >= not_before
+                && let Some(place) = waiting.pop_front()
+            {
+                running.push(self.start(place)?);
                 not_before = Instant::now() + self.pause;
                 continue;
             }
-            if !may_start && running.is_empty() {
+            let is_left = !stopped && !waiting.is_empty();
+            if !may_start && running.is_empty() && !(walks && is_left) {
                 return Ok(());
             }
             if !may_start {
@@ -120,6 +140,7 @@ impl Items<'_> {
                     not_before = Instant::now() + self.pause;
                 }
                 () = tokio::time::sleep_until(not_before), if may_start => {}
+                () = goes_on.cancelled(), if walks => {}
                 () = self.task.cancel.cancelled(), if may_start => {}
             }
         }
@@ -127,8 +148,18 @@ impl Items<'_> {
 
     fn start(&self, place: usize) -> Result<Ending, Gone> {
         let scene = self.task.item_scene(&self.units[place], self.each, self.approved.clone());
-        let end = self.task.open(Opening { scene, item_of: Some(self.task.at.node) })?;
-        Ok(Box::pin(async move { (place, end.await.ok()) }))
+        let round = self.task.shared.take_past(&self.units[place].path);
+        let past = round.step_end();
+        let is_sealed = past.is_some() || self.task.round.end.is_some();
+        let end = self.task.open(Opening { scene, item_of: Some(self.task.at.node), is_sealed })?;
+        Ok(Box::pin(async move {
+            let mut end = end.await.ok();
+            if let (Some(end), Some(past)) = (&mut end, past) {
+                end.outcome = past.outcome;
+                end.reason = past.reason;
+            }
+            (place, end)
+        }))
     }
 
     /// Whether no further item is started after this end.
@@ -151,6 +182,7 @@ impl Items<'_> {
             shown: Vec::new(),
             reason: end.reason.clone(),
             handled: false,
+            facts: Box::default(),
         };
         self.task.note(&self.units[place].path, None, event);
     }

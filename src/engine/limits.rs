@@ -70,7 +70,7 @@ impl Budget {
         }))
     }
 
-    fn ended(&self, now: Duration) {
+    pub(super) fn ended(&self, now: Duration) {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner).last = Some(now);
     }
 }
@@ -112,6 +112,11 @@ impl Task {
     /// An attempt at a change is over: the pause before the next one begins.
     pub(super) fn change_over(&self) {
         self.scene.budget.ended(self.shared.clock.elapsed());
+    }
+
+    /// The same for one that ended so long ago, in an earlier process.
+    pub(super) fn change_was_over(&self, ago: Duration) {
+        self.scene.budget.ended(self.shared.clock.elapsed().saturating_sub(ago));
     }
 
     /// Waits until a change may start. False when the step was stopped meanwhile.

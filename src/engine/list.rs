@@ -2,9 +2,10 @@
 
 use super::attempt::{Gone, Task};
 use super::change::{Unit, outcome_word};
+use super::facts::Facts;
+use super::gate_before::{DoneBefore, FirstNumber};
 use super::message::StepEnd;
-use super::store_value::store;
-use crate::event::{ErrorClass, Event, Outcome};
+use crate::event::{ErrorClass, Outcome};
 use crate::expr::Value;
 use crate::plan::Act;
 use crate::runbook::{Action, Change, Each, ItemFailure, Step};
@@ -23,16 +24,19 @@ impl Task {
         change: &Change,
         each: &Each,
         units: &[Unit],
-        acts: Vec<Act>,
+        facts: Facts,
         timeout: Duration,
+        before: DoneBefore,
     ) -> Result<StepEnd, Gone> {
-        let mut waiting: VecDeque<(usize, Act)> = acts.into_iter().enumerate().collect();
+        let mut waiting = before.waiting(facts.acts);
         let mut running = FuturesUnordered::new();
-        let mut results: Vec<Option<StepEnd>> = units.iter().map(|_| None).collect();
         let mut pace = match Pace::of(self, each) {
             Ok(pace) => pace,
             Err(end) => return Ok(end),
         };
+        pace.stopped = before.stops(each);
+        let firsts: Vec<_> = (0..units.len()).map(|place| before.first_number(place, facts.number)).collect();
+        let mut results = before.ends;
         loop {
             pace.stopped |= self.cancel.is_cancelled();
             let may_start = !pace.stopped && running.len() < each.at_once && !waiting.is_empty();
@@ -41,9 +45,7 @@ impl Task {
                 && let Some((place, act)) = waiting.pop_front()
             {
                 let unit = &units[place];
-                running.push(
-                    async move { (place, self.change_unit(step, action, change, unit, Some(act), timeout).await) },
-                );
+                running.push(self.change_item(step, action, change, (place, unit), act, timeout, firsts[place]));
                 pace.breathe();
                 continue;
             }
@@ -57,7 +59,7 @@ impl Task {
             };
             let (place, end) = ended;
             let end = end?;
-            self.item_ended(&units[place], &end);
+            self.item_ended(step, &units[place], &end);
             pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
             pace.stopped |= end.outcome == Outcome::Unknown;
             pace.breathe();
@@ -67,19 +69,35 @@ impl Task {
         Ok(self.list_end(step, &results, true))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has them all at hand")]
+    async fn change_item(
+        &self,
+        step: &Arc<Step>,
+        action: &Action,
+        change: &Change,
+        (place, unit): (usize, &Unit),
+        act: Act,
+        timeout: Duration,
+        first: FirstNumber,
+    ) -> (usize, Result<StepEnd, Gone>) {
+        (place, self.change_unit(step, action, change, unit, Some(act), timeout, first).await)
+    }
+
     pub(super) async fn read_list(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
         let Some(each) = &step.each else { return Ok(StepEnd::new(Outcome::Failed)) };
         let units = match self.units(step) {
             Ok(units) => units,
             Err(end) => return Ok(end),
         };
-        let mut waiting: VecDeque<usize> = (0..units.len()).collect();
         let mut running = FuturesUnordered::new();
-        let mut results: Vec<Option<StepEnd>> = units.iter().map(|_| None).collect();
+        let mut results = self.reads_before(&units);
+        let mut waiting: VecDeque<usize> = (0..units.len()).filter(|place| results[*place].is_none()).collect();
         let mut pace = match Pace::of(self, each) {
             Ok(pace) => pace,
             Err(end) => return Ok(end),
         };
+        let has_failed = results.iter().flatten().any(StepEnd::is_failure);
+        pace.stopped = self.round.end.is_some() || has_failed && each.on_item_failure == ItemFailure::Stop;
         loop {
             pace.stopped |= self.cancel.is_cancelled();
             let may_start = !pace.stopped && running.len() < each.at_once && !waiting.is_empty();
@@ -103,26 +121,26 @@ impl Task {
             };
             let (place, end) = ended;
             let end = end?;
-            self.item_ended(&units[place], &end);
+            self.item_ended(step, &units[place], &end);
             pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
             pace.breathe();
             results[place] = Some(end);
         }
         let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
-        Ok(self.list_end(step, &results, false))
+        Ok(self.recorded_list(self.list_end(step, &results, false)))
     }
 
-    fn item_ended(&self, unit: &Unit, end: &StepEnd) {
-        let event = Event::StepEnded {
-            outcome: end.outcome,
-            verdict: end.verdict,
-            captures: end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect(),
-            checks: end.checks.clone(),
-            shown: end.shown.clone(),
-            reason: end.reason.clone(),
-            handled: false,
-        };
-        self.note(&unit.path, None, event);
+    /// The outcome of a list that has ended before is the one on record; what the record has not are the rows of its
+    /// results.
+    pub(super) fn recorded_list(&self, end: StepEnd) -> StepEnd {
+        match self.round.step_end() {
+            Some(past) => StepEnd { values: end.values, ..past },
+            None => end,
+        }
+    }
+
+    fn item_ended(&self, step: &Step, unit: &Unit, end: &StepEnd) {
+        self.note(&unit.path, None, end.event(step, false));
     }
 
     /// A list as one step: its outcome and `results`.

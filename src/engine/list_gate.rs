@@ -7,9 +7,10 @@ use super::facts::{Facts, Look};
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::skipped;
-use crate::event::{CardView, GateRequirement, ItemView, Outcome};
+use crate::event::{CardView, Event, GateRequirement, ItemView, Outcome};
 use crate::graph::{NodeId, Parent, StepGraph};
 use crate::runbook::{Action, Risk, Step};
+use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ impl Task {
                 card,
                 risk: exact.iter().map(|exact| exact.risk).max().unwrap_or(Risk::Medium),
                 may_skip: !step.required && exact.iter().all(|exact| !exact.required),
+                is_open: false,
                 in_list: false,
             };
             let message = Message::Gate { at: self.at, request: Box::new(request), reply };
@@ -78,7 +80,9 @@ impl Task {
             if self::digest(&again, number) == digest {
                 drop(permit);
                 let digests = again.iter().map(|exact| (exact.path.clone(), exact.facts.digest(0)));
-                return Ok(Ok(Approved::new(digests.collect())));
+                let digests: IndexMap<String, String> = digests.collect();
+                self.note(&self.path(), None, Event::ListApproved { digests: digests.clone() });
+                return Ok(Ok(Approved::new(digests.into_iter().collect())));
             }
         }
         Ok(Err(StepEnd::failed(
@@ -97,13 +101,8 @@ impl Task {
             for &node in changes {
                 let inner = scene.graph.node(node).step.clone();
                 let (Some(action), Some(change)) = (inner.action(), &inner.change) else { continue };
-                let task = Task {
-                    shared: self.shared.clone(),
-                    scene: scene.clone(),
-                    at: At { body: self.at.body, node },
-                    bus: self.bus.clone(),
-                    cancel: self.cancel.clone(),
-                };
+                let at = At { body: self.at.body, node };
+                let task = Task::new(self.shared.clone(), scene.clone(), at, self.bus.clone(), self.cancel.clone());
                 let path = task.path();
                 let own = Unit { path: path.clone(), item: None, items: unit.items.clone(), scope: task.scope() };
                 // Holes, refusals, a target that cannot be proven now: its own gate will tell.
@@ -226,6 +225,7 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
         verify: told(|card| card.verify.as_ref()),
         undo: told(|card| card.undo.as_ref()),
         irreversible: told(|card| card.irreversible.as_ref()),
+        idempotent: step.change.as_ref().is_some_and(|change| change.idempotent),
         warning: step.warning.as_ref().map(|warning| super::facts::people(warning, &first.unit.scope)),
         moved: Vec::new(),
         limit: None,

@@ -1,15 +1,17 @@
 //! What tasks say to the dispatcher.
 
 use super::body::{At, Scene};
+use super::past::PastMoment;
 use super::port::{Answer, Cancel, LockRefused, PromptKind};
+use super::store_value::store;
 use super::temporary::{Cleared, TakeBack};
 use crate::event::{
-    Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepVerdict,
-    UsedView,
+    Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepFacts,
+    StepVerdict, StoredValue, UsedView,
 };
 use crate::expr::Value;
 use crate::graph::NodeId;
-use crate::runbook::Risk;
+use crate::runbook::{Action, Risk, Step};
 use indexmap::IndexMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -67,7 +69,9 @@ pub(super) enum Message {
     Refused { target: String },
     /// A holder wants the steps of an item, or a called runbook, to be performed.
     Open { at: At, opening: Box<Opening>, reply: oneshot::Sender<BodyEnd> },
-    /// A holder does nothing now but wait for so many bodies that it had opened.
+    /// What became of a change whose end was not seen is settled.
+    Known { at: At },
+    /// A holder does nothing now but wait for so many bodies that it had opened; with none, for the run to go on.
     Holds { at: At, open: usize },
 }
 
@@ -76,6 +80,8 @@ pub(super) struct Opening {
     pub(super) scene: Scene,
     /// The loop whose item it is; nothing for a called runbook.
     pub(super) item_of: Option<NodeId>,
+    /// Whether the record has the end of its holder.
+    pub(super) is_sealed: bool,
 }
 
 /// What a body came to.
@@ -101,6 +107,8 @@ pub(super) struct GateRequest {
     pub(super) requirement: Option<GateRequirement>,
     pub(super) risk: Risk,
     pub(super) may_skip: bool,
+    /// Whether the record has it open already, with these very facts.
+    pub(super) is_open: bool,
     /// Whether these very facts were approved with the list they belong to.
     pub(super) in_list: bool,
 }
@@ -163,6 +171,8 @@ pub(super) struct StepEnd {
     pub(super) undone: usize,
     /// Ends the run as escalated: to whom, and what is said.
     pub(super) escalate: Option<(Option<String>, String)>,
+    /// When it ended, for a step that an earlier process performed.
+    pub(super) past: Option<PastMoment>,
 }
 
 impl StepEnd {
@@ -184,6 +194,7 @@ impl StepEnd {
             blocked: false,
             undone: 0,
             escalate: None,
+            past: None,
         }
     }
 
@@ -198,6 +209,46 @@ impl StepEnd {
 
     pub(super) fn failed(error: ErrorClass, reason: impl Into<String>) -> Self {
         Self { error: Some(error), ..Self::because(Outcome::Failed, reason) }
+    }
+
+    /// The end for the record.
+    pub(super) fn event(&self, step: &Step, handled: bool) -> Event {
+        if self.outcome == Outcome::Skipped {
+            let reason = self.reason.clone().unwrap_or_default();
+            return Event::StepSkipped { reason, deviation: self.deviation, blocked: self.blocked, ending: false };
+        }
+        let stored = |values: &IndexMap<String, Value>| -> IndexMap<String, StoredValue> {
+            values.iter().map(|(name, value)| (name.clone(), store(value))).collect()
+        };
+        let facts = StepFacts {
+            error: self.error.clone(),
+            attempts: self.attempts,
+            changed: self.changed,
+            undecided: self.undecided,
+            undone: u32::try_from(self.undone).unwrap_or(u32::MAX),
+            values: stored(&self.own_values(step)),
+        };
+        Event::StepEnded {
+            outcome: self.outcome,
+            verdict: self.verdict,
+            captures: stored(&self.captures),
+            checks: self.checks.clone(),
+            shown: self.shown.clone(),
+            reason: self.reason.clone(),
+            handled,
+            facts: Box::new(facts),
+        }
+    }
+
+    /// The result fields that stand in no attempt of the record.
+    fn own_values(&self, step: &Step) -> IndexMap<String, Value> {
+        let by_people = matches!(
+            step.action(),
+            Some(Action::Ask(_) | Action::Manual(_) | Action::Interactive(_) | Action::Runbook(_))
+        );
+        let is_own = |name: &str| by_people || step.hold.is_some() && matches!(name, "samples" | "held");
+        let own = self.values.iter().filter(|(name, _)| is_own(name));
+        own.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// Whether `on_failure` answers it: failed, does not hold, cannot tell alike (ruling 30).

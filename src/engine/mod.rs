@@ -16,6 +16,7 @@ mod change;
 mod decide;
 mod dispatch;
 mod facts;
+mod gate_before;
 mod held;
 mod history;
 mod hold;
@@ -26,6 +27,7 @@ mod list;
 mod list_gate;
 mod locks;
 mod message;
+mod past;
 mod port;
 mod question;
 mod result;
@@ -37,8 +39,10 @@ mod store_value;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 pub use history::{BrokenLaw, History, StepHistory};
+pub use past::Past;
 pub use port::{
     Answer, AttemptContext, Cancel, Chunk, Clock, Evidence, EvidenceWriter, HandedOver, Inbox, InboxDecision,
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,
@@ -46,4 +50,4 @@ pub use port::{
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
-pub use store_value::{restore, store};
+pub use store_value::{Kept, holds_mask, restore, restore_kept, store};

@@ -31,6 +31,7 @@ impl Task {
             Ok(_) => return self.ask(kind).await.map(|(answer, by)| Asked::Answered(answer, by)),
             Err(reason) => return Ok(Asked::Refused(format!("`expires`: {reason}"))),
         };
+        let spent = self.round.asked_ms.map_or(Duration::ZERO, |asked| self.shared.since(asked));
         let (reply, answer) = tokio::sync::oneshot::channel();
         // With answers for that case the run waits for the clock; without, it may park as for any question.
         let stays = !ask.otherwise.is_empty();
@@ -43,7 +44,7 @@ impl Task {
                 }
                 Ok(Settled::Nobody | Settled::Ended) | Err(_) => return Err(Gone),
             }),
-            () = tokio::time::sleep(expires) => {
+            () = tokio::time::sleep(expires.saturating_sub(spent)) => {
                 self.bus.send(Message::Expired { at: self.at }).ok();
                 Ok(Asked::Late(expires))
             }

@@ -1,6 +1,7 @@
 //! The entry: a run from its first event to its last.
 
 use super::dispatch::Dispatcher;
+use super::past::Past;
 use super::port::{Answer, Chunk, Clock, Inbox, Locks, Performer, Person, PromptId, RunStore, StoreError};
 use super::result::RunEnd;
 use crate::event::{Event, Operator, RunId};
@@ -61,6 +62,10 @@ pub struct Setup {
     pub machine: String,
     /// Between TERM and KILL.
     pub grace: Duration,
+    /// What an earlier process did of this run: it is taken up again.
+    pub past: Option<Past>,
+    /// Why the run is ended as soon as what was left open is settled; only for a run with a past.
+    pub abort: Option<String>,
 }
 
 /// A signal to the run.

@@ -78,7 +78,9 @@ impl Dispatcher {
             expires,
             card: Box::new(request.card.clone()),
         };
-        self.log_step(at, opened);
+        if !request.is_open {
+            self.log_step(at, opened);
+        }
         let door = match &request.requirement {
             None => Some(Door::Policy),
             Some(_) if request.in_list => Some(Door::List),
@@ -272,9 +274,7 @@ impl Dispatcher {
         self.withdraw(pending.id, why);
         match &mut pending.what {
             Wanted::Gate { .. } => {
-                let reason = Some(why.to_owned());
-                let answer = GateAnswer { answer: AnswerKind::Voided, door: Door::Terminal, reason };
-                self.settle(&mut pending, answer, Actor::Runwright);
+                self.settle(&mut pending, GateAnswer::voided(why), Actor::Runwright);
             }
             Wanted::Ask { reply, .. } => {
                 if let Some(reply) = reply.take() {

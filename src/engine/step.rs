@@ -41,8 +41,13 @@ impl By {
 
 impl Task {
     /// Performs the step and tells the dispatcher how it ended.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let step = self.scene.graph.node(self.at.node).step.clone();
+        self.round = self.shared.take_past(&self.path());
+        if let Some(end) = self.ended_before(&step) {
+            self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
+            return;
+        }
         if step.each.is_none() {
             self.tell_title(&step, &self.scope());
         }
@@ -82,6 +87,9 @@ impl Task {
     /// The step's own condition; an unknown one is asked.
     pub(super) async fn when(&self, step: &Step) -> Result<When, Gone> {
         let Some(when) = &step.when else { return Ok(When::Yes) };
+        if self.has_begun(step) {
+            return Ok(When::Yes);
+        }
         let scope = self.scope();
         let mut used = Vec::new();
         let text = when.text().trim();
@@ -100,7 +108,13 @@ impl Task {
         }
         let kind = PromptKind::When { expression: text.to_owned(), reason };
         match self.ask(kind).await? {
-            (Answer::Perform(true), _) => Ok(When::Yes),
+            (Answer::Perform(true), by) => {
+                let chosen = vec!["yes".to_owned()];
+                let (options, shown, values) = (Vec::new(), Vec::new(), IndexMap::new());
+                let event = Event::Decided { chosen, by: by.name, options, shown, reason: None, values };
+                self.note_as(by.actor, &self.path(), None, event);
+                Ok(When::Yes)
+            }
             (Answer::Perform(false), _) => Ok(skipped("a person said that it does not apply".to_owned())),
             (other, _) => Ok(When::No(unexpected(&other))),
         }
@@ -135,7 +149,7 @@ impl Task {
                 match self.duration(Some(spec), &scope, Duration::ZERO) {
                     Err(reason) => Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
                     Ok(duration) => {
-                        let finished = self.sleep(duration).await;
+                        let finished = self.wait(duration).await;
                         let outcome = if finished { Outcome::Succeeded } else { Outcome::Cancelled };
                         Ok(self.conclude(step, StepEnd::new(outcome), self.scope()))
                     }
@@ -238,8 +252,9 @@ impl Task {
             Ok(times) => times,
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
         };
+        let before = self.attempts_before(path);
         let began = self.shared.clock.elapsed();
-        let mut number = 0;
+        let mut number = before.made;
         loop {
             number += 1;
             let end = self.read_once(step, action, &base, path, number, times.timeout).await?;
@@ -249,13 +264,13 @@ impl Task {
             let pause = if let Some((every, within)) = times.until.filter(|_| self.shared.acts == Acts::All) {
                 let holds = end.outcome == Outcome::Succeeded
                     && end.verdict.is_none_or(|verdict| verdict == StepVerdict::Holds);
-                let spent = self.shared.clock.elapsed().saturating_sub(began);
+                let spent = before.spent + self.shared.clock.elapsed().saturating_sub(began);
                 if holds || spent + every > within || self.gives_up(step, &base, &end) {
                     return Ok(late(end, holds, spent, within));
                 }
                 every
             } else {
-                match times.pause_after(&end, number) {
+                match times.pause_after(&end, number - before.unseen) {
                     Some(pause) => pause,
                     None => return Ok(end),
                 }

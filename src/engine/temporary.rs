@@ -7,6 +7,7 @@ use super::attempt::{Gone, Task};
 use super::body::{At, Scene};
 use super::change::Unit;
 use super::message::{Message, StepEnd};
+use super::past::Round;
 use super::step::ended;
 use crate::event::{ErrorClass, Event, Outcome, StepVerdict};
 use crate::expr::{Place, Value};
@@ -68,13 +69,8 @@ impl Task {
     pub(super) async fn clear(self, backs: Vec<TakeBack>) {
         let mut cleared = Cleared::default();
         for back in backs.into_iter().rev() {
-            let task = Self {
-                shared: self.shared.clone(),
-                scene: back.scene.clone(),
-                at: At { body: self.at.body, node: back.at.node },
-                bus: self.bus.clone(),
-                cancel: self.cancel.clone(),
-            };
+            let at = At { body: self.at.body, node: back.at.node };
+            let task = Self::new(self.shared.clone(), back.scene.clone(), at, self.bus.clone(), self.cancel.clone());
             let (text, path) = (back.text(), back.path.clone());
             match task.take_back(back).await {
                 Ok(()) => cleared.done += 1,
@@ -86,8 +82,15 @@ impl Task {
 
     async fn take_back(&self, back: TakeBack) -> Result<(), String> {
         let path = format!("{}/undo", back.path);
+        let round = self.shared.take_past(&path);
+        if let Some(end) = round.step_end() {
+            return stands(&end);
+        }
+        if !self.goes_on().await {
+            return Err("the run was left".to_owned());
+        }
         self.note(&path, None, Event::StepStarted { title: format!("Take back: {}", back.title) });
-        let end = match self.undo_act(&path, &back).await {
+        let end = match self.undo_act(&path, &back, &round).await {
             Ok(end) => end,
             Err(Gone) => StepEnd::because(Outcome::Cancelled, "the run was left"),
         };
@@ -99,16 +102,24 @@ impl Task {
             shown: Vec::new(),
             reason: end.reason.clone(),
             handled: false,
+            facts: Box::default(),
         };
         self.note(&path, None, event);
-        if end.outcome == Outcome::Succeeded {
-            return Ok(());
-        }
-        let error = end.error.as_ref().map(ToString::to_string);
-        Err(end.reason.or(error).unwrap_or_else(|| super::change::outcome_word(end.outcome).to_owned()))
+        stands(&end)
     }
 
-    async fn undo_act(&self, path: &str, back: &TakeBack) -> Result<StepEnd, Gone> {
+    /// Waits until the past has been walked through.
+    async fn goes_on(&self) -> bool {
+        if !self.shared.goes_on.is_cancelled() {
+            self.hold(0);
+        }
+        tokio::select! {
+            () = self.shared.goes_on.cancelled() => true,
+            () = self.cancel.cancelled() => false,
+        }
+    }
+
+    async fn undo_act(&self, path: &str, back: &TakeBack, round: &Round) -> Result<StepEnd, Gone> {
         let act = match &back.act {
             Ok(act) => act.clone(),
             Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason.clone())),
@@ -123,8 +134,24 @@ impl Task {
         }
         let timeout = self.duration(back.probe.timeout.as_ref(), &back.scope, Duration::from_secs(30));
         let timeout = timeout.unwrap_or(super::attempt::DEFAULT_TIMEOUT);
-        let attempted = self.attempt(path, 1, act, true, timeout, &back.probe.tolerate).await?;
-        let mut end = ended(attempted.performed, attempted.tolerated, 1);
+        let made = round.changes();
+        // Where an earlier process began to take it back, the verify tells whether that is done.
+        if let Some(attempt) = round.unsettled() {
+            let mut end = StepEnd::because(Outcome::Unknown, "its end was not seen");
+            if let Some(verify) = &back.probe.verify {
+                let seen = self.poll(verify, &back.scope, &format!("{path}/verify")).await?;
+                (end.checks, end.verdict) = (seen.checks, seen.verdict);
+                if end.verdict == Some(StepVerdict::Holds) {
+                    return Ok(StepEnd { outcome: Outcome::Succeeded, reason: None, ..end });
+                }
+            }
+            if let Some(end) = self.ask_what_became(path, attempt, end).await? {
+                return Ok(end);
+            }
+        }
+        let number = made + 1;
+        let attempted = self.attempt(path, number, act, true, timeout, &back.probe.tolerate).await?;
+        let mut end = ended(attempted.performed, attempted.tolerated, number);
         if let Some(verify) = &back.probe.verify
             && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown)
         {
@@ -143,6 +170,16 @@ impl Task {
         drop(permit);
         Ok(end)
     }
+}
+
+/// Why a change stands after it was to be taken back, if it does.
+fn stands(end: &StepEnd) -> Result<(), String> {
+    if end.outcome == Outcome::Succeeded {
+        return Ok(());
+    }
+    let error = end.error.as_ref().map(ToString::to_string);
+    let reason = end.reason.clone().or(error);
+    Err(reason.unwrap_or_else(|| super::change::outcome_word(end.outcome).to_owned()))
 }
 
 impl TakeBack {

@@ -6,6 +6,7 @@ mod fixture;
 mod flow;
 mod gates;
 mod hold;
+mod kept;
 mod laws;
 mod limits;
 mod locks;

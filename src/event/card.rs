@@ -150,6 +150,9 @@ pub struct CardView {
     /// Why it cannot be undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
+    /// Whether it may be made twice (`idempotent`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
     /// The author's warning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,

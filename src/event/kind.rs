@@ -307,6 +307,14 @@ pub struct GateAnswer {
     pub reason: Option<String>,
 }
 
+impl GateAnswer {
+    /// The gate went away before anybody answered.
+    #[must_use]
+    pub fn voided(why: &str) -> Self {
+        Self { answer: AnswerKind::Voided, door: Door::Terminal, reason: Some(why.to_owned()) }
+    }
+}
+
 /// The possible answers to a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -321,6 +329,42 @@ pub enum AnswerKind {
     Expired,
     /// The facts moved, or the step went away.
     Voided,
+}
+
+/// What is known of a step that is over, beside what people read of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepFacts {
+    /// The class of its error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorClass>,
+    /// Attempts that were made.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
+    /// Whether a change was really attempted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
+    /// Whether a person would have had to settle it, and nobody did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undecided: bool,
+    /// Items of a loop that were not performed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undone: u32,
+    /// Result fields that no attempt has on record.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub values: IndexMap<String, StoredValue>,
+}
+
+impl StepFacts {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this way")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What a parked run waits for.
@@ -451,6 +495,12 @@ pub enum Event {
         /// Whether the operator did it, against the runbook.
         #[serde(default)]
         deviation: bool,
+        /// Whether it is a change that was left out because changes are blocked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        blocked: bool,
+        /// Whether the end of the run, or of its branch, left it out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        ending: bool,
     },
     /// A `when` or a `decide` was settled.
     Decided {
@@ -494,6 +544,11 @@ pub enum Event {
         digest: String,
         /// The answer.
         answer: GateAnswer,
+    },
+    /// A list was approved: the digest of the facts of each change inside, by its path. Each is used once.
+    ListApproved {
+        /// The digests.
+        digests: IndexMap<String, String>,
     },
     /// A called runbook begins.
     Called {
@@ -594,6 +649,9 @@ pub enum Event {
         /// Whether a failure was answered by `on_failure`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         handled: bool,
+        /// What a resume needs besides.
+        #[serde(default, skip_serializing_if = "StepFacts::is_empty")]
+        facts: Box<StepFacts>,
     },
     /// A person said what became of a change whose end was not seen.
     Settled {

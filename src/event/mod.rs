@@ -12,7 +12,7 @@ mod resumption;
 pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
 pub use kind::{
     AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, FrozenRunbook, FrozenSettings, GateAnswer, InputView,
-    Mode, Outcome, ProgramView, Record, RunResult, StepVerdict, StoredValue, Waiting,
+    Mode, Outcome, ProgramView, Record, RunResult, StepFacts, StepVerdict, StoredValue, Waiting,
 };
 pub use name::{Actor, IdentityKind, InvalidRunId, Operator, RunId, StepPath};
 pub use resumption::{Mark, Resumption, Settlement, UnknownMark};

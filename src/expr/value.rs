@@ -121,8 +121,9 @@ pub fn to_json(value: &Value) -> serde_json::Value {
 }
 
 /// A value in the form that [`from_record`] reads back as the same value: as [`to_json`], but time stamps are
-/// `{"$time": RFC 3339}`, durations `{"$duration": "1h 30m"}`, the unknown `{"$unknown": reason}` and secrets
-/// `{"$secret": name}`.
+/// `{"$time": RFC 3339}`, durations `{"$duration": "1h 30m"}`, the unknown `{"$unknown": reason}`, secrets
+/// `{"$secret": name}`, and numbers that JSON does not have `{"$number": "NaN"}`. A map that looks like one of these is
+/// kept as `{"$map": {..}}`.
 #[must_use]
 pub fn to_record(value: &Value) -> serde_json::Value {
     write_json(value, true, 0)
@@ -143,21 +144,52 @@ pub fn from_record(json: &serde_json::Value) -> Value {
 
 /// Reads the one-key maps that stand for values JSON does not have.
 fn marked(entries: &serde_json::Map<String, serde_json::Value>) -> Option<Value> {
-    if entries.len() != 1 {
-        return None;
+    let (mark, content) = only_mark(entries)?;
+    if let ("$map", Some(entries)) = (mark, content.as_object()) {
+        return Some(Value::from_pairs(entries.iter().map(|(key, value)| (key.as_str(), from_record(value)))));
     }
-    let (mark, content) = entries.iter().next()?;
     let text = content.as_str()?;
     let unobtained = |reason: String| unknown(UnknownSort::Unobtained, reason);
-    match mark.as_str() {
+    match mark {
         "$time" => Some(Time::parse(text).map_or_else(|| unobtained(format!("`{text}` is not a time")), Value::from)),
         "$duration" => {
             Some(Duration::parse(text).map_or_else(|| unobtained(format!("`{text}` is not a duration")), Value::from))
         }
+        "$number" => Some(number(text).unwrap_or_else(|| unobtained(format!("`{text}` is not a number")))),
         "$unknown" => Some(unobtained(text.to_owned())),
         "$secret" => Some(unobtained(format!("the secret `{text}` is not kept in the record"))),
         _ => None,
     }
+}
+
+/// The one entry of a map, when its name could be one of ours.
+fn only_mark(entries: &serde_json::Map<String, serde_json::Value>) -> Option<(&str, &serde_json::Value)> {
+    let (mark, content) = entries.iter().next().filter(|_| entries.len() == 1)?;
+    mark.starts_with('$').then_some((mark.as_str(), content))
+}
+
+/// A number that JSON does not have.
+fn number(text: &str) -> Option<Value> {
+    match text {
+        "NaN" => Some(Value::from(f64::NAN)),
+        "inf" => Some(Value::from(f64::INFINITY)),
+        "-inf" => Some(Value::from(f64::NEG_INFINITY)),
+        whole => whole.parse::<i128>().map(Value::from).or_else(|_| whole.parse::<u128>().map(Value::from)).ok(),
+    }
+}
+
+/// How a number that JSON does not have is kept: what is no number at all, what has no end, what is too long.
+fn beyond_json(value: &Value) -> Option<String> {
+    if !value.is_number()
+        || value.is_integer() && (i64::try_from(value.clone()).is_ok() || u64::try_from(value.clone()).is_ok())
+    {
+        return None;
+    }
+    if value.is_integer() {
+        return Some(value.to_string());
+    }
+    let number = f64::try_from(value.clone()).ok().filter(|number| !number.is_finite())?;
+    Some(number.to_string())
 }
 
 fn write_json(value: &Value, exact: bool, depth: usize) -> serde_json::Value {
@@ -181,14 +213,16 @@ fn write_json(value: &Value, exact: bool, depth: usize) -> serde_json::Value {
         ValueKind::Seq | ValueKind::Iterable => value
             .try_iter()
             .map_or(Json::Null, |items| Json::Array(items.map(|item| write_json(&item, exact, depth + 1)).collect())),
-        ValueKind::Map => Json::Object(
-            entries(value)
-                .map(|(key, item)| {
-                    let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-                    (key, write_json(&item, exact, depth + 1))
-                })
-                .collect(),
-        ),
+        ValueKind::Map => {
+            let written = entries(value).map(|(key, item)| {
+                let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+                (key, write_json(&item, exact, depth + 1))
+            });
+            let written: serde_json::Map<_, _> = written.collect();
+            // Whoever sends such a map must not make it something else.
+            if exact && only_mark(&written).is_some() { json!({ "$map": written }) } else { Json::Object(written) }
+        }
+        ValueKind::Number if exact && let Some(text) = beyond_json(value) => json!({ "$number": text }),
         _ => serde_json::to_value(value).unwrap_or(Json::Null),
     }
 }

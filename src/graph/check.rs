@@ -52,7 +52,7 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
     let mut found = Diagnostics::new();
     let mut flat = flatten(&runbook, &mut found);
     order(&mut flat, &runbook, &mut found);
-    expressions::check(&mut flat, &runbook, context, &mut found);
+    let reads = expressions::check(&mut flat, &runbook, context, &mut found);
     lift(&mut flat.nodes);
     calls::check(&flat, &runbook, context, &mut found);
     rules::check(&flat, &runbook, context, &mut found);
@@ -70,7 +70,7 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
                 _ => None,
             });
             let called = called.collect();
-            Some(StepGraph { runbook, nodes: flat.nodes, index: flat.index, order, called })
+            Some(StepGraph { runbook, nodes: flat.nodes, index: flat.index, order, called, reads })
         }
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! The step graph.
 
 use crate::runbook::{Runbook, Step, StepBody};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A step's number: its place in the document, counted from 0.
@@ -69,6 +69,26 @@ pub struct StepGraph {
     pub(super) index: HashMap<Arc<str>, NodeId>,
     pub(super) order: Vec<NodeId>,
     pub(super) called: BTreeMap<String, Arc<StepGraph>>,
+    pub(super) reads: Reads,
+}
+
+/// What the expressions of a runbook read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reads {
+    /// Every name and every attribute of it.
+    names: HashSet<String>,
+    /// Names that are used without an attribute: all of them may be read.
+    whole: HashSet<String>,
+}
+
+impl Reads {
+    /// Takes note of a reference: a name with attributes after it.
+    pub(super) fn add(&mut self, path: &[String]) {
+        if let [name] = path {
+            self.whole.insert(name.clone());
+        }
+        self.names.extend(path.iter().cloned());
+    }
 }
 
 impl StepGraph {
@@ -130,6 +150,13 @@ impl StepGraph {
             }
         }
         all
+    }
+
+    /// Whether some expression may read a field of a step's result. It may say so where none does, never the other way
+    /// round.
+    #[must_use]
+    pub fn reads(&self, step: &str, field: &str) -> bool {
+        self.reads.names.contains(field) || self.reads.whole.contains(step)
     }
 
     /// Whether a step is a group that is performed for each item of a list.

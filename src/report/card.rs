@@ -249,6 +249,9 @@ impl<'a> Frame<'a> {
             (Some(undo), None) => self.fact("undo", undo),
             (None, None) => self.fact("undo", "none is written"),
         }
+        if card.idempotent {
+            self.fact("repeated", "it may be made twice: if its end is not seen, it is offered again");
+        }
         if let Some(warning) = &card.warning {
             self.alarm("WARNING", warning);
         }

@@ -141,7 +141,7 @@ impl<'a> Story<'a> {
             Event::TargetProven { .. } | Event::Noted { .. } | Event::Deviated { .. } | Event::Escalated { .. } => {
                 return self.run(record);
             }
-            Event::StepSkipped { reason, deviation: true } => {
+            Event::StepSkipped { reason, deviation: true, .. } => {
                 self.deviations.skipped(record.time, path, reason);
             }
             Event::GateOpened { number, digest, .. } => {
@@ -203,7 +203,7 @@ impl<'a> StepStory<'a> {
                 self.reason = Some(reason);
                 self.ended = Some(record);
             }
-            Event::StepEnded { outcome, verdict, captures, checks, shown, reason, handled } => {
+            Event::StepEnded { outcome, verdict, captures, checks, shown, reason, handled, .. } => {
                 self.outcome = Some(*outcome);
                 self.verdict = *verdict;
                 self.captures = Some(captures);

@@ -108,10 +108,10 @@ fn plain(json: &Json) -> String {
     }
 }
 
-/// The text of a point or span of time, which the record wraps in an object of one key.
+/// The text of a point or span of time, or of a number that JSON does not have, which the record wraps in an object of one key.
 fn moment(json: &Json) -> Option<&str> {
     let fields = json.as_object().filter(|fields| fields.len() == 1)?;
-    fields.get("$time").or_else(|| fields.get("$duration"))?.as_str()
+    ["$time", "$duration", "$number"].iter().find_map(|mark| fields.get(*mark))?.as_str()
 }
 
 /// A value for a JSON report: itself, or an object that names why it is not there.

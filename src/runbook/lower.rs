@@ -97,6 +97,8 @@ record_with_action! {
         may undo = "undo": Undo,
         /// Why it cannot be taken back.
         may irreversible = "irreversible": Template,
+        /// Whether a change may be made twice: one whose end was not seen, and whose `verify` does not hold, is offered again.
+        may idempotent = "idempotent": Sp<bool>,
         /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, and is listed as open until then.
         may temporary = "temporary": Temporary,
         /// The options of a decide by name.
@@ -110,7 +112,7 @@ record_with_action! {
         /// The first option whose `when` holds is taken.
         may first = "first": Sp<bool>,
     }
-    later: ["idempotent"]
+    later: []
 }
 
 impl Decode for Step {
@@ -133,6 +135,7 @@ impl Decode for Step {
             verify: record.verify.clone().map(Box::new),
             undo: record.undo.clone(),
             irreversible: record.irreversible.clone(),
+            idempotent: record.idempotent.as_ref().is_some_and(|idempotent| idempotent.value),
             temporary: record.temporary.clone(),
         });
         let span = record.span;
@@ -261,6 +264,7 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         ("verify", record.verify.is_some(), change),
         ("undo", record.undo.is_some(), change),
         ("irreversible", record.irreversible.is_some(), change),
+        ("idempotent", record.idempotent.is_some(), change),
         ("options", record.options.is_some(), decide),
         ("otherwise", record.otherwise.is_some(), decide),
         ("by", record.by.is_some(), decide),

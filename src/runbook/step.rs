@@ -335,6 +335,8 @@ pub struct Change {
     pub undo: Option<Undo>,
     /// Why it cannot be taken back.
     pub irreversible: Option<Template>,
+    /// Whether it may be made twice: one whose end was not seen, and whose `verify` does not hold, is offered again.
+    pub idempotent: bool,
     /// When it must be over.
     pub temporary: Option<Temporary>,
 }

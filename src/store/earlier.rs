@@ -52,5 +52,5 @@ fn captured<'r>(record: &'r Record, name: &str) -> Option<&'r StoredValue> {
         }
         _ => None,
     };
-    value.filter(|value| matches!(value, StoredValue::Value(_) | StoredValue::Secret(_)))
+    value.filter(|value| matches!(value, StoredValue::Value(_) | StoredValue::Secret(_) | StoredValue::Kept(_)))
 }

@@ -311,9 +311,27 @@ impl Store {
     }
 }
 
+/// The kept output that an event names: of its attempt, of a process that died, and values that were too long for it.
+/// What stands in a value comes from outside and names nothing.
 fn references(event: &serde_json::Value) -> Vec<EvidenceRef> {
-    let listed = event.get("evidence").and_then(serde_json::Value::as_array);
-    listed.into_iter().flatten().filter_map(|one| EvidenceRef::deserialize(one).ok()).collect()
+    let mut found = Vec::new();
+    let mut stack = vec![event];
+    while let Some(part) = stack.pop() {
+        let Some(entries) = part.as_object() else {
+            stack.extend(part.as_array().into_iter().flatten());
+            continue;
+        };
+        for (key, value) in entries.iter().filter(|(key, _)| key.as_str() != "value") {
+            match (key.as_str(), value) {
+                ("evidence" | "leftovers", serde_json::Value::Array(list)) => {
+                    found.extend(list.iter().filter_map(|one| EvidenceRef::deserialize(one).ok()));
+                }
+                ("kept", one) => found.extend(EvidenceRef::deserialize(one)),
+                _ => stack.push(value),
+            }
+        }
+    }
+    found
 }
 
 /// What is wrong with kept output; files that were looked at are added to `named`.

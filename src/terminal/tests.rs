@@ -122,6 +122,7 @@ fn gate(requires: GateRequirement) -> PromptKind {
         verify: None,
         undo: None,
         irreversible: None,
+        idempotent: false,
         warning: None,
         moved: vec![],
         limit: None,

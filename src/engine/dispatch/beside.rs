@@ -20,9 +20,13 @@ pub(super) struct Beside {
 impl Dispatcher {
     /// A process may be relied on: for the steps after it, its step is over.
     pub(super) fn background_ready(&mut self, at: At, stop: Cancel, after: Duration) {
+        let is_again = self.is_restarting(at);
         self.task_over(at);
         let step = self.bodies.node(at).step.clone();
         self.log_step(at, Event::BackgroundReady { after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX) });
+        if is_again {
+            return self.beside.push(Beside { at, stop, is_stopped: false });
+        }
         let end = StepEnd::because(Outcome::Succeeded, "it runs in the background");
         self.keep_values(at, &step, &end);
         self.turn += 1;
@@ -94,6 +98,12 @@ impl Dispatcher {
             }
             return;
         }
+        self.lost_beside(at, end);
+    }
+
+    /// A process that the steps rely on is gone.
+    pub(super) fn lost_beside(&mut self, at: At, mut end: StepEnd) {
+        let step = self.bodies.node(at).step.clone();
         let why = end.reason.take().or(end.error.as_ref().map(ToString::to_string));
         let why = why.map_or_else(String::new, |why| format!(": {why}"));
         end.outcome = Outcome::Failed;
@@ -108,7 +118,7 @@ impl Dispatcher {
     }
 
     /// The steps after a process that ended cannot rely on it: they are not started, and their running reads are stopped.
-    fn miss(&mut self, at: At) {
+    pub(super) fn miss(&mut self, at: At) {
         let body = &self.bodies[at.body];
         let node = body.node(at.node);
         let reason = format!("`{}` ended while it was needed", node.id);

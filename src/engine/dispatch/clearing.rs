@@ -1,6 +1,5 @@
 //! The end of a runbook before its `finally`: temporary changes are taken back, whatever happened.
 
-use super::super::attempt::Task;
 use super::super::body::{At, BodyId, Standing};
 use super::super::temporary::{Cleared, TakeBack};
 use super::Dispatcher;
@@ -19,8 +18,7 @@ impl Dispatcher {
         let at = At { body: id, node: first.at.node };
         body.clearing = true;
         body.live += 1;
-        let (scene, cancel) = (body.scene.clone(), body.cancel.child_token());
-        let task = Task { shared: self.shared.clone(), scene, at, bus: self.bus.clone(), cancel };
+        let task = self.task(at);
         tokio::spawn(task.clear(backs));
         true
     }

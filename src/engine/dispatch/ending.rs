@@ -42,6 +42,7 @@ impl Dispatcher {
 
     /// Writes the closing event.
     pub(super) fn close(&mut self) -> Result<RunEnd, StoreError> {
+        self.void_past_gates();
         let root = &self.bodies[BodyId::ROOT];
         let proof = root.proof();
         let (result, mut reasons) = root.result(&proof);

@@ -166,7 +166,7 @@ impl Dispatcher {
         self.unperformed(at, &reason);
     }
 
-    fn unperformed(&mut self, at: At, reason: &str) {
+    pub(super) fn unperformed(&mut self, at: At, reason: &str) {
         let step = self.bodies.node(at).step.clone();
         let end = StepEnd::because(Outcome::Skipped, reason);
         self.keep_values(at, &step, &end);
@@ -194,7 +194,10 @@ impl Dispatcher {
 
     /// A step that was ready when the run began to end.
     pub(super) fn left_out(&mut self, at: At, reason: &str) {
-        self.log_step(at, Event::StepSkipped { reason: reason.to_owned(), deviation: false });
+        self.log_step(
+            at,
+            Event::StepSkipped { reason: reason.to_owned(), deviation: false, blocked: false, ending: true },
+        );
         self.unperformed(at, reason);
         self.missed(at);
         self.finish(at);

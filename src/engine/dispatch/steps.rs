@@ -3,7 +3,7 @@
 use super::super::body::{At, Blocker, BodyId, Early, Over, Standing};
 use super::super::change::outcome_word;
 use super::super::message::StepEnd;
-use super::super::store_value::store;
+use super::super::past::PastMoment;
 use super::Dispatcher;
 use crate::event::{Event, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, unknown};
@@ -16,7 +16,14 @@ impl Dispatcher {
     /// A step's task is over.
     #[expect(clippy::needless_pass_by_value, reason = "the message gives it away, and nobody else needs it")]
     pub(super) fn step_ended(&mut self, at: At, end: StepEnd) {
+        let is_again = self.is_restarting(at);
         self.task_over(at);
+        if is_again {
+            return self.lost_beside(at, end);
+        }
+        if let Some(past) = &end.past {
+            self.recall(at, past);
+        }
         let step = self.bodies.node(at).step.clone();
         let is_group = matches!(step.body, StepBody::Group(_)) && step.each.is_none();
         if is_group && end.outcome == Outcome::Succeeded {
@@ -44,24 +51,11 @@ impl Dispatcher {
     }
 
     pub(super) fn log_end(&mut self, at: At, step: &Step, end: &StepEnd, handled: bool) {
-        if end.outcome == Outcome::Skipped {
-            let reason = end.reason.clone().unwrap_or_default();
-            return self.log_step(at, Event::StepSkipped { reason, deviation: end.deviation });
-        }
-        if matches!(step.body, StepBody::Group(_)) && step.each.is_none() && !end.is_failure() {
+        let is_plain_group = matches!(step.body, StepBody::Group(_)) && step.each.is_none();
+        if is_plain_group && end.outcome != Outcome::Skipped && !end.is_failure() {
             return;
         }
-        let captures = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
-        let event = Event::StepEnded {
-            outcome: end.outcome,
-            verdict: end.verdict,
-            captures,
-            checks: end.checks.clone(),
-            shown: end.shown.clone(),
-            reason: end.reason.clone(),
-            handled,
-        };
-        self.log_step(at, event);
+        self.log_step(at, end.event(step, handled));
     }
 
     /// What later steps see of this one.
@@ -105,15 +99,17 @@ impl Dispatcher {
         values.insert("verdict".into(), end.verdict.map_or(Value::from(()), |verdict| word(verdict.as_str())));
         values.insert("error".into(), end.error.as_ref().map_or(Value::from(()), |error| word(&error.to_string())));
         values.insert("attempts".into(), Value::from(end.attempts));
-        values.insert("ended".into(), Time(self.now()).into());
-        let started = unknown(UnknownSort::Unobtained, "the step did not start");
-        values.entry("started".into()).or_insert(started);
+        let ended = end.past.as_ref().map_or_else(|| self.now(), |past| past.ended);
+        values.insert("ended".into(), Time(ended).into());
+        let started = self.bodies[at.body].started.get(&at.node);
+        let not = || unknown(UnknownSort::Unobtained, "the step did not start");
+        values.insert("started".into(), started.map_or_else(not, |started| Time(*started).into()));
         self.bodies[at.body].scene.values.set_step(&id, Value::from_pairs(values));
     }
 
     fn bookkeeping(&mut self, at: At, step: &Step, end: &StepEnd) {
         self.turn += 1;
-        let turn = self.turn;
+        let turn = end.past.as_ref().map_or(self.turn, |past| past.seq);
         let failed = end.is_failure() || end.outcome == Outcome::Cancelled;
         let not_meant = end.outcome == Outcome::Skipped && !end.deviation && step.change.is_none();
         let body = &mut self.bodies[at.body];
@@ -138,7 +134,11 @@ impl Dispatcher {
         let path = self.bodies.path(at);
         let in_body = self.bodies.node(at).section == Section::Body;
         let undo = self.bodies[at.body].undo.get(&at.node).cloned();
-        let until = self.until(at, step);
+        let until = match &end.past {
+            Some(past) => past.until,
+            None => self.until(at, step),
+        };
+        self.tell_change(at, step, end, undo.as_ref(), until);
         let tally = &mut self.bodies.owner_mut(at.body).tally;
         if end.changed {
             tally.changes += end.attempts.max(1);
@@ -174,6 +174,25 @@ impl Dispatcher {
             return;
         }
         self.block_by_default(at, step, end);
+        if step.background.is_some() && end.past.is_some() {
+            self.miss(at);
+        }
+    }
+
+    /// A step that an earlier process performed: what the dispatcher knew of it besides.
+    fn recall(&mut self, at: At, past: &PastMoment) {
+        if let Some(undo) = &past.undo {
+            self.keep_undo(at, undo.clone());
+        }
+    }
+
+    /// Says on record that a change stands from here on, as far as is known.
+    fn tell_change(&mut self, at: At, step: &Step, end: &StepEnd, undo: Option<&String>, until: Option<Timestamp>) {
+        if !end.changed || !matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown | Outcome::Failed) {
+            return;
+        }
+        let temporary = step.change.as_ref().is_some_and(|change| matches!(change.temporary, Some(Temporary::Run)));
+        self.log_step(at, Event::ChangeMade { undo: undo.cloned(), until, temporary });
     }
 
     /// When a change that was just made ends by itself.

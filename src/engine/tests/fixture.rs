@@ -417,6 +417,8 @@ impl Scripted {
             host: "box".into(),
             machine: "0123".into(),
             grace: Duration::from_secs(1),
+            past: None,
+            abort: None,
         };
         let ports = Ports {
             performer: Arc::new(Shared(hands.clone())),

@@ -297,3 +297,20 @@ fn special_values_come_back_from_the_record() {
     let back = from_record(&to_record(&secret));
     assert_eq!(crate::expr::unknown_of(&back).unwrap().reason, "the secret `admin` is not kept in the record");
 }
+
+#[test]
+fn what_json_does_not_have_and_what_looks_like_ours_comes_back_as_it_was() {
+    for text in [r#"{"$time":"soon"}"#, r#"{"$unknown":"no"}"#, r#"{"$map":{"$time":"x"}}"#, r#"[{"$secret":"x"}]"#] {
+        let hostile = serde_json::from_str(text).expect("JSON");
+        let back = from_record(&to_record(&from_json(&hostile)));
+        assert_eq!(to_json(&back), hostile);
+    }
+    for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let back = f64::try_from(from_record(&to_record(&Value::from(number)))).expect("a number");
+        assert_eq!(back.to_bits(), number.to_bits());
+    }
+    for number in [i128::from(i64::MIN), i128::from(u64::MAX), i128::MAX, i128::MIN] {
+        let back = i128::try_from(from_record(&to_record(&Value::from(number)))).expect("a number");
+        assert_eq!(back, number);
+    }
+}

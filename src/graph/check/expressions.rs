@@ -2,7 +2,7 @@
 
 use super::super::build::Flat;
 use super::super::names::{Fields, hold_fields, outside_shape, own_fields, probe_fields, roots, step_shape};
-use super::super::node::NodeId;
+use super::super::node::{NodeId, Reads};
 use super::super::order::{hidden_by, inside_loop, is_inside};
 use super::CheckContext;
 use super::values::shape_word;
@@ -43,11 +43,13 @@ pub(super) struct Checker<'a> {
     pub(super) target_uses: IndexMap<String, Vec<(String, Span)>>,
     /// The names that `limits` reads: before each change, and before each list of changes.
     limit_uses: [Vec<(String, Span)>; 2],
+    /// What is read at all.
+    pub(super) reads: Reads,
     pub(super) problems: &'a mut Diagnostics,
 }
 
 /// Checks all expressions and fills in whose values each step uses.
-pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) {
+pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) -> Reads {
     let steps =
         flat.nodes.iter().map(|node| (node.id.to_string(), Shape::Record(outside_shape(node, context)))).collect();
     let tainted = runbook
@@ -68,6 +70,7 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         around: Fields::new(),
         target_uses,
         limit_uses: Default::default(),
+        reads: Reads::default(),
         problems,
     };
     checker.inputs();
@@ -85,6 +88,7 @@ pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, 
         checker.expression(value, &Fields::new(), None, Goes::Free, &mut used);
     }
     checker.visible(flat, None, &used);
+    checker.reads
 }
 
 /// Root names that were read, with the place of the first reading.

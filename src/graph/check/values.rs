@@ -50,6 +50,7 @@ impl Checker<'_> {
         }
         for reference in expr.references() {
             let Some(root) = reference.path.first() else { continue };
+            self.reads.add(&reference.path);
             if !own.contains_key(root) {
                 used.names.push((root.clone(), reference.span));
             }

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 impl LiveScreen {
     pub(super) fn step_event(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
         match &record.event {
-            Event::StepSkipped { reason, deviation } => {
+            Event::StepSkipped { reason, deviation, .. } => {
                 self.skipped_at.get_or_insert(record.time);
                 self.step_skipped(record.time, path, reason, *deviation)
             }
@@ -269,7 +269,7 @@ impl LiveScreen {
     }
 
     fn step_ended(&mut self, record: &Record, path: &StepPath, style: &Style) -> Vec<String> {
-        let Event::StepEnded { outcome, verdict, captures, checks, shown, reason, handled } = &record.event else {
+        let Event::StepEnded { outcome, verdict, captures, checks, shown, reason, handled, .. } = &record.event else {
             return Vec::new();
         };
         let step = self.steps.find(path);

@@ -48,7 +48,7 @@ fn failing() -> Tape {
     );
     for step in ["reject", "under_50", "alert_gone"] {
         let reason = "a change before it has an unknown outcome".to_owned();
-        tape.put(16_001, Some(step), Event::StepSkipped { reason, deviation: false });
+        tape.put(16_001, Some(step), Event::StepSkipped { reason, deviation: false, blocked: false, ending: false });
     }
     let ended = Event::RunEnded {
         result: RunResult::Failed,
@@ -188,7 +188,7 @@ fn steps_after_the_runbooks_own_end_are_one_quiet_line() {
     let mut tape = diagnosis();
     for step in ["reject", "under_50"] {
         let reason = "the run is ending".to_owned();
-        tape.put(2000, Some(step), Event::StepSkipped { reason, deviation: false });
+        tape.put(2000, Some(step), Event::StepSkipped { reason, deviation: false, blocked: false, ending: false });
     }
     tape.put(2001, None, Event::Noted { text: "after".into() });
     let text = screen(&tape, Style::PLAIN, ScreenOptions::LIVE);

@@ -89,6 +89,7 @@ pub(super) fn step_ended(
         shown: vec![],
         reason: reason.map(str::to_owned),
         handled: false,
+        facts: Box::default(),
     }
 }
 
@@ -205,6 +206,7 @@ pub(super) fn card() -> CardView {
         verify: Some("GET /v1/admin/circuit_breakers/8f3a2b1c expects body.state == 'OPEN' within 10 s".into()),
         undo: Some("POST /v1/admin/circuit_breakers/8f3a2b1c/reset".into()),
         irreversible: None,
+        idempotent: false,
         warning: None,
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),
@@ -289,7 +291,7 @@ pub(super) fn diagnosis() -> Tape {
     tape.ended(251, "queue", Outcome::Succeeded, None, &captures);
     tape.put(260, Some("cause"), decided());
     let reason = "its option `aggressive` was not taken".to_owned();
-    tape.put(261, Some("loosen"), Event::StepSkipped { reason, deviation: false });
+    tape.put(261, Some("loosen"), Event::StepSkipped { reason, deviation: false, blocked: false, ending: false });
     tape.put(1000, Some("ban_agent"), gate_opened());
     tape
 }
@@ -322,7 +324,12 @@ pub(super) fn resolved() -> Tape {
     tape.put(
         233_000,
         Some("reject"),
-        Event::StepSkipped { reason: "ana: the owner wants them kept".into(), deviation: true },
+        Event::StepSkipped {
+            reason: "ana: the owner wants them kept".into(),
+            deviation: true,
+            blocked: false,
+            ending: false,
+        },
     );
     let again = "`reject` was left out: ana: the owner wants them kept".to_owned();
     tape.put(233_001, None, Event::Deviated { text: again });

@@ -1,0 +1,232 @@
+//! What an earlier process did of this run: its record, folded for the walk that takes the run up again.
+//!
+//! A resume walks the same graph with the same dispatcher. What ended in the record is given back as it ended, in the
+//! order of the record, and performed never again; what has no end is found here with everything that is known of it.
+
+mod round;
+
+pub(super) use round::{PastAttempt, PastMoment, Round};
+
+use super::store_value::{Kept, restore_kept};
+use crate::event::{Event, Record, StepPath};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// The past of a run.
+///
+/// Paths are those of steps, items of loops and parts of steps (`drain`, `store[3]/mint`, `drain/verify`).
+#[derive(Default)]
+pub struct Past {
+    /// What happened at each path, one round for each time the step was performed, in order.
+    rounds: BTreeMap<String, VecDeque<Round>>,
+    /// Events that the walk will tell again, and how often the record has them.
+    told: HashMap<Told, u32>,
+    /// The number of the last record.
+    pub(super) last: u64,
+    /// The time of the last record, and how long the run had gone on by then.
+    pub(super) last_time: Option<(Timestamp, u64)>,
+    /// Why the operator ended the run, when that had begun.
+    pub(super) aborted: Option<String>,
+    /// A target that was found to be another one.
+    pub(super) refused: Option<String>,
+    /// The identity that each target proved.
+    pub(super) proven: HashMap<String, String>,
+    /// Attempts that have no end: path, number, whether it changes something.
+    pub(super) open: Vec<(StepPath, u32, bool)>,
+    /// Gates that were opened and not answered: path, number, digest.
+    pub(super) gates: BTreeMap<String, (u32, String)>,
+    /// When the last change ended, in milliseconds since the run began.
+    pub(super) last_change_ms: Option<u64>,
+}
+
+/// An event as the walk tells it again: where, and of what kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Told {
+    step: Option<StepPath>,
+    kind: &'static str,
+    /// What is said, for events of the whole run.
+    text: String,
+}
+
+impl Told {
+    /// Nothing for events that only happen, and are never told again.
+    fn of(step: Option<&StepPath>, event: &Event) -> Option<Self> {
+        let mut text = String::new();
+        let kind = match event {
+            Event::StepStarted { .. } => "started",
+            Event::StepEnded { .. } | Event::StepSkipped { .. } => "ended",
+            Event::Decided { .. } => "decided",
+            Event::ItemsListed { .. } => "items",
+            Event::Called { .. } => "called",
+            Event::ChangeMade { .. } => "change",
+            Event::Escalated { .. } => "escalated",
+            Event::Deviated { text: words } => {
+                text.clone_from(words);
+                "deviated"
+            }
+            _ => return None,
+        };
+        Some(Self { step: step.cloned(), kind, text })
+    }
+}
+
+impl Past {
+    /// Folds a record. `kept` reads the evidence that holds a value which was too long for an event.
+    #[must_use]
+    pub fn of(records: &[Record], kept: Kept<'_>) -> Self {
+        let mut past = Self::default();
+        for record in records {
+            past.take_in(record, kept);
+        }
+        past
+    }
+
+    fn take_in(&mut self, record: &Record, kept: Kept<'_>) {
+        self.last = record.seq;
+        self.last_time = Some((record.time, record.elapsed_ms));
+        if let Some(told) = Told::of(record.step.as_ref(), &record.event) {
+            *self.told.entry(told).or_default() += 1;
+        }
+        match &record.event {
+            Event::Aborted { reason } => self.aborted = Some(reason.clone()),
+            Event::TargetRefused { target, .. } => self.refused = Some(target.clone()),
+            Event::TargetProven { target, identity: Some(identity), .. } => {
+                self.proven.insert(target.clone(), identity.clone());
+            }
+            // What a copied run was allowed elsewhere it is not allowed here (ruling 17).
+            Event::RunResumed(resumption) if resumption.moved_from.is_some() => {
+                let rounds = self.rounds.values_mut().flatten();
+                rounds.for_each(Round::void_approvals);
+            }
+            _ => {}
+        }
+        let Some(step) = &record.step else { return };
+        self.follow_open(step, record);
+        self.step(step, record, kept);
+    }
+
+    /// Keeps account of what is open.
+    fn follow_open(&mut self, step: &StepPath, record: &Record) {
+        let number = record.attempt.unwrap_or(0);
+        match &record.event {
+            Event::AttemptStarted { change, .. } => self.open.push((step.clone(), number, *change)),
+            Event::AttemptEnded { .. } => {
+                let is_change = self.open.iter().any(|(path, open, change)| path == step && *open == number && *change);
+                self.open.retain(|(path, open, _)| path != step || *open != number);
+                if is_change {
+                    self.last_change_ms = Some(record.elapsed_ms);
+                }
+            }
+            Event::GateOpened { number, digest, .. } => {
+                self.gates.insert(step.0.clone(), (*number, digest.clone()));
+            }
+            Event::GateAnswered { .. } => {
+                self.gates.remove(&step.0);
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, step: &StepPath, record: &Record, kept: Kept<'_>) {
+        if !Round::is_about(&record.event) {
+            if let Event::ChangeMade { undo, until, .. } = &record.event
+                && let Some(round) = self.rounds.get_mut(&step.0).and_then(VecDeque::back_mut)
+            {
+                round.made(undo.as_deref(), *until);
+            }
+            return;
+        }
+        if let Event::GateAnswered { answer, .. } = &record.event
+            && answer.door == crate::event::Door::List
+        {
+            self.use_up(&step.0);
+        }
+        let rounds = self.rounds.entry(step.0.clone()).or_default();
+        if rounds.back().is_none_or(|round| round.is_over_before(&record.event)) {
+            rounds.push_back(Round::default());
+        }
+        if let Some(round) = rounds.back_mut() {
+            round.take_in(record, &|value| restore_kept(value, kept));
+        }
+    }
+
+    /// An approval that was given with a list has been used.
+    fn use_up(&mut self, path: &str) {
+        for round in self.rounds.values_mut().flatten() {
+            round.approved.shift_remove(path);
+        }
+    }
+
+    /// How long the run had gone on by a moment, in milliseconds: the time when nobody had it counts.
+    pub(super) fn elapsed_ms(&self, now: Timestamp) -> u64 {
+        let Some((time, elapsed)) = self.last_time else { return 0 };
+        elapsed.saturating_add(u64::try_from(now.duration_since(time).as_millis()).unwrap_or(0))
+    }
+
+    /// What happened the next time a step was performed; it is given once.
+    pub(super) fn take(&mut self, path: &str) -> Option<Round> {
+        let rounds = self.rounds.get_mut(path)?;
+        let round = rounds.pop_front();
+        if rounds.is_empty() {
+            self.rounds.remove(path);
+        }
+        round
+    }
+
+    /// The same, left where it is.
+    pub(super) fn peek(&self, path: &str) -> Option<&Round> {
+        self.rounds.get(path)?.front()
+    }
+
+    /// The number of the first record of an item of a list, or of something inside one.
+    pub(super) fn first_item(&self, path: &str) -> Option<u64> {
+        self.items_of(path).map(|round| round.first).min()
+    }
+
+    /// Whether the record tells of an item of a loop, or of something inside it.
+    pub(super) fn has_item(&self, path: &str) -> bool {
+        let inside = format!("{path}/");
+        let first = self.rounds.range(inside.clone()..).next();
+        self.peek(path).is_some() || first.is_some_and(|(path, _)| path.starts_with(&inside))
+    }
+
+    /// Whether the outcome of a change is still to be settled: of the step, or of an item of its list.
+    pub(super) fn has_unsettled(&self, path: &str) -> bool {
+        let own = self.peek(path).into_iter();
+        let own_items = self.rounds_below(path).filter(|(item, _)| item.ends_with(']')).map(|(_, round)| round);
+        own.chain(own_items).any(|round| round.unsettled().is_some())
+    }
+
+    fn items_of(&self, path: &str) -> impl Iterator<Item = &Round> {
+        self.rounds_below(path).map(|(_, round)| round)
+    }
+
+    fn rounds_below(&self, path: &str) -> impl Iterator<Item = (&String, &Round)> {
+        let prefix = format!("{path}[");
+        let range = self.rounds.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix));
+        range.filter_map(|(path, rounds)| Some((path, rounds.front()?)))
+    }
+
+    /// Whether the record has this event already: it is told once.
+    pub(super) fn has_told(&mut self, step: Option<&StepPath>, event: &Event) -> bool {
+        if self.told.is_empty() {
+            return false;
+        }
+        let Some(told) = Told::of(step, event) else { return false };
+        let Some(left) = self.told.get_mut(&told) else { return false };
+        *left -= 1;
+        if *left == 0 {
+            self.told.remove(&told);
+        }
+        true
+    }
+
+    /// Forgets how reads ended: they are performed again (`resume --refresh`). `is_read` tells it of a path.
+    pub fn refresh(&mut self, is_read: impl Fn(&str) -> bool) {
+        let read: Vec<String> = self.rounds.keys().filter(|path| is_read(path)).cloned().collect();
+        for path in read {
+            self.rounds.remove(&path);
+            self.told.retain(|told, _| told.step.as_ref().is_none_or(|step| step.0 != path));
+        }
+    }
+}
