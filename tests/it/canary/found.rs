@@ -1,7 +1,7 @@
 //! Secrets that a run finds by itself: in the output of an act, in the answer of a person.
 
 use super::server;
-use crate::support::{CANARY, Canary, Sandbox, Terminal};
+use crate::support::{CANARY, Canary, Sandbox, Terminal, example};
 use serde_json::json;
 
 /// Steps that find the secret in a file that only they know, and use it in every way that is allowed.
@@ -298,4 +298,20 @@ fn a_secret_answer_comes_by_no_other_door() {
     _ = canary.call(&["run", "case", "--env", "free", "--answers", &answers.display().to_string()]).exits(0);
     canary.is_nowhere();
     assert_eq!(canary.sandbox.field("uses", "stdout"), json!({ "value": "‹secret asks.answer›" }));
+}
+
+#[test]
+fn the_example_of_the_reference_runs() {
+    let canary = Canary::new();
+    _ = canary.sandbox.write("secrets-example.yaml", &example("secrets-example"));
+    let account = json!({ "user": "app", "token": CANARY }).to_string();
+    let account = canary.sandbox.write("account.json", &account).display().to_string();
+    let input = format!("account={account}");
+    let mut terminal = Terminal::open(&canary.sandbox, &["run", "secrets-example", "-e", "free", "-i", &input]);
+    terminal.sees("answer (string)").types("another1pin");
+    let screen = terminal.exits(0);
+    assert!(screen.contains("RESOLVED") && !screen.contains("another1pin"), "{screen}");
+    canary.is_not_in("the screen", screen.as_bytes());
+    canary.is_nowhere();
+    assert_eq!(canary.sandbox.field("uses", "stdout"), json!({ "value": "‹secret login.token›\n" }));
 }
