@@ -96,6 +96,8 @@ fn started(run: RunId, graph: &StepGraph, store: &Store) -> Event {
         called: Vec::new(),
         settings: None,
         undo_of: None,
+        folder: None,
+        began: None,
         warnings: Vec::new(),
     }
 }
@@ -104,7 +106,7 @@ fn started(run: RunId, graph: &StepGraph, store: &Store) -> Event {
 fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
     let store = Store::open(&folder.path().join("store"), false).unwrap();
     let now = jiff::Timestamp::now();
-    let owner = Owner { pid: std::process::id(), host: host_name(), boot: boot_id(), operator: operator(), since: now };
+    let owner = Owner::this_process(operator(), now);
     let record = store.create_new(&owner).unwrap();
     let base = BaseEnvironment::from_vars(std::env::vars_os());
     let path = base.path().to_owned();
@@ -128,6 +130,8 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         host: host_name(),
         machine: String::new(),
         grace: Duration::from_secs(1),
+        past: None,
+        abort: None,
     };
     let (_answer, answers) = mpsc::channel(1);
     let (_signal, signals) = mpsc::channel(1);

@@ -19,6 +19,7 @@ pub mod library;
 pub mod plan;
 pub mod report;
 pub mod runbook;
+pub mod signature;
 pub mod source;
 pub mod store;
 pub mod terminal;

@@ -7,7 +7,7 @@ use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
 use crate::report::{Problem, Style, problem};
 use crate::source::{Diagnostic, DiagnosticFormat, Diagnostics, render};
-use crate::store::{FindError, MaskRefused};
+use crate::store::{FindError, Holding, MaskRefused, ResumeError};
 use std::io;
 use std::path::PathBuf;
 
@@ -106,6 +106,9 @@ pub(super) enum CommandError {
         #[source]
         error: StoreError,
     },
+    /// The run cannot be taken up.
+    #[error(transparent)]
+    Resume(ResumeError),
     /// The run was not found.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -142,9 +145,14 @@ impl CommandError {
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
-            Self::Store(error) | Self::Find(FindError::Store(error)) | Self::RecordLost { error, .. } => {
-                (Exit::Record, store_code(error))
-            }
+            Self::Resume(ResumeError::Held(_)) => (Exit::Refused, "run-held"),
+            Self::Resume(ResumeError::Ended { .. }) => (Exit::Usage, "run-ended"),
+            Self::Store(StoreError::TakenOver { .. })
+            | Self::RecordLost { error: StoreError::TakenOver { .. }, .. } => (Exit::Refused, "taken-over"),
+            Self::Store(error)
+            | Self::Find(FindError::Store(error))
+            | Self::Resume(ResumeError::Store(error))
+            | Self::RecordLost { error, .. } => (Exit::Record, store_code(error)),
             Self::Output(_) => (Exit::Internal, "cannot-print"),
         }
     }
@@ -176,10 +184,29 @@ impl CommandError {
             Self::Store(StoreError::Io { .. }) => {
                 Some("a folder that can be read and written is needed: --store DIR names another".to_owned())
             }
+            Self::Resume(ResumeError::Held(holding)) => Some(held_hint(holding)),
+            Self::Resume(ResumeError::Ended { run, .. }) => {
+                Some(format!("its record: runwright show {run}; its changes are taken back with: runwright undo {run}"))
+            }
+            Self::RecordLost { run, error } => Some(Self::after_loss(run, error)),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Find(FindError::None(_)) => Some("`runwright list` names the runs".to_owned()),
             Self::Find(FindError::Several { .. }) => Some("give more of its name".to_owned()),
             _ => None,
+        }
+    }
+
+    /// Where the record of a run that broke off can be looked at and gone on with.
+    fn after_loss(run: &RunId, error: &StoreError) -> String {
+        match error {
+            StoreError::Full { .. } => format!("make room there, then go on: runwright resume {run}"),
+            StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                format!("make room there, then go on: runwright resume {run}")
+            }
+            StoreError::TakenOver { .. } => {
+                format!("nothing more was started here; watch it: runwright show {run} --follow")
+            }
+            _ => format!("nothing more was started; what is left of the record: runwright verify {run}"),
         }
     }
 
@@ -206,11 +233,33 @@ impl CommandError {
     }
 }
 
+/// What can be done about a process that has a run, or may have it.
+fn held_hint(holding: &Holding) -> String {
+    let run = &holding.run;
+    if holding.may_be_taken_over() {
+        return format!("make sure that process is gone, then: runwright resume {run} --take-over 'why'");
+    }
+    let stop = holding.owner.as_ref().map_or_else(String::new, |owner| {
+        format!("; to have it here, let that process suspend it first: kill -TERM {}", owner.pid)
+    });
+    format!("watch it: runwright show {run} --follow{stop}; or end it: runwright abort {run} --reason 'why'")
+}
+
+impl From<ResumeError> for CommandError {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Store(error) => Self::Store(error),
+            error => Self::Resume(error),
+        }
+    }
+}
+
 fn store_code(error: &StoreError) -> &'static str {
     match error {
         StoreError::Io { .. } => "record-io",
         StoreError::Full { .. } => "disk-full",
         StoreError::Refused { .. } => "store-refused",
+        StoreError::TakenOver { .. } => "taken-over",
         StoreError::NoRun(_) => "unknown-run",
         StoreError::Damaged { .. } => "record-damaged",
     }

@@ -1,54 +1,21 @@
 //! From a name on the command line to everything a run, a probe or a plan starts with.
 
 use super::arguments::RunbookArguments;
-use super::ask::ask_input;
 use super::callees::{Loader, tell_further};
-use super::console::Console;
-use super::earlier::EarlierRuns;
 use super::failure::CommandError;
-use super::helper::run_program;
+use super::frozen;
+use super::outside::Outside;
+use super::prepared::{Found, Prepared};
 use super::programs::find_required;
 use super::session::Session;
-use crate::action::{BaseEnvironment, find_program};
-use crate::engine::store;
-use crate::event::{InputView, Mode, ProgramView, RunId};
-use crate::expr::{Time, UnknownSort, Value, unknown};
+use crate::action::BaseEnvironment;
+use crate::event::Mode;
 use crate::graph::StepGraph;
-use crate::library::{Environment, GateRule, Library, RunbookPlace, resolve_runbook};
-use crate::plan::{
-    Called, FindProgram, GateLevel, GatePolicy, InputSources, Plan, PlanContext, ResolvedInput, Resolver, RunAnswer,
-    Values, resolve_called, resolve_inputs, target_names,
-};
+use crate::library::{Environment, Library, RunbookPlace, resolve_runbook};
+use crate::plan::ResolvedInput;
 use crate::report::sanitize::visible;
-use crate::runbook::{Action, Runbook, Step, Target, TargetPlace, Undo};
 use crate::source::{Diagnostic, Diagnostics, Severity};
-use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap};
-use std::io::{self, Read as _};
-use std::path::PathBuf;
-use std::sync::Arc;
-
-/// The most that is read of a file that gives an input its value.
-const FILE_LIMIT: u64 = 16 * 1024 * 1024;
-
-/// A runbook that is ready to start.
-pub(super) struct Prepared {
-    pub(super) graph: Arc<StepGraph>,
-    pub(super) library: Option<PathBuf>,
-    pub(super) environment: Option<String>,
-    env: Value,
-    pub(super) policy: GatePolicy,
-    pub(super) inputs: Vec<ResolvedInput>,
-    pub(super) programs: Vec<ProgramView>,
-    pub(super) resolver: Resolver,
-    /// What the runbooks that are called need, by name.
-    pub(super) called: HashMap<String, Called>,
-    pub(super) base: BaseEnvironment,
-    pub(super) warnings: Vec<String>,
-    pub(super) now: Timestamp,
-    earlier: EarlierRuns,
-}
 
 /// Finds, checks and resolves; every problem of a stage is told at once.
 pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mode) -> Result<Prepared, CommandError> {
@@ -78,35 +45,27 @@ pub(super) fn prepare(session: &Session, arguments: &RunbookArguments, mode: Mod
     let outside = Outside { session, base: &base, mode, now };
     let mut loose = Vec::new();
     let mut inputs = outside.inputs(graph.runbook(), arguments, environment, &mut loose, &mut problems);
-    let mut called = HashMap::new();
     for (name, callee) in &callees {
         let found = outside.called_inputs(&graph, name, callee.runbook(), arguments, environment, &mut problems);
-        let given = found.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
-        called.insert(name.clone(), Called { resolver: resolver(callee, &programs, &base), inputs: given });
         inputs.extend(found.into_iter().map(|input| ResolvedInput { name: format!("{name}.{}", input.name), ..input }));
     }
     if problems.has_errors() || !loose.is_empty() {
         return Err(CommandError::Inputs { loose, placed: problems });
     }
     warnings.extend(exposed_secrets(&inputs));
-    let mut policy = policy(environment, graph.runbook());
-    policy.production |= environment.is_none() && !callees.values().all(|callee| is_local(callee.runbook()));
-    Ok(Prepared {
+    Ok(Prepared::of(Found {
+        graph,
         library: library.as_ref().map(|library| library.root().to_owned()),
-        environment: environment.map(|environment| environment.name.clone()),
-        env: environment
-            .map_or_else(|| unknown(UnknownSort::Unobtained, "no environment was chosen"), Environment::env_value),
-        policy,
-        resolver: resolver(&graph, &programs, &base),
-        graph: Arc::new(graph),
+        folder: session.folder().to_owned(),
+        settings: library.as_ref().and_then(|library| frozen::settings(session, library)),
+        environment,
         inputs,
-        called,
         programs,
         base,
         warnings,
-        now,
-        earlier: EarlierRuns { folder: session.store_folder().ok(), unsafe_fs: session.global.store_unsafe },
-    })
+        began: now,
+        earlier: session.earlier_runs(),
+    }))
 }
 
 fn environment<'l>(
@@ -163,59 +122,6 @@ fn placed_in_library(found: &Diagnostics, library: Option<&Library>) -> Diagnost
     placed
 }
 
-fn resolver(graph: &StepGraph, programs: &[ProgramView], base: &BaseEnvironment) -> Resolver {
-    let found: HashMap<String, PathBuf> =
-        programs.iter().map(|program| (program.name.clone(), PathBuf::from(&program.path))).collect();
-    let path = base.path().to_owned();
-    let find: FindProgram = Arc::new(move |name| find_program(name, &path).ok());
-    Resolver::new(Arc::clone(graph.runbook()), found, find)
-}
-
-/// Whether all of a runbook happens on this machine: no target is elsewhere, and no request is sent.
-pub(super) fn is_local(runbook: &Runbook) -> bool {
-    fn sends(step: &Step) -> bool {
-        let probes = step.change.iter().flat_map(|change| {
-            let undo = match &change.undo {
-                Some(Undo::Act(probe)) => Some(probe),
-                _ => None,
-            };
-            change.verify.iter().chain(undo)
-        });
-        let own = step.action().into_iter().chain(probes.map(|probe| &probe.action));
-        let failing = step.on_failure.iter().flat_map(|failure| &failure.steps);
-        let undoing = step.change.iter().flat_map(|change| match &change.undo {
-            Some(Undo::Steps(steps)) => steps.as_slice(),
-            _ => &[],
-        });
-        own.into_iter().any(|action| matches!(action, Action::Http(_)))
-            || step.children().into_iter().chain(failing).chain(undoing).any(|step| sends(step))
-    }
-    let is_here = |target: &Target| matches!(target.place, TargetPlace::Local);
-    runbook.targets.values().all(is_here)
-        && !runbook.steps.iter().chain(runbook.finally.iter().flatten()).any(|step| sends(step))
-}
-
-/// The gates of the environment. No environment counts as production, except where the only target is this machine.
-pub(super) fn policy(environment: Option<&Environment>, runbook: &Runbook) -> GatePolicy {
-    let level = |rule: Option<GateRule>| {
-        rule.map(|rule| match rule {
-            GateRule::Pass => GateLevel::Pass,
-            GateRule::Confirm => GateLevel::Confirm,
-            GateRule::Type => GateLevel::Type,
-        })
-    };
-    let Some(environment) = environment else {
-        return GatePolicy { production: !is_local(runbook), ..GatePolicy::default() };
-    };
-    GatePolicy {
-        production: environment.production,
-        low: level(environment.gates.low),
-        medium: level(environment.gates.medium),
-        high: level(environment.gates.high),
-        irreversible: level(environment.gates.irreversible),
-    }
-}
-
 fn exposed_secrets(inputs: &[ResolvedInput]) -> Vec<String> {
     let exposed = inputs.iter().filter(|input| input.is_secret && input.source == "command line");
     exposed
@@ -227,167 +133,4 @@ fn exposed_secrets(inputs: &[ResolvedInput]) -> Vec<String> {
             )
         })
         .collect()
-}
-
-/// The outside, as inputs see it.
-struct Outside<'a> {
-    session: &'a Session,
-    base: &'a BaseEnvironment,
-    mode: Mode,
-    now: Timestamp,
-}
-
-impl Outside<'_> {
-    fn inputs(
-        &self,
-        runbook: &Runbook,
-        arguments: &RunbookArguments,
-        environment: Option<&Environment>,
-        loose: &mut Vec<Diagnostic>,
-        problems: &mut Diagnostics,
-    ) -> Vec<ResolvedInput> {
-        let console = &self.session.console;
-        let mut ask =
-            |name: &str, input: &crate::runbook::Input, wrong: Option<&str>| ask_input(console, name, input, wrong);
-        let mut sources = InputSources {
-            command_line: arguments.inputs.clone(),
-            labels: arguments.labels.iter().cloned().collect(),
-            environment,
-            variable: &|name| std::env::var(name).ok(),
-            file: &|path| self.file(path),
-            run: &|argv| self.run(argv),
-            ask: if Console::has_person() { Some(&mut ask) } else { None },
-            now: self.now,
-        };
-        let mut found = Vec::new();
-        let inputs = resolve_inputs(runbook, &mut sources, &mut found);
-        for problem in found {
-            let told = problem.diagnostic(runbook.source());
-            if problem.span.is_some() { problems.push(told) } else { loose.push(told) }
-        }
-        inputs
-    }
-
-    /// The inputs of a called runbook that its calls leave to the outside.
-    fn called_inputs(
-        &self,
-        graph: &StepGraph,
-        name: &str,
-        callee: &Runbook,
-        arguments: &RunbookArguments,
-        environment: Option<&Environment>,
-        problems: &mut Diagnostics,
-    ) -> Vec<ResolvedInput> {
-        let calls = |place: crate::graph::Place<'_>| {
-            let (call, _) = place.graph.callee(place.id)?;
-            (call.name.value == name)
-                .then(|| call.inputs.keys().map(|input| input.value.clone()).collect::<BTreeSet<_>>())
-        };
-        let calls = graph.outline().into_iter().filter_map(calls);
-        let given = calls.reduce(|all, one| all.intersection(&one).cloned().collect()).unwrap_or_default();
-        let mut sources = InputSources {
-            command_line: Vec::new(),
-            labels: arguments.labels.iter().cloned().collect(),
-            environment,
-            variable: &|name| std::env::var(name).ok(),
-            file: &|path| self.file(path),
-            run: &|argv| self.run(argv),
-            ask: None,
-            now: self.now,
-        };
-        let mut found = Vec::new();
-        let inputs = resolve_called(callee, &given, &mut sources, &mut found);
-        for problem in &found {
-            problems.push(problem.diagnostic(callee.source()));
-        }
-        inputs
-    }
-
-    /// The bytes of a file; `~/` is the home folder, other relative names start at the working folder.
-    fn file(&self, path: &str) -> io::Result<Vec<u8>> {
-        let path = match (path.strip_prefix("~/"), self.session.home()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => self.session.folder().join(path),
-        };
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > FILE_LIMIT {
-            return Err(io::Error::other(format!("it has more than {FILE_LIMIT} bytes")));
-        }
-        Ok(bytes)
-    }
-
-    fn run(&self, argv: &[String]) -> RunAnswer {
-        if self.mode == Mode::Plan {
-            return RunAnswer::NotYet;
-        }
-        let program = argv.first().and_then(|name| find_program(name, self.base.path()).ok());
-        match run_program(self.base, argv, program) {
-            Ok((text, _)) => RunAnswer::Text(text),
-            Err(why) => RunAnswer::Failed(visible(&why)),
-        }
-    }
-}
-
-impl Prepared {
-    /// Inputs as the record keeps them.
-    pub(super) fn input_views(&self) -> Vec<InputView> {
-        let view = |input: &ResolvedInput| InputView {
-            name: input.name.clone(),
-            value: store(&input.value),
-            source: input.source.clone(),
-        };
-        self.inputs.iter().map(view).collect()
-    }
-
-    /// The values known before the first step. `run` is the run's own map: its id, when it started, who runs it. `id` is
-    /// the run itself, which is not its own past.
-    pub(super) fn values(&self, run: Value, id: Option<&RunId>, absent: UnknownSort) -> Values {
-        let mut roots: IndexMap<String, Value> =
-            self.inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
-        roots.insert("env".to_owned(), self.env.clone());
-        roots.insert("run".to_owned(), run);
-        roots.insert("targets".to_owned(), target_names(self.graph.runbook()));
-        let steps = self.graph.nodes().iter().map(|node| node.id.to_string());
-        Values::new(roots, steps, absent).with_earlier(self.earlier.lookup(id))
-    }
-
-    /// What expressions see as `run`.
-    pub(super) fn run_value(&self, id: Option<&str>, operator: &str) -> Value {
-        let not_yet = || unknown(UnknownSort::NotYet, "there is no run yet");
-        let name = self.environment.clone();
-        Value::from_pairs([
-            ("id", id.map_or_else(not_yet, Value::from)),
-            ("started", if id.is_some() { Time(self.now).into() } else { not_yet() }),
-            ("operator", Value::from(operator)),
-            (
-                "environment",
-                name.map_or_else(|| unknown(UnknownSort::Unobtained, "no environment was chosen"), Value::from),
-            ),
-        ])
-    }
-
-    /// The plan. Values that only running a program gives are holes in every plan, so that a saved plan and the plan of
-    /// a run are comparable.
-    pub(super) fn plan(&self, operator: &str) -> Plan {
-        let values = self.values(self.run_value(None, operator), None, UnknownSort::NotYet);
-        let mut inputs = self.input_views();
-        for (view, input) in inputs.iter_mut().zip(&self.inputs) {
-            if input.source.starts_with("program ") {
-                let value = unknown(UnknownSort::NotYet, format!("{} is not run in a plan", input.source));
-                view.value = store(&value);
-                values.set_root(&input.name, value);
-            }
-        }
-        let context = PlanContext {
-            values: &values,
-            resolver: &self.resolver,
-            called: &self.called,
-            policy: self.policy,
-            environment: self.environment.clone(),
-            inputs,
-            now: self.now,
-        };
-        Plan::new(&self.graph, &context)
-    }
 }

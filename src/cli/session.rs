@@ -2,6 +2,7 @@
 
 use super::arguments::Global;
 use super::console::Console;
+use super::earlier::EarlierRuns;
 use super::failure::CommandError;
 use crate::library::Library;
 use crate::report::sanitize::visible;
@@ -53,6 +54,11 @@ impl Session {
             Some(folder) => Ok(folder.join("runwright")),
             None => Err(CommandError::usage("there is no home folder to keep records in", "name one with --store DIR")),
         }
+    }
+
+    /// Where values of earlier runs are looked up.
+    pub(super) fn earlier_runs(&self) -> EarlierRuns {
+        EarlierRuns { folder: self.store_folder().ok(), unsafe_fs: self.global.store_unsafe }
     }
 
     /// The store; its own warnings are told.

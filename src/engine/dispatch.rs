@@ -8,6 +8,7 @@ mod nested;
 mod prompts;
 mod steps;
 mod walk;
+mod words;
 
 use super::attempt::Shared;
 use super::bodies::Bodies;
@@ -30,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// How often the inbox is looked at while something waits for people.
+/// How often the inbox is looked at.
 const INBOX_EVERY: Duration = Duration::from_millis(300);
 /// How long what reads tell may wait for the disk.
 const SYNC_AFTER: Duration = Duration::from_millis(10);
@@ -85,6 +86,8 @@ pub(super) struct Dispatcher {
     durable: Vec<oneshot::Sender<()>>,
     head: String,
     park_after: Duration,
+    /// When the inbox is looked at again.
+    look_at: tokio::time::Instant,
     operator: Operator,
     yes: Option<Risk>,
     started: Option<Event>,
@@ -165,6 +168,7 @@ impl Dispatcher {
             durable: Vec::new(),
             head: String::new(),
             park_after: setup.park_after,
+            look_at: tokio::time::Instant::now(),
             operator: setup.operator,
             yes: setup.yes,
             started: Some(setup.started),
@@ -199,6 +203,7 @@ impl Dispatcher {
                 return self.let_go(state);
             }
             if self.is_over() {
+                self.read_words();
                 return self.close();
             }
             self.drain().await?;
@@ -371,17 +376,21 @@ impl Dispatcher {
                 None => self.answers_open = false,
             },
             () = tokio::time::sleep(SYNC_AFTER), if self.unsynced => self.flush(true)?,
-            () = tokio::time::sleep(look), if !self.pending.is_empty() => {
-                self.read_inbox()?;
-                self.park_if_alone();
+            () = tokio::time::sleep_until(look) => {
+                self.look_at = tokio::time::Instant::now() + INBOX_EVERY;
+                self.read_words();
+                if !self.pending.is_empty() {
+                    self.read_inbox()?;
+                    self.park_if_alone();
+                }
             }
         }
         Ok(())
     }
 
     /// Until the next look at the inbox; at once when nobody is there and nothing else is to be waited for.
-    fn next_look(&self) -> Duration {
-        if self.may_park() { Duration::ZERO } else { INBOX_EVERY }
+    fn next_look(&self) -> tokio::time::Instant {
+        if !self.pending.is_empty() && self.may_park() { tokio::time::Instant::now() } else { self.look_at }
     }
 
     fn handle(&mut self, message: Message) {
@@ -392,7 +401,7 @@ impl Dispatcher {
                     let guards_change = self.is_change(at);
                     if guards_change && self.store.room().is_err() {
                         // Dropping the sender stops the act: no change starts without room for its record.
-                        self.abort("the disk has no room left for the record".to_owned(), None);
+                        self.abort("the disk has no room left for the record".to_owned(), Actor::Runwright);
                     } else {
                         self.durable.push(durable);
                     }
@@ -492,17 +501,15 @@ impl Dispatcher {
             2 => "Ctrl-C".to_owned(),
             number => format!("signal {number}"),
         };
-        self.abort(reason, Some(number));
+        self.abort(reason, Actor::Person(self.operator.clone()));
     }
 
-    pub(super) fn abort(&mut self, reason: String, signal: Option<i32>) {
+    /// Ends the run: what runs is stopped, then temporary changes are taken back and `finally` runs.
+    pub(super) fn abort(&mut self, reason: String, by: Actor) {
         if self.bodies[BodyId::ROOT].in_finally {
             return self.suspend(format!("{reason}, while `finally` ran"));
         }
-        if signal.is_none() {
-            let actor = Actor::Person(self.operator.clone());
-            self.push(None, None, actor, Event::Noted { text: format!("aborted: {reason}") });
-        }
+        self.push(None, None, by, Event::Aborted { reason: reason.clone() });
         self.bodies[BodyId::ROOT].early = None;
         self.end_early(BodyId::ROOT, Early::Aborted(reason), false);
         self.void_prompts(BodyId::ROOT, "the run is ending");

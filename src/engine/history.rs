@@ -91,7 +91,9 @@ impl History {
             return broken(law);
         }
         self.seq = record.seq;
-        self.is_left = matches!(record.event, Event::RunParked { .. } | Event::RunSuspended { .. });
+        if !record.event.is_remark() {
+            self.is_left = matches!(record.event, Event::RunParked { .. } | Event::RunSuspended { .. });
+        }
         Ok(())
     }
 

@@ -40,6 +40,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod unseen;
+mod word;
 
 pub use history::{BrokenLaw, History, StepHistory};
 pub use past::Past;
@@ -51,3 +52,4 @@ pub use port::{
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
+pub use word::{InboxWord, Said};

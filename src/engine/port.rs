@@ -1,5 +1,6 @@
 //! The ports: what the engine needs of the outside world.
 
+use super::word::{InboxWord, Said};
 use crate::event::{
     AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, Settlement, StepPath,
     UsedView,
@@ -125,6 +126,14 @@ pub enum StoreError {
         /// Bytes kept in reserve.
         reserve: u64,
     },
+    /// Another process has the run now; this one had it before.
+    #[error("run `{run}` was taken over by {by}")]
+    TakenOver {
+        /// The run.
+        run: String,
+        /// Who has it now.
+        by: String,
+    },
     /// The store is not safe to use.
     #[error("{} cannot be used as a store: {reason}", path.display())]
     Refused {
@@ -234,13 +243,20 @@ pub trait EvidenceWriter: Send {
     fn finish(self: Box<Self>) -> Result<(EvidenceRef, Vec<u8>), StoreError>;
 }
 
-/// Decisions left by other processes (`runwright approve`).
+/// What other processes leave for this run: decisions (`runwright approve`), and words that nobody asked for
+/// (`runwright note`, `mark`, `abort`).
 pub trait Inbox: Send {
-    /// Takes what has come since the last call.
+    /// Takes the decisions that have come since the last call. Called only while something waits for one.
     ///
     /// # Errors
     /// The folder cannot be read.
     fn take(&mut self) -> Result<Vec<InboxDecision>, StoreError>;
+
+    /// Takes the words that have come since the last call, in the order of their time.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    fn words(&mut self) -> Result<Vec<InboxWord>, StoreError>;
 }
 
 /// A decision from another door.
@@ -426,8 +442,8 @@ pub enum Answer {
     },
     /// HandOver: the program has ended, and the terminal is ours again.
     HandedOver(HandedOver),
-    /// A note for the record; the prompt stays open.
-    Note(String),
+    /// A note or a mark for the record; the prompt stays open. An abort is said by [`Answer::Abort`].
+    Said(Said),
     /// End the run.
     Abort {
         /// Why.

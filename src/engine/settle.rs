@@ -166,7 +166,7 @@ impl Dispatcher {
         match answer {
             Answer::Gone => return self.person_left(),
             Answer::Abort { reason } => {
-                self.abort(reason, None);
+                self.abort(reason, Actor::Person(self.operator()));
                 // A prompt of a `finally` inside is left open by that, and this answer was no answer to it.
                 if let Some(pending) = self.take_pending(id) {
                     self.void_prompt(pending, "the run is ending");
@@ -177,9 +177,8 @@ impl Dispatcher {
             _ => {}
         }
         let Some(mut pending) = self.take_pending(id) else { return };
-        if let Answer::Note(text) = answer {
-            let actor = Actor::Person(self.operator());
-            self.log_as(pending.at, Event::Noted { text }, actor);
+        if let Answer::Said(said) = answer {
+            self.said_at(pending.at, &said);
             self.add_pending(pending);
             return;
         }

@@ -13,5 +13,6 @@ mod locks;
 mod loops;
 mod questions;
 mod temporary;
+mod words;
 
 use fixture::{Script, Scripted};

@@ -457,6 +457,12 @@ pub enum Event {
         /// The library's `runwright.yaml`: environments, targets, gates, groups and their keys.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         settings: Option<Box<FrozenSettings>>,
+        /// The working folder: relative names of files and programs start there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+        /// What expressions read as `run.started`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        began: Option<Timestamp>,
         /// The run whose changes this one takes back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undo_of: Option<RunId>,

@@ -1,6 +1,6 @@
 //! What a run's record says when another process takes the run up, and what a person settles then.
 
-use super::kind::{EvidenceRef, FrozenRunbook};
+use super::kind::{Event, EvidenceRef, FrozenRunbook};
 use super::name::Operator;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -115,6 +115,14 @@ impl FromStr for Mark {
 
     fn from_str(text: &str) -> Result<Self, UnknownMark> {
         Self::ALL.into_iter().find(|mark| mark.as_str() == text).ok_or_else(|| UnknownMark(text.to_owned()))
+    }
+}
+
+impl Event {
+    /// Whether people add it in whatever state the run is: it says nothing about that state.
+    #[must_use]
+    pub fn is_remark(&self) -> bool {
+        matches!(self, Self::Noted { .. } | Self::Marked { .. })
     }
 }
 

@@ -27,8 +27,8 @@ pub use act::{
 };
 pub use called::{Called, called_values, target_names};
 pub use input::{
-    Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, check_call, parse_as,
-    resolve_called, resolve_inputs,
+    Asker, Broken, InputProblem, InputSources, LABEL_LIMIT, ResolvedInput, RunAnswer, check_call, is_frozen, parse_as,
+    read_again, resolve_called, resolve_inputs,
 };
 pub use pages::Page;
 pub use place::{KubernetesTarget, Machine, PostgresTarget, SshTarget, TargetAct, TlsAct};

@@ -1,7 +1,8 @@
 //! A folder held open by its handle.
 
 use crate::engine::StoreError;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use jiff::Timestamp;
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::fs::File;
@@ -24,6 +25,10 @@ pub(super) struct Facts {
     pub(super) owner: u32,
     pub(super) size: u64,
     pub(super) is_file: bool,
+    /// The number that its file system has for it.
+    pub(super) inode: u64,
+    /// When its content was changed last.
+    pub(super) changed: Timestamp,
 }
 
 /// Wraps a failed file operation.
@@ -131,10 +136,26 @@ impl Folder {
                 owner: stat.st_uid,
                 size: u64::try_from(stat.st_size).unwrap_or(0),
                 is_file: rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile,
+                inode: stat.st_ino,
+                changed: Timestamp::from_second(stat.st_mtime).unwrap_or(Timestamp::UNIX_EPOCH),
             })),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(failed("read", &self.path_of(name), error)),
         }
+    }
+
+    /// The number that its file system has for this folder itself.
+    pub(super) fn inode(&self) -> Result<u64, StoreError> {
+        let stat = rustix::fs::fstat(&self.handle).map_err(|error| failed("read", &self.path, error))?;
+        Ok(stat.st_ino)
+    }
+
+    /// Gives a file inside the time of now.
+    pub(super) fn touch(&self, name: &str) -> Result<(), StoreError> {
+        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        rustix::fs::utimensat(&self.handle, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| failed("write", &self.path_of(name), error))
     }
 
     /// The names inside, sorted. Names that are not text are left out: the store makes none.

@@ -1,8 +1,11 @@
-//! Decisions left by other processes.
+//! Decisions and words left by other processes.
 
 use super::folder::{Folder, failed};
 use super::root::fill_random;
-use crate::engine::{Inbox, InboxDecision, StoreError};
+use crate::engine::{Inbox, InboxDecision, InboxWord, StoreError};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +15,8 @@ pub const DECISION_AT_MOST: u64 = 256 * 1024;
 
 const REFUSED: &str = "refused";
 const UNFINISHED: &str = ".tmp-";
+/// The names of words that nobody asked for end with this.
+const WORD: &str = ".word.json";
 
 /// The inbox of one run, for the process that has the run.
 ///
@@ -20,7 +25,8 @@ const UNFINISHED: &str = ".tmp-";
 #[derive(Debug)]
 pub struct DirInbox {
     folder: Folder,
-    taken: Vec<String>,
+    /// Decisions and words that were taken; each kind is removed when it is looked for again.
+    taken: [Vec<String>; 2],
     /// Files that could not even be moved aside; told once.
     ignored: BTreeSet<String>,
     refusals: Refusals,
@@ -45,7 +51,7 @@ impl Refusals {
 impl DirInbox {
     pub(super) fn open(run: &Folder) -> Result<Self, StoreError> {
         let folder = run.ensure_folder("inbox")?;
-        Ok(Self { folder, taken: Vec::new(), ignored: BTreeSet::new(), refusals: Refusals::default() })
+        Ok(Self { folder, taken: Default::default(), ignored: BTreeSet::new(), refusals: Refusals::default() })
     }
 
     /// What was refused; may be kept beside the inbox after that was given away.
@@ -54,7 +60,27 @@ impl DirInbox {
         self.refusals.clone()
     }
 
-    fn read(&self, name: &str) -> Result<InboxDecision, String> {
+    /// Takes what is there of one kind: words, or decisions.
+    fn gather<T: DeserializeOwned>(&mut self, words: bool) -> Result<Vec<T>, StoreError> {
+        self.remove_taken(words)?;
+        let mut all = Vec::new();
+        for name in self.folder.names()? {
+            let is_meant = name.ends_with(WORD) == words;
+            if name == REFUSED || name.starts_with(UNFINISHED) || self.ignored.contains(&name) || !is_meant {
+                continue;
+            }
+            match self.read(&name) {
+                Ok(one) => {
+                    all.push(one);
+                    self.taken[usize::from(words)].push(name);
+                }
+                Err(reason) => self.refuse(&name, &reason),
+            }
+        }
+        Ok(all)
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T, String> {
         let told = |error: StoreError| {
             std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
         };
@@ -72,7 +98,8 @@ impl DirInbox {
         let mut bytes = Vec::new();
         let file = self.folder.read(name).map_err(told)?;
         file.take(DECISION_AT_MOST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        serde_json::from_slice(&bytes).map_err(|error| format!("it is not a decision: {error}"))
+        let what = if name.ends_with(WORD) { "word" } else { "decision" };
+        serde_json::from_slice(&bytes).map_err(|error| format!("it is not a {what}: {error}"))
     }
 
     fn refuse(&mut self, name: &str, reason: &str) {
@@ -87,8 +114,8 @@ impl DirInbox {
         self.refusals.add(format!("inbox file `{}` was refused and {kept}: {reason}", name.escape_debug()));
     }
 
-    fn remove_taken(&mut self) -> Result<(), StoreError> {
-        while let Some(name) = self.taken.pop() {
+    fn remove_taken(&mut self, words: bool) -> Result<(), StoreError> {
+        while let Some(name) = self.taken[usize::from(words)].pop() {
             self.folder.remove(&name)?;
         }
         Ok(())
@@ -97,28 +124,20 @@ impl DirInbox {
 
 impl Inbox for DirInbox {
     fn take(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
-        self.remove_taken()?;
-        let mut decisions = Vec::new();
-        for name in self.folder.names()? {
-            if name == REFUSED || name.starts_with(UNFINISHED) || self.ignored.contains(&name) {
-                continue;
-            }
-            match self.read(&name) {
-                Ok(decision) => {
-                    decisions.push(decision);
-                    self.taken.push(name);
-                }
-                Err(reason) => self.refuse(&name, &reason),
-            }
-        }
-        Ok(decisions)
+        self.gather(false)
+    }
+
+    fn words(&mut self) -> Result<Vec<InboxWord>, StoreError> {
+        self.gather(true)
     }
 }
 
 impl Drop for DirInbox {
     fn drop(&mut self) {
         // What cannot be removed is found again and does not count a second time.
-        self.remove_taken().unwrap_or_default();
+        for words in [false, true] {
+            self.remove_taken(words).unwrap_or_default();
+        }
     }
 }
 
@@ -134,20 +153,39 @@ fn free_name(refused: &Folder, name: &str) -> String {
 
 /// Leaves a decision in a run's inbox, durable when it returns. Names sort by the time of the decision.
 pub(super) fn leave(run: &Folder, decision: &InboxDecision) -> Result<(), StoreError> {
+    put(run, decision, decision.at, ".json")?;
+    Ok(())
+}
+
+/// Leaves a word in a run's inbox, durable when it returns; gives the name of its file.
+pub(super) fn leave_word(run: &Folder, word: &InboxWord) -> Result<String, StoreError> {
+    put(run, word, word.at, WORD)
+}
+
+/// Takes a word back that nobody has taken up. False when somebody has.
+pub(super) fn take_back(run: &Folder, name: &str) -> Result<bool, StoreError> {
     let folder = run.ensure_folder("inbox")?;
-    let bytes = serde_json::to_vec(decision).map_err(|error| failed("write", folder.path(), error))?;
+    let is_there = folder.facts(name)?.is_some();
+    folder.remove(name)?;
+    Ok(is_there)
+}
+
+fn put(run: &Folder, entry: &impl Serialize, at: Timestamp, ending: &str) -> Result<String, StoreError> {
+    let folder = run.ensure_folder("inbox")?;
+    let bytes = serde_json::to_vec(entry).map_err(|error| failed("write", folder.path(), error))?;
     if bytes.len() as u64 > DECISION_AT_MOST {
-        let reason = format!("the decision has {} bytes, more than {DECISION_AT_MOST}", bytes.len());
+        let reason = format!("the entry has {} bytes, more than {DECISION_AT_MOST}", bytes.len());
         return Err(StoreError::Refused { path: folder.path().to_owned(), reason });
     }
     let mut random = [0; 8];
     fill_random(&mut random, folder.path())?;
-    let name = format!("{:016}-{}.json", decision.at.as_millisecond().max(0), super::evidence::hex(&random));
+    let name = format!("{:016}-{}{ending}", at.as_millisecond().max(0), super::evidence::hex(&random));
     let unfinished = format!("{UNFINISHED}{name}");
     let mut file = folder.create(&unfinished)?;
     let path = folder.path_of(&name);
     file.write_all(&bytes).map_err(|error| failed("write", &path, error))?;
     file.sync_data().map_err(|error| failed("sync", &path, error))?;
     folder.rename(&unfinished, &folder, &name)?;
-    folder.sync()
+    folder.sync()?;
+    Ok(name)
 }

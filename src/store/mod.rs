@@ -10,14 +10,17 @@
 //! open/RUN                  an empty mark for each run that is not in the ledger yet
 //! runs/RUN/transcript.jsonl one event a line, each with the hash of the line before it
 //! runs/RUN/evidence/SHA256  output that was kept; `.tmp-*` while it is still coming
-//! runs/RUN/inbox/           decisions left by other processes
+//! runs/RUN/inbox/           decisions and words left by other processes
+//! runs/RUN/addenda.jsonl    notes and marks that were said after the end, chained from the sealed head on
 //! runs/RUN/lock             locked by the operating system for as long as the run has a live owner
-//! runs/RUN/owner.json       who that is: information only, the lock is the truth
+//! runs/RUN/owner.json       who that is, its time the last sign of life: information only, the lock is the truth
+//! runs/RUN/epoch            which owner in turn it is; an older one that finds a higher number writes nothing more
 //! ```
 //!
 //! It implements the engine's ports and knows nothing of acts, screens or reports. Every byte passes the [`Masker`]
 //! before it reaches the disk. Hashes are taken over bytes as written; nothing is ever verified by serialising it again.
 
+mod addendum;
 mod chain;
 mod earlier;
 mod evidence;
@@ -32,11 +35,13 @@ mod read;
 mod root;
 mod run;
 mod summary;
+mod take;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
+pub use addendum::{Addenda, Kept};
 pub use earlier::EarlierValue;
 pub use evidence::{EVIDENCE_A_RUN, EVIDENCE_A_STREAM, INLINE_AT_MOST};
 pub use findings::{END_OPEN, End, Finding, StoreReport, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
@@ -44,8 +49,9 @@ pub use hold::{Hold, HoldError, Holder, RunHolds};
 pub use inbox::{DECISION_AT_MOST, DirInbox, Refusals};
 pub use ledger::LedgerEntry;
 pub use mask::{MASK_AT_LEAST, MaskRefused, Masker, StreamMasker};
-pub use owner::{Owner, boot_id, host_name, machine_id};
+pub use owner::{Heartbeat, Owner, boot_id, host_name, machine_id};
 pub use read::{Leftover, NewerRecord, Torn, Transcript};
 pub use root::{Store, new_run_id};
-pub use run::{DirRun, RESERVE, ResumeError};
+pub use run::{DirRun, RESERVE};
 pub use summary::{FindError, RunState, RunSummary};
+pub use take::{Holding, ResumeError, TakeOver, Taken, Whereabouts};

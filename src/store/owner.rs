@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 const LOCK: &str = "lock";
+const LOCK_NEXT: &str = ".tmp-lock";
 const OWNER: &str = "owner.json";
 const OWNER_NEXT: &str = ".tmp-owner";
 
@@ -31,11 +34,56 @@ pub struct Owner {
     pub operator: Operator,
     /// Since when it has the run.
     pub since: Timestamp,
+    /// What tells its machine from others; empty where an earlier version wrote it down.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
+    /// When the process started, in the ticks that `/proc/PID/stat` has for it: a number that is used again for another
+    /// process does not pass for this one. 0 where that is not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub started: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Owner {
+    /// This process, which has a run from `since` on.
+    #[must_use]
+    pub fn this_process(operator: Operator, since: Timestamp) -> Self {
+        let pid = std::process::id();
+        let started = process_start(pid).unwrap_or(0);
+        Self { pid, host: host_name(), boot: boot_id(), operator, since, machine: machine_id(), started }
+    }
+
+    /// Whether both are, or were, processes under the same running system: there a lock of one is seen by the other.
+    pub(super) fn shares_boot(&self, other: &Self) -> bool {
+        !self.boot.is_empty() && self.boot == other.boot
+    }
+
+    /// Whether both are, or were, processes of the same machine, perhaps of different boots of it.
+    pub(super) fn shares_machine(&self, other: &Self) -> bool {
+        self.host == other.host && self.machine == other.machine
+    }
+
+    /// Whether the process is there. Only to be asked of a process of this machine.
+    pub(super) fn is_alive(&self) -> bool {
+        process_start(self.pid).is_some_and(|started| self.started == 0 || started == self.started)
+    }
+}
+
+/// When a process started, in clock ticks since the boot; nothing when there is no such process.
+fn process_start(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything, brackets and blanks too; the start is the 20th field after it.
+    text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, process {} on {}, since {}", self.operator.name, self.pid, self.host, self.since)
+        let since = self.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        write!(f, "{}, process {} on {}, since {since}", self.operator.name, self.pid, self.host)
     }
 }
 
@@ -74,16 +122,25 @@ impl RunLock {
 
     /// As [`RunLock::take`], with a lock file of another name.
     pub(super) fn take_named(folder: &Folder, name: &str) -> Result<Option<Self>, StoreError> {
-        let file = folder.create_or_append(name)?;
+        let mut file = folder.create_or_append(name)?;
         for attempt in 1..=TRIES {
             match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
+                Ok(()) if is_in_place(folder, name, &file)? => return Ok(Some(Self { _file: file })),
+                // Replaced between our opening and our locking it.
+                Ok(()) => file = folder.create_or_append(name)?,
                 Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(BETWEEN_TRIES),
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(failed("lock", &folder.path_of(name), error)),
             }
         }
         Ok(None)
+    }
+
+    /// Puts a new file in the place of a run's lock: who holds the old one keeps it, and it locks nothing any more.
+    pub(super) fn replace(run: &Folder) -> Result<(), StoreError> {
+        run.remove(LOCK_NEXT)?;
+        run.create(LOCK_NEXT)?;
+        run.rename(LOCK_NEXT, run, LOCK)
     }
 
     /// Whether somebody holds the lock of a run right now.
@@ -96,6 +153,12 @@ impl RunLock {
         let Ok(file) = folder.read(name) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
+}
+
+/// Whether a file is the one that has its name.
+fn is_in_place(folder: &Folder, name: &str, file: &File) -> Result<bool, StoreError> {
+    let ours = file.metadata().map_err(|error| failed("lock", &folder.path_of(name), error))?.ino();
+    Ok(folder.facts(name)?.is_some_and(|facts| facts.inode == ours))
 }
 
 /// Locks a file that is held for moments only, such as the ledger.
@@ -114,9 +177,22 @@ pub(super) fn lock_briefly_held(file: &File, folder: &Folder, name: &str) -> Res
     }
 }
 
-/// Writes down who has a run.
-pub(super) fn write_owner(run: &Folder, owner: &Owner) -> Result<(), StoreError> {
-    let text = serde_json::to_vec(owner).map_err(|error| failed("write", &run.path_of(OWNER), error))?;
+/// What stands beside a run about the process that has it, or had it last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tenure {
+    #[serde(flatten)]
+    pub(super) owner: Owner,
+    /// How often the run was taken up, from 1.
+    #[serde(default)]
+    pub(super) epoch: u64,
+    /// The number that the file system has for the run's folder. A copy of the folder has another one.
+    #[serde(default)]
+    pub(super) folder: u64,
+}
+
+/// Writes down who has a run. Not synced: it is information, and the lock is the truth.
+pub(super) fn write_owner(run: &Folder, tenure: &Tenure) -> Result<(), StoreError> {
+    let text = serde_json::to_vec(tenure).map_err(|error| failed("write", &run.path_of(OWNER), error))?;
     run.remove(OWNER_NEXT)?;
     let mut file = run.create(OWNER_NEXT)?;
     file.write_all(&text).map_err(|error| failed("write", &run.path_of(OWNER), error))?;
@@ -124,8 +200,31 @@ pub(super) fn write_owner(run: &Folder, owner: &Owner) -> Result<(), StoreError>
 }
 
 /// Who has a run, or had it last; nothing when that was not written down.
-pub(super) fn read_owner(run: &Folder) -> Option<Owner> {
+pub(super) fn read_owner(run: &Folder) -> Option<Tenure> {
     let mut text = Vec::new();
     run.read(OWNER).ok()?.take(64 * 1024).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
+}
+
+/// When a process that has or had a run last gave a sign of life: the time of its file.
+pub(super) fn last_sign(run: &Folder) -> Option<Timestamp> {
+    run.facts(OWNER).ok()?.map(|facts| facts.changed)
+}
+
+/// A sign of life of the process that has a run: its file gets the time of now. Nothing is written and nothing synced.
+///
+/// It never fails: whoever cannot be seen to live may live all the same, and only the lock decides.
+#[derive(Debug)]
+pub struct Heartbeat {
+    pub(super) run: Arc<Folder>,
+}
+
+impl Heartbeat {
+    /// How often one is due.
+    pub const EVERY: Duration = Duration::from_secs(10);
+
+    /// Gives a sign of life.
+    pub fn beat(&self) {
+        drop(self.run.touch(OWNER));
+    }
 }

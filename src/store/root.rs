@@ -3,12 +3,12 @@
 use super::evidence::hex;
 use super::folder::{Folder, failed, is_missing, is_taken};
 use super::ledger::{self, Closed, LedgerEntry};
-use super::mask::know_recorded;
-use super::owner::{Owner, RunLock, read_owner, write_owner};
+use super::owner::{Owner, RunLock, Tenure, read_owner, write_owner};
 use super::read::{self, TRANSCRIPT, Transcript};
-use super::run::{DirRun, Position, ResumeError};
+use super::run::{DirRun, Position, RESERVE, room};
+use super::take::{Holding, ResumeError, Whereabouts};
 use crate::engine::{InboxDecision, StoreError};
-use crate::event::{Event, RunId};
+use crate::event::RunId;
 use jiff::Timestamp;
 use rustix::fs::Mode;
 use std::io::{Read, Write};
@@ -94,7 +94,7 @@ impl Store {
     /// Makes a new run of this name.
     ///
     /// # Errors
-    /// There is one already, or it cannot be made.
+    /// There is one already, too little room is left for its record, or it cannot be made.
     pub fn create(&self, run: &RunId, owner: &Owner) -> Result<DirRun, StoreError> {
         match self.make(run, owner) {
             Err(error) if is_taken(&error) => Err(StoreError::Refused {
@@ -108,7 +108,7 @@ impl Store {
     /// Makes a new run with a new name.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// Too little room is left for its record, or it cannot be made.
     pub fn create_new(&self, owner: &Owner) -> Result<DirRun, StoreError> {
         let mut made = self.make(&new_run_id(owner.since)?, owner);
         for _ in 1..TRIES {
@@ -118,36 +118,6 @@ impl Store {
             }
         }
         made
-    }
-
-    /// Takes up a run that has not ended: takes its lock, drops a torn last line from its transcript (the transcript
-    /// given back tells of it), and opens it for writing.
-    ///
-    /// # Errors
-    /// Another process has it, it has ended, or it cannot be read.
-    pub fn resume(&self, run: &RunId, owner: &Owner) -> Result<(DirRun, Transcript), ResumeError> {
-        let folder = self.inner.run(run)?;
-        let Some(lock) = RunLock::take(&folder)? else {
-            return Err(ResumeError::Held { run: run.clone(), owner: read_owner(&folder).map(Box::new) });
-        };
-        let transcript = read::transcript(&folder, run)?;
-        if transcript.records.last().is_some_and(|record| matches!(record.event, Event::RunEnded { .. })) {
-            return Err(ResumeError::Ended(run.clone()));
-        }
-        let file = folder.append(TRANSCRIPT)?;
-        if transcript.torn.is_some() {
-            let path = folder.path_of(TRANSCRIPT);
-            file.set_len(transcript.end).map_err(|error| failed("write", &path, error))?;
-            file.sync_data().map_err(|error| failed("sync", &path, error))?;
-        }
-        write_owner(&folder, owner)?;
-        self.mark(run)?;
-        for name in ["evidence", "inbox"] {
-            folder.ensure_folder(name)?;
-        }
-        let writer = DirRun::new(self.clone(), run.clone(), folder, lock, file, Position::after(&transcript))?;
-        transcript.records.iter().for_each(|record| know_recorded(&writer.masker(), record));
-        Ok((writer, transcript))
     }
 
     /// Reads a run's transcript.
@@ -161,7 +131,7 @@ impl Store {
     /// Who has a run, or had it last.
     #[must_use]
     pub fn owner(&self, run: &RunId) -> Option<Owner> {
-        read_owner(&self.inner.run(run).ok()?)
+        read_owner(&self.inner.run(run).ok()?).map(|tenure| tenure.owner)
     }
 
     /// Whether a process has a run right now.
@@ -207,7 +177,9 @@ impl Store {
     pub fn prune(&self, run: &RunId, now: Timestamp) -> Result<(), ResumeError> {
         let folder = self.inner.run(run)?;
         let Some(lock) = RunLock::take(&folder)? else {
-            return Err(ResumeError::Held { run: run.clone(), owner: read_owner(&folder).map(Box::new) });
+            let (run, owner) = (run.clone(), read_owner(&folder).map(|tenure| tenure.owner));
+            let holding = Holding { run, owner, whereabouts: Whereabouts::Here, last_sign: None, step: None };
+            return Err(ResumeError::Held(Box::new(holding)));
         };
         let transcript = read::transcript(&folder, run)?;
         let (head, lines) = (transcript.head, transcript.lines);
@@ -247,19 +219,20 @@ impl Store {
         self.inner.open.remove(run.as_str())
     }
 
-    fn mark(&self, run: &RunId) -> Result<(), StoreError> {
+    pub(super) fn mark(&self, run: &RunId) -> Result<(), StoreError> {
         self.inner.open.create_or_append(run.as_str())?;
         self.inner.open.sync()
     }
 
     /// The mark comes first, so that there is never a closed run that the ledger does not know and nobody looks for.
     fn make(&self, run: &RunId, owner: &Owner) -> Result<DirRun, StoreError> {
+        room(&self.inner.runs, RESERVE)?;
         let folder = self.inner.runs.make_folder(run.as_str())?;
         self.mark(run)?;
         let Some(lock) = RunLock::take(&folder)? else {
             return Err(failed("lock", folder.path(), std::io::ErrorKind::WouldBlock));
         };
-        write_owner(&folder, owner)?;
+        write_owner(&folder, &Tenure { owner: owner.clone(), epoch: 1, folder: folder.inode()? })?;
         for name in ["evidence", "inbox"] {
             folder.make_folder(name)?;
         }
@@ -339,6 +312,10 @@ fn refuse_unsafe(root: &Folder, unsafe_fs: bool) -> Result<(), StoreError> {
     }
     if !unsafe_fs && let Some(name) = file_system(root)? {
         return Err(refused(format!("it lies on {name}, where locks and syncs cannot be relied on")));
+    }
+    // Not when it is so already: a store on a disk that is read-only can still be read.
+    if stat.st_mode & 0o7777 == Mode::RWXU.bits() {
+        return Ok(());
     }
     rustix::fs::fchmod(root.handle(), Mode::RWXU).map_err(|error| failed("create", root.path(), error))
 }

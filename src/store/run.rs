@@ -4,38 +4,21 @@ use super::evidence::{Bounds, DirEvidence, UNFINISHED, sha256};
 use super::folder::{Folder, failed};
 use super::ledger::{self, Closed};
 use super::mask::{Masker, know_recorded, write_masked_line};
-use super::owner::{Owner, RunLock};
+use super::owner::{Heartbeat, RunLock};
 use super::read::{NO_LINE_BEFORE, TRANSCRIPT, Transcript};
 use super::root::Store;
+use super::take::{epoch_of, successor};
 use crate::engine::{Evidence, RunStore, StoreError};
 use crate::event::{Event, EvidenceRef, Record, RunId};
 use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Bytes of disk that are kept for the record itself: no change starts when less is left.
 pub const RESERVE: u64 = 4 * 1024 * 1024;
-
-/// Why a run cannot be taken up again.
-#[derive(Debug, thiserror::Error)]
-pub enum ResumeError {
-    /// Another process has it.
-    #[error("run `{run}` is held by {}", owner.as_deref().map_or_else(|| "another process".to_owned(), ToString::to_string))]
-    Held {
-        /// The run.
-        run: RunId,
-        /// Who has it, when that was written down.
-        owner: Option<Box<Owner>>,
-    },
-    /// It has ended, and an end is final.
-    #[error("run `{0}` has ended")]
-    Ended(RunId),
-    /// It cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Refuses when less than `reserve` bytes are left.
 pub(super) fn room(folder: &Folder, reserve: u64) -> Result<(), StoreError> {
@@ -49,13 +32,46 @@ pub(super) trait Disk: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-impl Disk for File {
+/// The transcript's file, looked at before each write: a record that goes into a file that nobody finds again, or after
+/// lines that somebody else has put there or taken away, is none.
+struct TranscriptFile {
+    file: File,
+    folder: Arc<Folder>,
+    inode: u64,
+    size: u64,
+}
+
+impl TranscriptFile {
+    fn new(file: File, folder: Arc<Folder>) -> Result<Self, StoreError> {
+        let told = |error: io::Error| failed("read", &folder.path_of(TRANSCRIPT), error);
+        let metadata = file.metadata().map_err(told)?;
+        Ok(Self { inode: metadata.ino(), size: metadata.len(), file, folder })
+    }
+
+    /// Whether the file in its place is the one we write to, and ends where we left it.
+    fn look(&self) -> io::Result<()> {
+        let facts = self.folder.facts(TRANSCRIPT).map_err(io::Error::other)?;
+        let problem = match facts {
+            None => "it was removed while the run went on",
+            Some(facts) if facts.inode != self.inode => "another file was put in its place while the run went on",
+            Some(facts) if facts.size < self.size => "its end was cut while the run went on",
+            Some(facts) if facts.size > self.size => "something else has written to it while the run went on",
+            Some(_) => return Ok(()),
+        };
+        Err(io::Error::other(problem))
+    }
+}
+
+impl Disk for TranscriptFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        self.look()?;
+        self.file.write_all(bytes)?;
+        self.size += bytes.len() as u64;
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.file.sync_data()
     }
 }
 
@@ -74,6 +90,7 @@ pub struct DirRun {
     ended: bool,
     closed: bool,
     broken: Option<Broken>,
+    epoch: u64,
     masker: Masker,
     evidence: Arc<DirEvidence>,
     _lock: RunLock,
@@ -83,10 +100,13 @@ pub struct DirRun {
 enum Broken {
     Io { action: &'static str, kind: io::ErrorKind, code: Option<i32>, text: String },
     Refused { reason: String },
+    Full { left: u64, reserve: u64 },
+    TakenOver { by: String },
 }
 
-/// Where a transcript stands.
+/// Where a transcript stands, and which owner in turn we are.
 pub(super) struct Position {
+    pub(super) epoch: u64,
     pub(super) lines: u64,
     pub(super) head: String,
     pub(super) last_time: Timestamp,
@@ -94,12 +114,12 @@ pub(super) struct Position {
 
 impl Position {
     pub(super) fn start() -> Self {
-        Self { lines: 0, head: NO_LINE_BEFORE.to_owned(), last_time: Timestamp::UNIX_EPOCH }
+        Self { epoch: 1, lines: 0, head: NO_LINE_BEFORE.to_owned(), last_time: Timestamp::UNIX_EPOCH }
     }
 
-    pub(super) fn after(transcript: &Transcript) -> Self {
+    pub(super) fn after(transcript: &Transcript, epoch: u64) -> Self {
         let last_time = transcript.records.last().map_or(Timestamp::UNIX_EPOCH, |record| record.time);
-        Self { lines: transcript.lines, head: transcript.head.clone(), last_time }
+        Self { epoch, lines: transcript.lines, head: transcript.head.clone(), last_time }
     }
 }
 
@@ -114,12 +134,14 @@ impl DirRun {
     ) -> Result<Self, StoreError> {
         let masker = Masker::new();
         let evidence = DirEvidence::new(folder.folder("evidence")?, masker.clone(), Bounds::default())?;
+        let folder = Arc::new(folder);
         Ok(Self {
             store,
             run,
             path: folder.path_of(TRANSCRIPT),
-            folder: Arc::new(folder),
-            disk: Box::new(file),
+            disk: Box::new(TranscriptFile::new(file, folder.clone())?),
+            folder,
+            epoch: at.epoch,
             buffer: Vec::with_capacity(16 * 1024),
             lines: at.lines,
             head: at.head,
@@ -137,6 +159,12 @@ impl DirRun {
     #[must_use]
     pub fn id(&self) -> &RunId {
         &self.run
+    }
+
+    /// Gives signs of life for this run.
+    #[must_use]
+    pub fn heartbeat(&self) -> Heartbeat {
+        Heartbeat { run: self.folder.clone() }
     }
 
     /// The run's masker: secrets added to any clone of it are masked in everything that is written from then on.
@@ -189,7 +217,7 @@ impl DirRun {
     fn check(&self) -> Result<(), StoreError> {
         match &self.broken {
             None => Ok(()),
-            Some(broken) => Err(broken.error(&self.path)),
+            Some(broken) => Err(broken.error(&self.run, &self.path)),
         }
     }
 
@@ -197,6 +225,14 @@ impl DirRun {
         self.broken.get_or_insert_with(|| Broken::of(&error));
         self.buffer.clear();
         error
+    }
+
+    /// Whether nobody has taken the run over since we took it.
+    fn still_ours(&self) -> Result<(), StoreError> {
+        if epoch_of(&self.folder)? == self.epoch {
+            return Ok(());
+        }
+        Err(StoreError::TakenOver { run: self.run.to_string(), by: successor(&self.folder) })
     }
 
     fn append_one(&mut self, record: &mut Record) -> Result<(), StoreError> {
@@ -226,6 +262,7 @@ impl DirRun {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        self.still_ours()?;
         self.disk.write(&self.buffer).map_err(|error| failed("write", &self.path, error))?;
         self.buffer.clear();
         self.disk.sync().map_err(|error| failed("sync", &self.path, error))
@@ -285,12 +322,16 @@ impl Broken {
             StoreError::Io { action, source, .. } => {
                 Self::Io { action, kind: source.kind(), code: source.raw_os_error(), text: source.to_string() }
             }
+            StoreError::Full { left, reserve, .. } => Self::Full { left: *left, reserve: *reserve },
+            StoreError::TakenOver { by, .. } => Self::TakenOver { by: by.clone() },
             other => Self::Refused { reason: other.to_string() },
         }
     }
 
-    fn error(&self, path: &std::path::Path) -> StoreError {
+    fn error(&self, run: &RunId, path: &std::path::Path) -> StoreError {
         match self {
+            Self::Full { left, reserve } => StoreError::Full { path: path.to_owned(), left: *left, reserve: *reserve },
+            Self::TakenOver { by } => StoreError::TakenOver { run: run.to_string(), by: by.clone() },
             Self::Io { action, code: Some(code), .. } => failed(action, path, io::Error::from_raw_os_error(*code)),
             Self::Io { action, kind, text, .. } => failed(action, path, io::Error::new(*kind, text.clone())),
             Self::Refused { reason } => StoreError::Refused { path: path.to_owned(), reason: reason.clone() },

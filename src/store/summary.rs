@@ -23,7 +23,7 @@ pub struct RunSummary {
     pub mode: Mode,
     /// When it began.
     pub started: Timestamp,
-    /// When it last wrote something.
+    /// When it last did something.
     pub last: Timestamp,
     /// The name of its environment.
     pub environment: Option<String>,
@@ -166,7 +166,8 @@ fn first_record(file: &mut File, folder: &Folder) -> Result<Option<Record>, Stor
     Ok(line.strip_suffix(b"\n").and_then(known))
 }
 
-/// The last whole line that this version understands, read from the end.
+/// The last whole line that this version understands, read from the end. Notes and marks are passed over: they are
+/// added whatever state the run is in.
 fn last_record(file: &mut File, folder: &Folder) -> Result<Option<Record>, StoreError> {
     let mut reach = 16 * 1024;
     loop {
@@ -174,7 +175,7 @@ fn last_record(file: &mut File, folder: &Folder) -> Result<Option<Record>, Store
         // Without the whole file in hand, the first line may be cut.
         let skip = usize::from(!is_all);
         let lines: Vec<&[u8]> = Parts::of(&bytes).lines().skip(skip).collect();
-        let found = lines.into_iter().rev().find_map(known);
+        let found = lines.into_iter().rev().filter_map(known).find(|record| !record.event.is_remark());
         if found.is_some() || is_all {
             return Ok(found);
         }

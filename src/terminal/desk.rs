@@ -3,7 +3,7 @@
 use super::dialogue::{Dialogue, Settled};
 use super::lines::{Bell, Lines};
 use super::paper::Paper;
-use crate::engine::{Answer, HandedOver, Person, Prompt, PromptId, PromptKind};
+use crate::engine::{Answer, HandedOver, Person, Prompt, PromptId, PromptKind, Said};
 use crate::plan::CommandAct;
 use rustix::termios::isatty;
 use std::collections::VecDeque;
@@ -230,14 +230,14 @@ impl Clerk {
             if tray.closed { Some("the run goes on without an answer".to_owned()) } else { tray.withdrawn.clone() }
         };
         // Fails only when the engine has gone; then the desk is dropped soon.
-        let mut note = |text: String| _ = answers.send((prompt.id, Answer::Note(text)));
+        let mut say = |said: Said| _ = answers.send((prompt.id, Answer::Said(said)));
         let mut dialogue = Dialogue {
             lines: &mut self.lines,
             paper: &self.paper,
             face: &self.face,
             prompt,
             taken_back: &mut taken_back,
-            note: &mut note,
+            say: &mut say,
         };
         match dialogue.hold(asked.refused.as_deref(), behind) {
             Settled::Answer(answer) => {

@@ -14,7 +14,8 @@ use super::desk::Face;
 use super::help::help;
 use super::lines::{Lines, Typed};
 use super::paper::Paper;
-use crate::engine::{Answer, Prompt, PromptKind};
+use crate::engine::{Answer, Prompt, PromptKind, Said};
+use crate::event::Mark;
 
 /// How a dialogue ended.
 pub(crate) enum Settled {
@@ -53,8 +54,8 @@ pub(crate) struct Dialogue<'a> {
     pub(crate) prompt: &'a Prompt,
     /// Says how the prompt was settled elsewhere, once it was.
     pub(crate) taken_back: &'a mut dyn FnMut() -> Option<String>,
-    /// Hands a note on; the prompt stays open.
-    pub(crate) note: &'a mut dyn FnMut(String),
+    /// Hands a note or a mark on; the prompt stays open.
+    pub(crate) say: &'a mut dyn FnMut(Said),
 }
 
 impl Dialogue<'_> {
@@ -157,13 +158,33 @@ impl Dialogue<'_> {
                 Some(text) => self.noted(text),
                 None => Turn::again("nothing was noted"),
             },
+            "m" | "mark" => {
+                match self.sentence("  mark (detected, declared, mitigated, resolved), and a word about it: ")? {
+                    Some(text) => self.marked(&text),
+                    None => Turn::again("nothing was marked"),
+                }
+            }
             _ => return Ok(None),
         }))
     }
 
     fn noted(&mut self, text: String) -> Turn {
-        (self.note)(text);
+        (self.say)(Said::Note { text });
         Turn::again("noted")
+    }
+
+    /// A mark, with what is said about it: `mitigated traffic is at zone b`. It is for this moment; `runwright mark`
+    /// takes an earlier one.
+    fn marked(&mut self, typed: &str) -> Turn {
+        let (word, text) = typed.trim().split_once(char::is_whitespace).unwrap_or((typed.trim(), ""));
+        match word.to_lowercase().parse::<Mark>() {
+            Ok(mark) => {
+                let text = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+                (self.say)(Said::Mark { mark, at: None, text });
+                Turn::again(&format!("marked {mark}"))
+            }
+            Err(error) => Turn::again(&format!("nothing was marked: {}", (self.face.clean)(&error.to_string()))),
+        }
     }
 
     fn skip(&mut self, may_skip: bool) -> Result<Turn, Stop> {

@@ -4,6 +4,7 @@ use crate::engine::PromptKind;
 use crate::event::GateRequirement;
 
 const NOTE: &str = "t  note: a sentence for the record; this stays open";
+const MARK: &str = "m  mark: detected, declared, mitigated or resolved, at this moment; this stays open";
 const LATER: &str = "l  later: leave the run as it is, parked; nothing is undone";
 const ABORT: &str = "a  abort: end the run for good";
 
@@ -23,19 +24,20 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
                 "e  evidence: every value, item and line behind the card",
                 "c  copy: the act alone, without the box",
             ]);
-            lines.extend([NOTE, LATER, ABORT, "Enter alone shows this again; Ctrl-D is no"]);
+            lines.extend([NOTE, MARK, LATER, ABORT, "Enter alone shows this again; Ctrl-D is no"]);
             lines
         }
         PromptKind::Decide { .. } => {
-            vec!["a number or a name chooses an option", "e  evidence: every value in full", NOTE, LATER, ABORT]
+            vec!["a number or a name chooses an option", "e  evidence: every value in full", NOTE, MARK, LATER, ABORT]
         }
-        PromptKind::When { .. } => vec!["y  perform the step; n  leave it out", NOTE, LATER, ABORT],
+        PromptKind::When { .. } => vec!["y  perform the step; n  leave it out", NOTE, MARK, LATER, ABORT],
         PromptKind::Interactive { .. } => vec![
             "y  start: the program gets this terminal until it ends; nothing of it is recorded",
             "n  no: the step is declined, and what needs it does not run",
             "s  skip: leave this step out, where that is allowed",
             "c  copy: the command alone",
             NOTE,
+            MARK,
             LATER,
             ABORT,
         ],
@@ -45,6 +47,7 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
             "f  not done, and it is not tried again: the step counts as failed",
             "r  retry: it was not done, or may be done twice; its gate opens again",
             NOTE,
+            MARK,
             LATER,
             ABORT,
         ],
@@ -53,12 +56,14 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
             "f  failed: it did not work",
             "s  skip: leave this step out, where that is allowed",
             NOTE,
+            MARK,
             LATER,
             ABORT,
         ],
         PromptKind::Ask { .. } => vec![
             "Enter alone takes what stands in brackets",
             "!note TEXT  a sentence for the record; !! begins a text with one !",
+            "!mark WORD  detected, declared, mitigated or resolved, at this moment, perhaps with a text",
             "!later  leave the run as it is, parked; nothing is undone",
             "!abort  end the run for good",
             "!help   this",

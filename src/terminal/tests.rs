@@ -1,7 +1,7 @@
 use super::form::{check, choose};
 use super::{Desk, Face, Paper};
-use crate::engine::{Answer, Person as _, Prompt, PromptId, PromptKind, QuestionView};
-use crate::event::{CardView, GateRequirement, OptionVerdict, OptionView, StepPath};
+use crate::engine::{Answer, Person as _, Prompt, PromptId, PromptKind, QuestionView, Said};
+use crate::event::{CardView, GateRequirement, Mark, OptionVerdict, OptionView, StepPath};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -319,8 +319,14 @@ fn notes_leave_the_gate_open_and_leaving_needs_a_reason() {
     room.ask(1, confirm());
     room.reply("go on? ", 1, "t");
     room.reply("  note: ", 1, "called the owner");
-    assert_eq!(room.answer(), (1, Answer::Note("called the owner".into())));
-    room.reply("go on? ", 2, "e");
+    assert_eq!(room.answer(), (1, Answer::Said(Said::Note { text: "called the owner".into() })));
+    room.reply("go on? ", 2, "m");
+    room.reply("a word about it: ", 1, "over");
+    room.reply("`over` is no mark", 1, "m");
+    room.reply("a word about it: ", 2, "Mitigated  traffic is at zone b");
+    let text = Some("traffic is at zone b".to_owned());
+    assert_eq!(room.answer(), (1, Answer::Said(Said::Mark { mark: Mark::Mitigated, at: None, text })));
+    room.reply("marked mitigated", 1, "e");
     room.reply("<evidence>", 1, "c");
     room.reply("<act>", 1, "?");
     room.reply("recorded as a deviation", 1, "s");
@@ -380,7 +386,7 @@ fn questions_are_asked_until_they_fit() {
     assert!(modes.contains(rustix::termios::LocalModes::ECHO));
     room.type_in("2\n");
     room.reply("sure (boolean): ", 1, "!note asked bo");
-    assert_eq!(room.answer(), (1, Answer::Note("asked bo".into())));
+    assert_eq!(room.answer(), (1, Answer::Said(Said::Note { text: "asked bo".into() })));
     room.reply("sure (boolean): ", 2, "y");
     let values: IndexMap<String, String> =
         [("count", "3"), ("token", " hunter22 "), ("colour", "green"), ("sure", "true")]

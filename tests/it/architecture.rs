@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Every module and its rank (`docs/architecture.md`).
 const RANKS: &[(&str, u32)] = &[
     ("source", 0),
+    ("signature", 5),
     ("expr", 10),
     ("runbook", 20),
     ("library", 30),

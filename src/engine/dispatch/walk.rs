@@ -10,7 +10,7 @@ use super::super::body::{At, BodyId, Early, Over};
 use super::super::message::StepEnd;
 use super::super::past::{Past, Round};
 use super::Dispatcher;
-use crate::event::{ErrorClass, Event, Outcome, StepPath};
+use crate::event::{Actor, ErrorClass, Event, Outcome, StepPath};
 use crate::graph::NodeId;
 use crate::runbook::{Action, StepBody};
 use std::collections::{BTreeSet, HashSet};
@@ -189,7 +189,7 @@ impl Dispatcher {
                 took_ms: 0,
                 left: Vec::new(),
             };
-            self.push(Some(path), Some(number), crate::event::Actor::Runwright, event);
+            self.push(Some(path), Some(number), Actor::Runwright, event);
         }
         let Some(walk) = &mut self.walk else { return };
         walk.stage = Stage::Restarting;
@@ -251,7 +251,8 @@ impl Dispatcher {
         } else if let Some(reason) = walk.abort
             && !root.in_finally
         {
-            self.abort(reason, None);
+            let by = Actor::Person(self.operator());
+            self.abort(reason, by);
         }
         for at in walk.known.into_iter().map(|(_, at)| at).chain(walk.held) {
             self.start(at);
@@ -282,7 +283,7 @@ impl Dispatcher {
         for (path, (number, digest)) in gates {
             let event =
                 Event::GateAnswered { number, digest, answer: crate::event::GateAnswer::voided("the run ended") };
-            self.push(Some(StepPath(path)), None, crate::event::Actor::Runwright, event);
+            self.push(Some(StepPath(path)), None, Actor::Runwright, event);
         }
     }
 }

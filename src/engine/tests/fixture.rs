@@ -1,9 +1,9 @@
 //! Scripted ports.
 
 use crate::engine::{
-    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, LockRefused, Locks,
-    NoPreview, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore, Setup, Signal,
-    StoreError, run,
+    Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, InboxWord,
+    LockRefused, Locks, NoPreview, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore,
+    Setup, Signal, StoreError, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
@@ -188,11 +188,15 @@ impl RunStore for Memory {
     }
 }
 
-struct Letters(Arc<Mutex<Vec<InboxDecision>>>);
+struct Letters(Arc<Mutex<Vec<InboxDecision>>>, Arc<Mutex<Vec<InboxWord>>>);
 
 impl Inbox for Letters {
     fn take(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
         Ok(std::mem::take(&mut *self.0.lock().expect("lock")))
+    }
+
+    fn words(&mut self) -> Result<Vec<InboxWord>, StoreError> {
+        Ok(std::mem::take(&mut *self.1.lock().expect("lock")))
     }
 }
 
@@ -253,6 +257,7 @@ pub(super) struct Scripted {
     scripts: HashMap<String, Script>,
     reply: Option<Reply>,
     pub(super) letters: Arc<Mutex<Vec<InboxDecision>>>,
+    pub(super) words: Arc<Mutex<Vec<InboxWord>>>,
     policy: GatePolicy,
     yes: Option<Risk>,
     answers: Answers,
@@ -281,6 +286,7 @@ impl Scripted {
             scripts: HashMap::new(),
             reply: None,
             letters: Arc::default(),
+            words: Arc::default(),
             policy: GatePolicy { production: true, ..GatePolicy::default() },
             yes: None,
             answers: Answers::new(),
@@ -425,7 +431,7 @@ impl Scripted {
             person: Box::new(Actor { reply: self.reply, answers, prompts: prompts.clone() }),
             answers: received,
             store: Box::new(Memory { records: records.clone(), synced: Arc::default(), fails_after: self.fails_after }),
-            inbox: Box::new(Letters(self.letters)),
+            inbox: Box::new(Letters(self.letters, self.words)),
             locks: Box::new(Held(self.held)),
             clock: Arc::new(Paused(tokio::time::Instant::now())),
             signals,
@@ -467,6 +473,8 @@ fn started(run: RunId, operator: Operator) -> Event {
         warnings: Vec::new(),
         called: Vec::new(),
         settings: None,
+        folder: None,
+        began: None,
         undo_of: None,
     }
 }

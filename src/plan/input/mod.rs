@@ -1,5 +1,6 @@
 //! Inputs: from the sources a run has to typed values, with every problem reported in one pass.
 
+mod again;
 mod call;
 mod problem;
 mod resolve;
@@ -10,6 +11,7 @@ mod typed;
 #[cfg(test)]
 mod tests;
 
+pub use again::{is_frozen, read_again};
 pub(super) use call::call_inputs;
 pub use call::{check_call, resolve_called};
 pub use problem::InputProblem;

@@ -139,7 +139,7 @@ fn resolve_one(
 }
 
 /// Asks the person until the answer can be used, or there is none.
-fn ask(name: &Sp<String>, input: &Input, sources: &mut InputSources<'_>) -> Option<ResolvedInput> {
+pub(super) fn ask(name: &Sp<String>, input: &Input, sources: &mut InputSources<'_>) -> Option<ResolvedInput> {
     let ask = sources.ask.as_mut()?;
     let mut wrong: Option<String> = None;
     for _ in 0..QUESTIONS {
@@ -190,11 +190,23 @@ impl Search<'_, '_> {
         Ok(None)
     }
 
+    /// What one source gives, by the words that [`ResolvedInput::source`] has for it.
+    pub(super) fn from(&mut self, source: &str) -> Step {
+        match source.split_once(' ').map_or(source, |(kind, _)| kind) {
+            "environment" => Ok(self.environment()),
+            "env" => Ok(self.variable()),
+            "file" => self.file(),
+            "program" => self.program(),
+            "default" => self.default_value(),
+            _ => Ok(None),
+        }
+    }
+
     fn problem(&self, code: &'static str, message: String) -> Box<InputProblem> {
         problem(self.name, code, message)
     }
 
-    fn command_line(&mut self) -> Step {
+    pub(super) fn command_line(&mut self) -> Step {
         let mut texts: Vec<&str> = Vec::new();
         for (name, text) in &self.sources.command_line {
             if *name == self.name.value {
@@ -352,7 +364,7 @@ fn unescaped(text: &str) -> String {
     if text.starts_with("@@") { text[1..].to_owned() } else { text.to_owned() }
 }
 
-fn problem(name: &Sp<String>, code: &'static str, message: String) -> Box<InputProblem> {
+pub(super) fn problem(name: &Sp<String>, code: &'static str, message: String) -> Box<InputProblem> {
     Box::new(InputProblem {
         code,
         input: name.value.clone(),

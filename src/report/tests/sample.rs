@@ -153,6 +153,8 @@ pub(super) fn started(warnings: &[&str]) -> Event {
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
         called: Vec::new(),
         settings: None,
+        folder: None,
+        began: None,
         undo_of: None,
     }
 }

@@ -108,7 +108,7 @@ fn output_of_a_killed_process_is_still_there() {
     assert_eq!(transcript.leftovers[0].size, 14);
     let report = place.store.verify(&id("a-run"), None).unwrap();
     assert!(report.notes.iter().any(|note| note.sentence.contains("was not finished")), "{report:?}");
-    let (run, _) = place.store.resume(&id("a-run"), &owner()).unwrap();
+    let run = place.store.resume(&id("a-run"), &owner(), None).unwrap().run;
     let (reference, _) = keep(run.evidence().begin("stdout").unwrap(), &[b"new"]);
     assert_eq!(reference.excerpt, "new");
     let adopted = run.adopt_leftovers().unwrap();

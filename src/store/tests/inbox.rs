@@ -1,7 +1,7 @@
-use super::{Place, id, now, operator, owner};
-use crate::engine::{Inbox, InboxDecision, StoreError};
-use crate::event::{AnswerKind, StepPath};
-use crate::store::DECISION_AT_MOST;
+use super::{Place, id, now, operator, owner, parked, record};
+use crate::engine::{Inbox, InboxDecision, InboxWord, RunStore as _, Said, StoreError};
+use crate::event::{Actor, AnswerKind, Event, Mark, RunResult, StepPath};
+use crate::store::{DECISION_AT_MOST, End, Kept, ResumeError, RunState};
 use indexmap::IndexMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -38,7 +38,7 @@ fn a_decision_left_for_a_parked_run_waits() {
     let place = Place::new();
     drop(place.begin("a-run"));
     place.store.leave(&id("a-run"), &decision("one")).unwrap();
-    let (run, _) = place.store.resume(&id("a-run"), &owner()).unwrap();
+    let run = place.store.resume(&id("a-run"), &owner(), None).unwrap().run;
     let mut inbox = run.inbox().unwrap();
     assert_eq!(inbox.take().unwrap().len(), 1);
     drop(inbox);
@@ -104,4 +104,109 @@ fn an_oversized_decision_is_not_left() {
     large.reason = Some("x".repeat(300_000));
     assert!(matches!(place.store.leave(run.id(), &large), Err(StoreError::Refused { .. })));
     assert_eq!(run.inbox().unwrap().take().unwrap(), []);
+}
+
+fn note(text: &str) -> InboxWord {
+    InboxWord { said: Said::Note { text: text.into() }, by: operator(), at: now() }
+}
+
+fn texts(place: &Place, run: &str) -> Vec<String> {
+    let records = place.store.read(&id(run)).unwrap().records;
+    let noted = records.into_iter().filter_map(|record| match record.event {
+        Event::Noted { text } => Some(text),
+        _ => None,
+    });
+    noted.collect()
+}
+
+#[test]
+fn words_and_decisions_do_not_meet() {
+    let place = Place::new();
+    let run = place.begin("a-run");
+    let name = place.store.leave_word(run.id(), &note("one")).unwrap();
+    place.store.leave(run.id(), &decision("step")).unwrap();
+    let mut inbox = run.inbox().unwrap();
+    assert_eq!(inbox.take().unwrap(), [decision("step")]);
+    assert_eq!(inbox.words().unwrap(), [note("one")]);
+    assert_eq!(inbox.take().unwrap(), []);
+    // What is not known to be on record yet is still there for whoever comes after a kill.
+    assert!(place.path("runs/a-run/inbox").join(&name).exists());
+    assert_eq!(inbox.words().unwrap(), []);
+    assert!(!place.store.take_word_back(run.id(), &name).unwrap(), "it was taken up");
+    let name = place.store.leave_word(run.id(), &note("two")).unwrap();
+    assert!(place.store.take_word_back(run.id(), &name).unwrap());
+    assert_eq!(inbox.words().unwrap(), []);
+}
+
+#[test]
+fn a_run_that_nobody_has_is_written_by_whoever_takes_its_lock() {
+    let place = Place::new();
+    let mut run = place.begin("a-run");
+    assert!(matches!(place.store.add(run.id(), &note("held")), Err(ResumeError::Held { .. })));
+    run.append(&mut [parked()]).unwrap();
+    run.sync().unwrap();
+    drop(run);
+    assert_eq!(place.store.add(&id("a-run"), &note("one")).unwrap(), Kept::InRecord);
+    assert_eq!(place.store.add(&id("a-run"), &note("one")).unwrap(), Kept::Already);
+    let mark = Said::Mark { mark: Mark::Mitigated, at: None, text: None };
+    let mark = InboxWord { said: mark, by: operator(), at: now() };
+    assert_eq!(place.store.add(&id("a-run"), &mark).unwrap(), Kept::InRecord);
+    let last = place.store.read(&id("a-run")).unwrap().records.pop().unwrap();
+    assert_eq!(last.event, Event::Marked { mark: Mark::Mitigated, at: now(), text: None });
+    assert_eq!((last.actor, last.elapsed_ms), (Actor::Person(operator()), 12));
+    assert!(place.store.verify(&id("a-run"), None).unwrap().is_sound());
+    // It is parked still, and can be taken up.
+    assert!(matches!(place.store.summary(&id("a-run")).unwrap().state, RunState::Parked(_)));
+    assert!(place.store.resume(&id("a-run"), &owner(), None).is_ok());
+    let abort = InboxWord { said: Said::Abort { reason: "x".into() }, by: operator(), at: now() };
+    assert!(matches!(place.store.add(&id("a-run"), &abort), Err(ResumeError::Store(StoreError::Refused { .. }))));
+}
+
+#[test]
+fn a_torn_line_that_a_note_drops_is_told() {
+    let place = Place::new();
+    drop(place.begin("a-run"));
+    let path = place.transcript("a-run");
+    let mut text = fs::read_to_string(&path).unwrap();
+    text.push_str("{\"seq\":2,\"ti");
+    fs::write(&path, text).unwrap();
+    place.store.add(&id("a-run"), &note("one")).unwrap();
+    let said = texts(&place, "a-run");
+    assert_eq!(said, ["line 2 was being written when the process died; its 12 bytes were dropped", "one"]);
+    assert!(place.store.verify(&id("a-run"), None).unwrap().is_sound());
+    assert_eq!(place.store.summary(&id("a-run")).unwrap().state, RunState::Interrupted);
+}
+
+#[test]
+fn what_is_said_after_the_end_stands_beside_the_sealed_record() {
+    let place = Place::new();
+    let run = place.closed_run("a-run");
+    let before = fs::read(place.transcript("a-run")).unwrap();
+    for text in ["one", "two"] {
+        assert_eq!(place.store.add(&run, &note(text)).unwrap(), Kept::Beside);
+    }
+    assert_eq!(fs::read(place.transcript("a-run")).unwrap(), before);
+    assert_eq!(place.store.summary(&run).unwrap().state, RunState::Ended(RunResult::Resolved));
+    let report = place.store.verify(&run, None).unwrap();
+    assert!(report.is_sound() && report.end == End::Ledger, "{report:?}");
+    let addenda = |place: &Place| place.store.addenda(&place.store.read(&run).unwrap()).unwrap();
+    let said: Vec<_> = addenda(&place).records.into_iter().map(|record| (record.seq, record.event)).collect();
+    let noted = |text: &str| Event::Noted { text: text.into() };
+    assert_eq!(said, [(6, noted("one")), (7, noted("two"))]);
+    assert_eq!(addenda(&place).findings, [""; 0]);
+    // A line that was changed, one that was put in, one that is torn.
+    let path = place.path("runs/a-run/addenda.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let foreign = serde_json::to_string(&record(parked().event)).unwrap();
+    fs::write(&path, format!("{}{foreign}\nnonsense\n{{\"seq", text.replacen("one", "eno", 1))).unwrap();
+    let found = addenda(&place).findings;
+    let words = [
+        "line 2 of addenda.jsonl does not follow",
+        "line 3 of addenda.jsonl is neither",
+        "line 4 of addenda.jsonl cannot",
+    ];
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found.iter().zip(words).all(|(line, words)| line.starts_with(words)), "{found:?}");
+    place.store.add(&run, &note("three")).unwrap();
+    assert_eq!(addenda(&place).records.len(), 3, "the torn line is gone, the new one is whole");
 }

@@ -2,7 +2,7 @@
 
 use super::{Place, id, noted, now, owner, started};
 use crate::engine::RunStore;
-use crate::store::{RunState, Store};
+use crate::store::{RunState, Store, Taken};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -48,7 +48,7 @@ fn what_was_acknowledged_survives_a_kill() {
 
     assert!(!place.store.is_live(&id("a-run")));
     assert_eq!(place.store.summary(&id("a-run")).unwrap().state, RunState::Interrupted);
-    let (mut run, transcript) = place.store.resume(&id("a-run"), &owner()).unwrap();
+    let Taken { mut run, transcript, .. } = place.store.resume(&id("a-run"), &owner(), None).unwrap();
     assert!(transcript.lines >= last, "{} lines, {last} were acknowledged", transcript.lines);
     assert_eq!(transcript.records.last().unwrap().time, now());
     assert_eq!(run.adopt_leftovers().unwrap()[0].excerpt, "a first line\n");

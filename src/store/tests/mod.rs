@@ -6,6 +6,7 @@ mod kill;
 mod mask;
 mod record;
 mod root;
+mod take;
 mod verify;
 
 use super::{DirRun, Owner, Store};
@@ -72,7 +73,15 @@ fn operator() -> Operator {
 }
 
 fn owner() -> Owner {
-    Owner { pid: 4711, host: "ops1".into(), boot: "b".into(), operator: operator(), since: now() }
+    Owner {
+        pid: 4711,
+        host: "ops1".into(),
+        boot: "b".into(),
+        operator: operator(),
+        since: now(),
+        machine: "m".into(),
+        started: 0,
+    }
 }
 
 fn record(event: Event) -> Record {
@@ -112,6 +121,8 @@ fn started(run: &RunId, store: &str) -> Record {
         warnings: Vec::new(),
         called: Vec::new(),
         settings: None,
+        folder: None,
+        began: None,
         undo_of: None,
     })
 }

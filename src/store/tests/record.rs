@@ -4,7 +4,7 @@ use crate::event::{Event, StoredValue};
 use crate::expr::SecretText;
 use crate::store::mask::write_masked_line;
 use crate::store::run::{Disk, room};
-use crate::store::{Masker, ResumeError};
+use crate::store::{Masker, ResumeError, Taken};
 use indexmap::IndexMap;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -116,10 +116,13 @@ fn room_keeps_a_reserve() {
 fn one_owner_at_a_time() {
     let place = Place::new();
     let run = place.begin("a-run");
-    let Err(error) = place.store.resume(run.id(), &owner()) else { panic!("two owners") };
-    assert_eq!(error.to_string(), "run `a-run` is held by anna, process 4711 on ops1, since 2026-11-21T01:14:09.5Z");
+    let Err(error) = place.store.resume(run.id(), &owner(), None) else { panic!("two owners") };
+    assert_eq!(
+        error.to_string(),
+        "run `a-run` is held by anna, process 4711 on ops1, since 2026-11-21 01:14:09 UTC, at `cause`, last sign of life 0 s ago"
+    );
     drop(run);
-    assert!(place.store.resume(&id("a-run"), &owner()).is_ok());
+    assert!(place.store.resume(&id("a-run"), &owner(), None).is_ok());
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn a_killed_run_is_taken_up_after_its_last_whole_line() {
     let mut torn = whole.clone();
     torn.extend(b"{\"seq\":3,\"ti");
     fs::write(place.transcript("a-run"), &torn).unwrap();
-    let (mut run, transcript) = place.store.resume(&id("a-run"), &owner()).unwrap();
+    let Taken { mut run, transcript, .. } = place.store.resume(&id("a-run"), &owner(), None).unwrap();
     assert_eq!(transcript.torn.map(|torn| (torn.line, torn.bytes)), Some((3, 12)));
     assert_eq!(fs::read(place.transcript("a-run")).unwrap(), whole);
     let mut records = [noted("again"), ended()];
@@ -142,8 +145,8 @@ fn a_killed_run_is_taken_up_after_its_last_whole_line() {
     run.close().unwrap();
     drop(run);
     assert!(place.store.verify_all().unwrap().is_sound());
-    let Err(error) = place.store.resume(&id("a-run"), &owner()) else { panic!("an end is final") };
-    assert!(matches!(error, ResumeError::Ended(_)));
+    let Err(error) = place.store.resume(&id("a-run"), &owner(), None) else { panic!("an end is final") };
+    assert!(matches!(error, ResumeError::Ended { .. }));
 }
 
 #[test]
@@ -264,7 +267,7 @@ fn a_run_cut_anywhere_is_taken_up_again_and_sound() {
     for cut in (0..whole.len()).step_by(11) {
         for nuls in [0, 100] {
             fs::write(&path, [&whole[..cut], &vec![0; nuls]].concat()).unwrap();
-            let (mut run, _) = place.store.resume(&id("a-run"), &owner()).unwrap();
+            let mut run = place.store.resume(&id("a-run"), &owner(), None).unwrap().run;
             run.append(&mut [noted("after the crash")]).unwrap();
             run.sync().unwrap();
             let report = place.store.verify(&id("a-run"), Some(run.head())).unwrap();

@@ -218,7 +218,7 @@ fn one_run_at_a_time_holds_a_target() {
     let error = place.again().hold(what, &id("b-run"), &owner()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "runbook db-failover on cluster 7f3a is held by run `a-run` (anna, process 4711 on ops1, since 2026-11-21T01:14:09.5Z)"
+        "runbook db-failover on cluster 7f3a is held by run `a-run` (anna, process 4711 on ops1, since 2026-11-21 01:14:09 UTC)"
     );
     assert_eq!(place.store.holder(what).unwrap().unwrap().run, id("a-run"));
     place.store.hold("another target", &id("b-run"), &owner()).unwrap();

@@ -77,11 +77,14 @@ impl Dialogue<'_> {
         self.line(text, label)
     }
 
-    /// A word that is not an answer: `!note TEXT`, `!later`, `!abort`, `!help`.
+    /// A word that is not an answer: `!note TEXT`, `!mark WORD`, `!later`, `!abort`, `!help`.
     fn command(&mut self, typed: &str) -> Result<Turn, Stop> {
         let (word, rest) = typed.split_once(' ').unwrap_or((typed, ""));
         if word == "note" && !rest.trim().is_empty() {
             return Ok(self.noted(rest.trim().to_owned()));
+        }
+        if word == "mark" && !rest.trim().is_empty() {
+            return Ok(self.marked(rest));
         }
         Ok(self.common(word)?.unwrap_or_else(|| Turn::Again(help(&self.prompt.kind))))
     }

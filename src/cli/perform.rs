@@ -1,0 +1,190 @@
+//! Performing a run: the outside is put together, the engine does the rest. Used by whatever starts one and by what takes
+//! one up again.
+
+use super::arguments::Yes;
+use super::clock::MachineClock;
+use super::console::Console;
+use super::exit::Exit;
+use super::failure::CommandError;
+use super::prepared::Prepared;
+use super::recorded::{step_places, step_table};
+use super::screen::Screen;
+use super::session::Session;
+use super::signals::{Lent, listen};
+use crate::action::{Hands, Isolation, Lender, install_crypto};
+use crate::engine::{Acts, Answers, Ports, RunEnd, RunState, Setup, run as perform};
+use crate::event::{Event, Mode, Operator, RunId};
+use crate::expr::{SecretText, UnknownSort, Value};
+use crate::plan::ResolvedInput;
+use crate::runbook::Risk;
+use crate::store::{DirRun, Heartbeat, Masker, Owner, Store, host_name, machine_id};
+use crate::terminal::{Lend, Paper};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// Chunks of output that may wait for the screen; a screen that is slower loses none, the programs wait.
+const CHUNKS: usize = 256;
+
+/// How a run is performed.
+pub(super) struct Way {
+    pub(super) mode: Mode,
+    pub(super) yes: Option<Risk>,
+    pub(super) answers: Answers,
+    pub(super) jobs: u16,
+    pub(super) park_after: Duration,
+    pub(super) operator: Operator,
+}
+
+/// A run whose record is open, about to be performed.
+pub(super) struct Work<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) way: Way,
+    pub(super) owner: Owner,
+    pub(super) record: DirRun,
+    /// The event that it begins with.
+    pub(super) opening: Event,
+    /// Who started it first: what expressions read as `run.operator`.
+    pub(super) starter: String,
+}
+
+/// The risk up to which a flag answers confirmations.
+pub(super) fn confirmations(yes: Option<Yes>) -> Option<Risk> {
+    yes.map(|yes| if yes == Yes::Low { Risk::Low } else { Risk::Medium })
+}
+
+/// Makes the masker know what is secret and what is not.
+pub(super) fn teach(masker: &Masker, inputs: &[ResolvedInput]) -> Result<(), CommandError> {
+    for input in inputs.iter().filter(|input| !input.is_secret) {
+        if let Some(text) = input.value.as_str() {
+            masker.know_plain(format!("input `{}`", input.name), text);
+        }
+    }
+    for input in inputs {
+        if let Some(secret) = input.value.downcast_object_ref::<SecretText>() {
+            masker.add(secret)?;
+        }
+    }
+    Ok(())
+}
+
+/// Performs a run to its end, or until it is left.
+pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Result<Exit, CommandError> {
+    install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| CommandError::SetUp { what: "the runtime", source })?;
+    let run = work.record.id().clone();
+    let (end, screen) = runtime.block_on(go(session, store, work)).map_err(|error| match error {
+        CommandError::Store(error) => CommandError::RecordLost { run: run.clone(), error },
+        other => other,
+    })?;
+    screen.rest();
+    if matches!(end.state, RunState::Ended(_)) {
+        screen.sealed(&end.head);
+    }
+    Ok(exit_of(&end))
+}
+
+async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
+    let Work { prepared, way, owner, record, opening, starter } = work;
+    let attended = Console::has_person();
+    let (sink, style) = session.console.run_sink(attended);
+    let paper = Arc::new(Paper::new(sink, style.terminal));
+    let graph = &prepared.graph;
+    let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
+    let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
+    let (typed, mut answers) = mpsc::unbounded_channel();
+    let (hand_over, engine_answers) = mpsc::channel(16);
+    tokio::spawn(async move {
+        while let Some(answer) = answers.recv().await {
+            if hand_over.send(answer).await.is_err() {
+                return;
+            }
+        }
+    });
+    let (chunks, output) = mpsc::channel(CHUNKS);
+    let following = tokio::spawn(screen.clone().follow(output));
+    let seen = screen.clone();
+    let library = prepared.library.clone();
+    let run_value = prepared.run_value(Some(record.id().as_str()), &starter);
+    let setup = setup(prepared, way, run_value, record.id(), opening);
+    let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
+    let lent = Lent::default();
+    let ports = Ports {
+        performer: Arc::new(Hands::new(prepared.base.clone(), Isolation::detect(), library)),
+        person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
+        answers: engine_answers,
+        inbox: Box::new(record.inbox()?),
+        locks: Box::new(store.holds(record.id(), &owner)),
+        clock: Arc::new(MachineClock),
+        signals: listen(&lent)?,
+        observer: Box::new(move |record| seen.see(record)),
+        live: Some(chunks),
+        store: Box::new(record),
+    };
+    let end = perform(setup, ports).await;
+    alive.abort();
+    let end = end?;
+    // The run has dropped its end of the channel, so this ends by itself; a screen that failed is no failure of the run.
+    drop(following.await);
+    Ok((end, screen))
+}
+
+/// Gives signs of life for as long as the run goes on.
+async fn give_signs_of_life(heartbeat: Heartbeat) {
+    let mut due = tokio::time::interval(Heartbeat::EVERY);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        heartbeat.beat();
+    }
+}
+
+/// Runs programs at our terminal.
+fn lender(prepared: &Prepared, lent: &Lent) -> Lend {
+    let (lender, lent) = (Lender::new(prepared.base.clone(), GRACE), lent.clone());
+    Box::new(move |act, marker, wanted_back| lent.while_lent(|| lender.lend(act, marker, wanted_back)))
+}
+
+fn setup(prepared: &Prepared, way: Way, run_value: Value, run: &RunId, opening: Event) -> Setup {
+    Setup {
+        run: run.clone(),
+        graph: Arc::clone(&prepared.graph),
+        values: prepared.values(run_value, Some(run), UnknownSort::Unobtained),
+        resolver: prepared.resolver.clone(),
+        called: prepared.called.clone(),
+        started: opening,
+        acts: if way.mode == Mode::Run { Acts::All } else { Acts::Reads },
+        policy: prepared.policy,
+        environment: prepared.environment.clone(),
+        yes: way.yes,
+        answers: way.answers,
+        jobs: usize::from(way.jobs),
+        park_after: way.park_after,
+        operator: way.operator,
+        host: host_name(),
+        machine: machine_id(),
+        grace: GRACE,
+        past: None,
+        abort: None,
+    }
+}
+
+/// The exit of a run, the first that applies (ruling 9).
+pub(super) fn exit_of(end: &RunEnd) -> Exit {
+    if end.refused {
+        return Exit::Refused;
+    }
+    match &end.state {
+        RunState::Suspended(_) => match end.signal {
+            Some(1) => Exit::HungUp,
+            Some(15) => Exit::Terminated,
+            _ => Exit::Interrupted,
+        },
+        RunState::Parked(_) => Exit::Parked,
+        RunState::Ended(_) if end.probe_does_not_hold => Exit::NotResolved,
+        RunState::Ended(result) => Exit::of_result(*result),
+    }
+}
