@@ -32,6 +32,7 @@ const WORDS: &[&str] = &[
     "approved",
     "attempt_ended",
     "attempt_started",
+    "attempts",
     "background_ready",
     "bad_answer",
     "bad_value",
