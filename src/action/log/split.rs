@@ -59,7 +59,12 @@ impl Splitter {
 fn give(line: &[u8], dropped: u64, each: &mut dyn FnMut(&str)) {
     let whole = line.strip_suffix(b"\r").filter(|_| dropped == 0).unwrap_or(line);
     let text = String::from_utf8_lossy(whole);
-    if dropped == 0 { each(&text) } else { each(&format!("{text}{}", mark(dropped))) }
+    if dropped == 0 { each(&text) } else { each(&format!("{}{}", whole_words(&text), mark(dropped))) }
+}
+
+/// A text that was cut off, without the word that the cut went through: it may be half of a secret.
+fn whole_words(text: &str) -> &str {
+    text.rfind(char::is_whitespace).map_or("", |end| &text[..end])
 }
 
 /// What stands at the end of a line that was cut.
@@ -73,7 +78,7 @@ pub(super) fn cut(text: &str, longest: usize) -> std::borrow::Cow<'_, str> {
         return text.into();
     }
     let kept = text.get(..text.floor_char_boundary(longest)).unwrap_or_default();
-    format!("{kept}{}", mark((text.len() - kept.len()) as u64)).into()
+    format!("{}{}", whole_words(kept), mark((text.len() - kept.len()) as u64)).into()
 }
 
 #[cfg(test)]
