@@ -23,6 +23,13 @@ impl Bodies {
         (0..self.slots.len()).map(BodyId).filter(|&id| self[id].is_open).collect()
     }
 
+    /// Opens one that stands in no other, and owns itself.
+    pub(super) fn add(&mut self, body: Body) -> BodyId {
+        let id = BodyId(self.slots.len());
+        self.slots.push(Body { owner: id, ..body });
+        id
+    }
+
     /// Opens one inside another, for a step of that.
     pub(super) fn open(&mut self, holder: At, opening: Opening, reply: oneshot::Sender<BodyEnd>) -> BodyId {
         let outer = &self[holder.body];
@@ -81,7 +88,8 @@ impl Bodies {
     }
 
     pub(super) fn path(&self, at: At) -> StepPath {
-        StepPath(self[at.body].scene.path(at.node))
+        let body = &self[at.body];
+        StepPath(body.stands_for.clone().unwrap_or_else(|| body.scene.path(at.node)))
     }
 
     /// Tasks that have not ended, in all bodies.

@@ -7,6 +7,7 @@ mod joins;
 mod nested;
 mod prompts;
 mod steps;
+mod undoing;
 mod walk;
 mod words;
 
@@ -93,6 +94,8 @@ pub(super) struct Dispatcher {
     started: Option<Event>,
     /// The walk through the past of a run that was taken up again.
     walk: Option<walk::Walk>,
+    /// The changes of another run that are taken back.
+    undoing: Option<undoing::Undoing>,
 }
 
 impl Dispatcher {
@@ -107,6 +110,7 @@ impl Dispatcher {
             budget: Arc::new(Budget::new(setup.graph.runbook())),
             approved: Arc::default(),
         };
+        let own = setup.undo.as_ref().map_or(setup.past.as_ref(), |undo| undo.past.as_ref());
         let shared = Shared {
             run: setup.run.to_string(),
             performer: ports.performer,
@@ -122,8 +126,9 @@ impl Dispatcher {
             answers: setup.answers,
             called: setup.called,
             began: ports.clock.elapsed(),
-            before: setup.past.as_ref().map_or(0, |past| past.elapsed_ms(ports.clock.now())),
+            before: own.map_or(0, |past| past.elapsed_ms(ports.clock.now())),
             is_ending: setup.abort.is_some(),
+            is_undo: setup.undo.is_some(),
             goes_on: Cancel::new(),
             past: Mutex::default(),
         };
@@ -173,6 +178,7 @@ impl Dispatcher {
             yes: setup.yes,
             started: Some(setup.started),
             walk,
+            undoing: setup.undo.map(undoing::Undoing::new),
         }
     }
 
@@ -192,6 +198,7 @@ impl Dispatcher {
         if let Some(started) = self.started.take() {
             self.log(started);
             self.flush(true)?;
+            self.undoing.iter_mut().for_each(undoing::Undoing::mute);
         }
         loop {
             self.advance();
@@ -204,7 +211,7 @@ impl Dispatcher {
             }
             if self.is_over() {
                 self.read_words();
-                return self.close();
+                return if self.undoing.is_some() { self.close_undo() } else { self.close() };
             }
             self.drain().await?;
         }
@@ -236,7 +243,8 @@ impl Dispatcher {
                 | Message::Lock { .. }
                 | Message::Refused { .. }
                 | Message::Open { .. }
-                | Message::Known { .. } => {}
+                | Message::Known { .. }
+                | Message::Undoable(_) => {}
                 Message::Holds { at, open } => self.holds(at, open),
             }
         }
@@ -244,6 +252,9 @@ impl Dispatcher {
 
     /// Nothing is left to do, in the body or in `finally`.
     fn is_over(&self) -> bool {
+        if let Some(undoing) = &self.undoing {
+            return undoing.is_over();
+        }
         let root = &self.bodies[BodyId::ROOT];
         root.live == 0 && root.in_finally && root.schedule.is_all_done()
     }
@@ -312,7 +323,13 @@ impl Dispatcher {
         }
         let task = self.task(at);
         let now = self.now();
-        let began = self.past().peek(&task.path()).and_then(|round| round.began);
+        let (began, undo) = self
+            .past()
+            .peek(&task.path())
+            .map_or((None, None), |round| (round.began, round.gate.as_ref().and_then(|gate| gate.undo.clone())));
+        if let Some(undo) = undo {
+            self.keep_undo(at, undo);
+        }
         let body = &mut self.bodies[at.body];
         body.live += 1;
         body.started.insert(at.node, began.unwrap_or(now));
@@ -422,6 +439,7 @@ impl Dispatcher {
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
             Message::Holds { at, open } => self.holds(at, open),
             Message::Known { at } => self.known(at),
+            Message::Undoable(undoable) => self.undoable(*undoable),
         }
     }
 
@@ -506,6 +524,10 @@ impl Dispatcher {
 
     /// Ends the run: what runs is stopped, then temporary changes are taken back and `finally` runs.
     pub(super) fn abort(&mut self, reason: String, by: Actor) {
+        if self.undoing.is_some() {
+            self.push(None, None, by, Event::Aborted { reason: reason.clone() });
+            return self.stop_undo(&reason);
+        }
         if self.bodies[BodyId::ROOT].in_finally {
             return self.suspend(format!("{reason}, while `finally` ran"));
         }
@@ -522,7 +544,8 @@ impl Dispatcher {
 
     /// Puts an event on record.
     fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, mut event: Event) {
-        if self.past().has_told(step.as_ref(), &event) {
+        let is_mute = self.undoing.as_ref().is_some_and(undoing::Undoing::is_mute);
+        if is_mute || self.past().has_told(step.as_ref(), &event) {
             return;
         }
         put_aside(&mut event, &*self.shared.evidence);

@@ -8,9 +8,9 @@ mod round;
 pub(super) use round::{PastAttempt, PastMoment, Round};
 
 use super::store_value::{Kept, restore_kept};
-use crate::event::{Event, Record, StepPath};
+use crate::event::{Event, Outcome, Record, StepPath, StoredValue};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// The past of a run.
 ///
@@ -70,6 +70,22 @@ impl Told {
     }
 }
 
+/// Whether a value on record is a secret, or holds one.
+fn holds_secret(value: &StoredValue) -> bool {
+    fn inside(json: &serde_json::Value) -> bool {
+        match json {
+            serde_json::Value::Object(map) => map.contains_key("$secret") || map.values().any(inside),
+            serde_json::Value::Array(items) => items.iter().any(inside),
+            _ => false,
+        }
+    }
+    match value {
+        StoredValue::Secret(_) => true,
+        StoredValue::Value(json) => inside(json),
+        _ => false,
+    }
+}
+
 impl Past {
     /// Folds a record. `kept` reads the evidence that holds a value which was too long for an event.
     #[must_use]
@@ -84,7 +100,9 @@ impl Past {
     fn take_in(&mut self, record: &Record, kept: Kept<'_>) {
         self.last = record.seq;
         self.last_time = Some((record.time, record.elapsed_ms));
-        if let Some(told) = Told::of(record.step.as_ref(), &record.event) {
+        if let Some(told) = Told::of(record.step.as_ref(), &record.event)
+            && !self.must_be_read_again(record)
+        {
             *self.told.entry(told).or_default() += 1;
         }
         match &record.event {
@@ -103,6 +121,16 @@ impl Past {
         let Some(step) = &record.step else { return };
         self.follow_open(step, record);
         self.step(step, record, kept);
+    }
+
+    /// Whether this is the end of a read that gave a secret: that is not kept, so the read is performed again (ruling 23).
+    fn must_be_read_again(&self, record: &Record) -> bool {
+        let Event::StepEnded { captures, .. } = &record.event else { return false };
+        let changes = || {
+            let round = record.step.as_ref().and_then(|step| self.rounds.get(&step.0)?.back());
+            round.is_some_and(|round| round.changes() > 0)
+        };
+        captures.values().any(holds_secret) && !changes()
     }
 
     /// Keeps account of what is open.
@@ -128,6 +156,9 @@ impl Past {
     }
 
     fn step(&mut self, step: &StepPath, record: &Record, kept: Kept<'_>) {
+        if self.must_be_read_again(record) {
+            return;
+        }
         if !Round::is_about(&record.event) {
             if let Event::ChangeMade { undo, until, .. } = &record.event
                 && let Some(round) = self.rounds.get_mut(&step.0).and_then(VecDeque::back_mut)
@@ -219,6 +250,23 @@ impl Past {
             self.told.remove(&told);
         }
         true
+    }
+
+    /// The changes that this run itself has taken back, by their paths; what it did to that end is forgotten, so that
+    /// it can be done again.
+    pub fn drop_undos(&mut self) -> BTreeSet<String> {
+        let undos: Vec<String> = self.rounds.keys().filter(|path| path.ends_with("/undo")).cloned().collect();
+        let mut done = BTreeSet::new();
+        for path in undos {
+            let rounds = self.rounds.remove(&path).unwrap_or_default();
+            let mut ended = rounds.iter().filter_map(|round| round.end.as_ref());
+            if ended.any(|end| end.outcome == Outcome::Succeeded)
+                && let Some(change) = path.strip_suffix("/undo")
+            {
+                done.insert(change.to_owned());
+            }
+        }
+        done
     }
 
     /// Forgets how reads ended: they are performed again (`resume --refresh`). `is_read` tells it of a path.

@@ -177,6 +177,15 @@ impl Dispatcher {
 
     /// Everything that the record tells was walked through.
     fn past_is_over(&mut self) {
+        if self.undoing.is_some() {
+            return self.begin_undo();
+        }
+        self.close_open_attempts();
+        self.restart_beside();
+    }
+
+    /// Attempts whose end was not seen get one.
+    pub(super) fn close_open_attempts(&mut self) {
         let open = std::mem::take(&mut self.past().open);
         for (path, number, change) in open {
             let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
@@ -191,10 +200,19 @@ impl Dispatcher {
             };
             self.push(Some(path), Some(number), Actor::Runwright, event);
         }
+    }
+
+    /// Processes in the background that were relied on are started again.
+    fn restart_beside(&mut self) {
         let Some(walk) = &mut self.walk else { return };
         walk.stage = Stage::Restarting;
-        let mut beside = std::mem::take(&mut walk.beside);
-        beside.retain(|(at, _)| self.is_still_needed(*at));
+        let beside = std::mem::take(&mut walk.beside);
+        let (beside, over): (Vec<_>, Vec<_>) = beside.into_iter().partition(|(at, _)| self.is_still_needed(*at));
+        for (at, _) in over {
+            let step = self.node(at).step.clone();
+            let end = StepEnd::because(Outcome::Succeeded, "it was no longer needed when the run was taken up again");
+            self.log_end(at, &step, &end, false);
+        }
         if let Some(walk) = &mut self.walk {
             walk.awaited.extend(beside.iter().map(|(at, _)| *at));
         }
@@ -205,11 +223,13 @@ impl Dispatcher {
         }
     }
 
-    /// Whether the steps that a process in the background was started for are not over.
+    /// Whether the steps that a process in the background was started for are not over: what is taken back at the end
+    /// may still need it.
     fn is_still_needed(&self, at: At) -> bool {
         let body = &self.bodies[at.body];
         let holder = body.scene.graph.holders(at.node).next();
-        body.is_open && !body.in_finally && holder.is_none_or(|holder| !body.over.contains_key(&holder))
+        let is_needed = !body.in_finally || body.clearing;
+        body.is_open && is_needed && holder.is_none_or(|holder| !body.over.contains_key(&holder))
     }
 
     /// Changes whose end was not seen are settled before anything starts (ruling 19).

@@ -4,6 +4,7 @@
 mod canary;
 mod example;
 mod journal;
+mod killer;
 mod kubernetes;
 mod output;
 mod postgres;
@@ -18,6 +19,7 @@ mod terminal;
 pub(crate) use canary::{CANARY, Canary, percent};
 pub(crate) use example::example;
 pub(crate) use journal::{Entry, Journal};
+pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
 pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
