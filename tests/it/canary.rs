@@ -1,7 +1,9 @@
 //! A secret goes through everything that can carry one, and comes back through everything that can show one. It stands
 //! nowhere afterwards but in the files that the runbook itself wrote.
 
+mod everything;
 mod found;
+mod sources;
 
 use crate::support::{CANARY, Canary, Output, percent};
 use std::io::{Read as _, Write as _};
@@ -104,6 +106,17 @@ fn repeat(mut stream: TcpStream) -> std::io::Result<()> {
         }
     }
     let came = String::from_utf8_lossy(&bytes).into_owned();
+    if came.contains(" /slow ") {
+        // Until the other side has had enough.
+        return stream.read(&mut buffer).map(drop);
+    }
+    if came.contains(" /cut ") {
+        return stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{CANARY}").as_bytes());
+    }
+    if came.contains(" /redirect ") {
+        let place = percent(CANARY, "");
+        return stream.write_all(format!("HTTP/1.1 302 Found\r\nlocation: /{place}?{place}\r\n\r\n").as_bytes());
+    }
     let status = if came.contains(" /error ") { format!("500 {CANARY}") } else { "200 OK".to_owned() };
     let body =
         serde_json::json!({ "came": came, "raw": CANARY, "url": percent(CANARY, "/"), "form": percent(CANARY, "") })
