@@ -376,7 +376,9 @@ impl Writer {
             ));
         };
         if let Some(why) = self.place.refuses(&text) {
-            return refuse(format!("{why}: {}", quoted("", &text, 60)));
+            let exact = format!("{text:?}");
+            let whole = if exact.chars().count() > 60 { quoted("", &text, 0) } else { exact };
+            return refuse(format!("{why}: {whole}"));
         }
         if self.place == Place::UrlPath {
             return self.text(&utf8_percent_encode(&text, ESCAPED).to_string(), expr.span());

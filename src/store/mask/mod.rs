@@ -37,7 +37,6 @@ const WORDS: &[&str] = &[
     "attempt_started",
     "attempts",
     "background_ready",
-    "attempts",
     "bad_answer",
     "bad_value",
     "cancelled",
@@ -103,6 +102,7 @@ const WORDS: &[&str] = &[
     "step_started",
     "succeeded",
     "suspended",
+    "suspending",
     "target_proven",
     "target_refused",
     "temporary",
@@ -112,6 +112,7 @@ const WORDS: &[&str] = &[
     "undo_of",
     "validations",
     "waited_ms",
+    "waits_for",
     "warnings",
 ];
 
