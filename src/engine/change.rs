@@ -1,8 +1,9 @@
 //! A change: card, gate, act, verify. And lists of reads and changes.
 
-use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks};
+use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks};
 use super::facts::{Facts, Look};
 use super::gate_before::{Compared, DoneBefore, FirstNumber};
+use super::held::Wanted;
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::{ended, skipped};
@@ -236,7 +237,8 @@ impl Task {
             if let Err(reason) = self.take_change() {
                 return Ok(refused_by_limits(last, reason));
             }
-            let attempted = self.attempt(&unit.path, number, this, true, timeout, &step.tolerate).await?;
+            let wanted = Wanted::of(&step.capture, &unit.scope);
+            let attempted = self.attempt_for(&unit.path, number, this, true, timeout, &step.tolerate, wanted).await?;
             let end = ended(attempted.performed, attempted.tolerated, number);
             let mut end = self.conclude(step, end, unit.scope.clone());
             end.changed = true;
@@ -341,14 +343,15 @@ impl Task {
             Err(refusal) => StepEnd::failed(ErrorClass::BadValue, refusal.message),
             Ok(None) => StepEnd::new(Outcome::Succeeded),
             Ok(Some(act)) => {
-                let attempted = self.attempt(path, number, act, false, timeout, &probe.tolerate).await?;
+                let wanted = Wanted::of(&probe.capture, scope);
+                let attempted = self.attempt_for(path, number, act, false, timeout, &probe.tolerate, wanted).await?;
                 ended(attempted.performed, attempted.tolerated, number)
             }
         };
         inner.extend(end.values.clone());
         let error = end.error.as_ref().map_or(Value::from(()), |error| Value::from(error.to_string()));
         inner.extend([("error".to_owned(), error)]);
-        if let Err(reason) = captures(&probe.capture, &mut inner) {
+        if let Err(reason) = self.captures(&probe.capture, &mut inner) {
             end.reason = Some(reason);
             end.verdict = Some(StepVerdict::CannotTell);
             return Ok(end);

@@ -18,6 +18,7 @@ mod decide;
 mod dispatch;
 mod facts;
 mod gate_before;
+mod held;
 mod history;
 mod hold;
 mod interactive;

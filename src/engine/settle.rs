@@ -326,6 +326,8 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
                 _ => return None,
             },
         },
+        // An answer from elsewhere comes in a file of the store, and no secret stands there.
+        PromptKind::Ask { questions } if questions.iter().any(|question| question.secret) => return None,
         PromptKind::Ask { questions } => {
             let mut values = indexmap::IndexMap::new();
             for question in questions {
