@@ -76,6 +76,17 @@ Examples:
 Without a terminal a run parks at the first gate, with exit code 5. With
 --park-after it waits that long for `runwright approve` before it parks.")]
     Run(RunArguments),
+    /// Take a run up again that was parked, suspended or whose process died
+    #[command(after_help = "\
+Examples:
+  runwright resume 20261121-0114-k3f9
+  runwright resume last -i admin=@/run/admin   a secret is never kept
+  runwright resume last --refresh              reads are performed again
+  runwright resume last --runbook fixed.yaml   go on with a mended runbook
+
+What has ended is never performed again. The runbook, the inputs and
+runwright.yaml are those of the start, out of the record.")]
+    Resume(ResumeArguments),
     /// Show what a run would do, touching nothing: no process, no connection
     #[command(after_help = "\
 Examples:
@@ -183,6 +194,49 @@ pub struct RunArguments {
     /// Go by this saved plan; refuse if anything differs
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "How")]
     pub plan: Option<PathBuf>,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// A secret input again, when it came from the command line or a question; all other inputs are frozen
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub inputs: Vec<(String, String)>,
+    /// Answer confirmations up to this risk with yes; never a typed gate, a question, stale evidence, or what became of a change
+    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
+    pub yes: Option<Yes>,
+    /// Answers to questions and decisions, as YAML
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub answers: Option<PathBuf>,
+    /// How many reads at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "How")]
+    pub jobs: u16,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
+    pub as_name: Option<String>,
+    /// How long to wait for answers from elsewhere when nobody is at the terminal
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
+    pub park_after: Option<std::time::Duration>,
+    /// Perform the reads again that have ended, so that everything rests on fresh evidence
+    #[arg(long, help_heading = "How")]
+    pub refresh: bool,
+    /// Take it from a process on another machine that cannot be asked any more; say why
+    #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
+    pub take_over: Option<String>,
+    /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
+    #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
+    pub runbook: Option<PathBuf>,
+    /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
+    #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
+    pub accept_runbook: Option<String>,
+    /// The working folder, when that of the start is not here
+    #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
+    pub folder: Option<PathBuf>,
+    /// Look for the required programs again, when those of the start are not here
+    #[arg(long, help_heading = "In place of what is recorded")]
+    pub find_programs: bool,
 }
 
 /// How much a dry run does.
@@ -429,6 +483,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     crate::runbook::parse_duration(text).ok_or_else(|| "write it like 90s, 10m or 1h 30m".to_owned())
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("say why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn digest(text: &str) -> Result<String, String> {

@@ -2,6 +2,7 @@
 
 use super::console::Console;
 use super::exit::Exit;
+use super::refusal::Refusal;
 use crate::engine::StoreError;
 use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
@@ -109,6 +110,9 @@ pub(super) enum CommandError {
     /// The run cannot be taken up.
     #[error(transparent)]
     Resume(ResumeError),
+    /// The run cannot go on as it is.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The run was not found.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -145,6 +149,7 @@ impl CommandError {
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
+            Self::Refused(refusal) => refusal.kind(),
             Self::Resume(ResumeError::Held(_)) => (Exit::Refused, "run-held"),
             Self::Resume(ResumeError::Ended { .. }) => (Exit::Usage, "run-ended"),
             Self::Store(StoreError::TakenOver { .. })
@@ -188,6 +193,7 @@ impl CommandError {
             Self::Resume(ResumeError::Ended { run, .. }) => {
                 Some(format!("its record: runwright show {run}; its changes are taken back with: runwright undo {run}"))
             }
+            Self::Refused(refusal) => Some(refusal.hint()),
             Self::RecordLost { run, error } => Some(Self::after_loss(run, error)),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Find(FindError::None(_)) => Some("`runwright list` names the runs".to_owned()),

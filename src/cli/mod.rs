@@ -32,12 +32,16 @@ mod prepare;
 mod prepared;
 mod programs;
 mod recorded;
+mod refusal;
+mod resume;
+mod revised;
 mod run;
 mod screen;
 mod scripts;
 mod session;
 mod show;
 mod signals;
+mod thaw;
 mod verify;
 
 #[cfg(test)]
@@ -85,6 +89,7 @@ fn perform(arguments: Arguments) -> Exit {
 fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Run(arguments) => run::run(session, &arguments),
+        Command::Resume(arguments) => resume::resume(session, &arguments),
         Command::Plan(arguments) => plan::plan(session, &arguments),
         Command::Probe(arguments) => run::probe(session, &arguments),
         Command::Check(arguments) => check::check(session, &arguments),

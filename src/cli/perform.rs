@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answers, Ports, RunEnd, RunState, Setup, run as perform};
+use crate::engine::{Acts, Answers, Past, Ports, RunEnd, RunState, Setup, run as perform};
 use crate::event::{Event, Mode, Operator, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
@@ -48,6 +48,10 @@ pub(super) struct Work<'a> {
     pub(super) opening: Event,
     /// Who started it first: what expressions read as `run.operator`.
     pub(super) starter: String,
+    /// What an earlier process did of it.
+    pub(super) past: Option<Past>,
+    /// Why it is ended as soon as what was left open is settled.
+    pub(super) abort: Option<String>,
 }
 
 /// The risk up to which a flag answers confirmations.
@@ -88,7 +92,7 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter } = work;
+    let Work { prepared, way, owner, record, opening, starter, past, abort } = work;
     let attended = Console::has_person();
     let (sink, style) = session.console.run_sink(attended);
     let paper = Arc::new(Paper::new(sink, style.terminal));
@@ -109,7 +113,7 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let seen = screen.clone();
     let library = prepared.library.clone();
     let run_value = prepared.run_value(Some(record.id().as_str()), &starter);
-    let setup = setup(prepared, way, run_value, record.id(), opening);
+    let setup = Setup { past, abort, ..setup(prepared, way, run_value, record.id(), opening) };
     let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {

@@ -78,7 +78,7 @@ fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, Comma
     teach(&record.masker(), &prepared.inputs)?;
     let opening = started(prepared, &way, &store, record.id(), &record.masker());
     let starter = way.operator.name.clone();
-    operate(session, &store, Work { prepared, way, owner, record, opening, starter })
+    operate(session, &store, Work { prepared, way, owner, record, opening, starter, past: None, abort: None })
 }
 
 /// The first event.

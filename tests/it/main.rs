@@ -22,6 +22,7 @@ mod nested;
 mod planned;
 mod prometheus;
 mod properties;
+mod resume;
 mod run;
 mod scenes;
 mod service;
