@@ -31,7 +31,7 @@ steps:
     group: One after the other
     for_each: \"['a', 'b']\"
     steps:
-      - { id: make, remediate: Make, shell: \"echo {{ item }} >> done\", irreversible: It is nothing. }
+      - { id: make, remediate: Make, shell: echo $ITEM >> done, env: { ITEM: \"{{ item }}\" }, irreversible: It is nothing. }
   - { id: pause, diagnose: A moment, wait: 100ms }
   - id: which
     decide: Which?
@@ -49,9 +49,16 @@ pub(super) const DONE: [&str; 8] = ["proven", "plain", "ban", "a", "b", "more", 
 /// A sandbox with that runbook.
 pub(super) fn sandbox() -> Sandbox {
     let sandbox = Sandbox::library();
-    _ = sandbox.runbook("case", STEPS);
+    write(&sandbox, STEPS);
     _ = sandbox.write("data", "3\n");
     sandbox
+}
+
+/// Writes the runbook of a test, which has no errors.
+#[track_caller]
+pub(super) fn write(sandbox: &Sandbox, rest: &str) {
+    _ = sandbox.runbook("case", rest);
+    _ = sandbox.call(["check", "case"]).exits(0);
 }
 
 /// The lines of `done`.

@@ -1,7 +1,7 @@
 //! Killed inside a step: a request that is on its way, a program that lives on, a transaction, a file half replaced, a
 //! gate, a stretch of time.
 
-use super::{go_on, last_event, run_id};
+use super::{go_on, last_event, run_id, write};
 use crate::support::{Cluster, Sandbox, Server, killed_at, say_json};
 use serde_json::json;
 use std::process::{Child, Stdio};
@@ -98,7 +98,7 @@ steps:
 ",
         url = maker.server.url
     );
-    _ = sandbox.runbook("case", &steps);
+    write(&sandbox, &steps);
     let child = start(&sandbox, &["run", "case", "--env", "free"]);
     maker.arrived.recv_timeout(PATIENCE).expect("the request arrives");
     kill(child);
@@ -158,7 +158,7 @@ steps:
     verify: { run: [grep, -c, made, done], tolerate: [exit_1, exit_2], expect: exit == 0 }
   - { id: once, validate: It was made once, run: [wc, -l, done], expect: \"stdout matches '^1 '\" }
 ";
-    _ = sandbox.runbook("case", steps);
+    write(&sandbox, steps);
     let child = start(&sandbox, &["run", "case", "--env", "free"]);
     until("the program runs", || sandbox.path("begun").exists());
     kill(child);
@@ -188,7 +188,7 @@ steps:
       {stubborn}sleep 300
 "
         );
-        _ = sandbox.runbook("case", &steps);
+        write(&sandbox, &steps);
         let child = start(&sandbox, &["run", "case"]);
         until("the program runs", || {
             sandbox.path("begun").exists() && sandbox.processes().iter().any(|line| line.starts_with("sleep 300"))
@@ -225,7 +225,7 @@ steps:
         database.url(),
         crate::support::PASSWORD
     );
-    _ = sandbox.runbook("case", &steps);
+    write(&sandbox, &steps);
     let child = start(&sandbox, &["run", "case", "--env", "free"]);
     database.waits_until(
         "select count(*) = 1 from pg_stat_activity where datname = current_database() and query like '%pg_sleep%' and pid <> pg_backend_pid()",
@@ -251,10 +251,11 @@ steps:
     verify: { run: [grep, -c, new, config], ok: [0, 1], expect: exit == 0 }
   - { id: new, validate: It is new, run: [cat, config], expect: stdout == 'new' }
 ";
-            _ = sandbox.runbook("case", steps);
+            write(&sandbox, steps);
             _ = sandbox.write("config", "old\n");
             let config = || std::fs::read_to_string(sandbox.path("config")).expect("config");
-            if killed_at(&sandbox, &["run", "case", "--env", "free"], call, nth).is_some() {
+            if let Some(output) = killed_at(&sandbox, &["run", "case", "--env", "free"], call, nth) {
+                _ = output.exits(0);
                 assert_eq!(config(), "new\n");
                 break;
             }
@@ -275,8 +276,8 @@ steps:
 #[test]
 fn a_gate_waits_on() {
     let sandbox = Sandbox::library();
-    _ = sandbox.runbook(
-        "case",
+    write(
+        &sandbox,
         "
 steps:
   - { id: act, remediate: Do it, shell: echo made >> done, undo: { run: [rm, done] } }
@@ -314,7 +315,7 @@ fn time_goes_on() {
     ];
     for (result, step) in steps {
         let sandbox = Sandbox::library();
-        _ = sandbox.runbook("case", &format!("steps:\n  - {{ diagnose: Look, run: [touch, begun] }}\n{step}"));
+        write(&sandbox, &format!("steps:\n  - {{ diagnose: Look, run: [touch, begun] }}\n{step}"));
         let began = Instant::now();
         let child = start(&sandbox, &["run", "case"]);
         until("the first step is over", || sandbox.path("begun").exists());
