@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program meets its arguments, environment and clock here")]
 
 mod answers;
+mod approve;
 mod arguments;
 mod ask;
 mod callees;
@@ -19,6 +20,7 @@ mod failure;
 mod files;
 mod frozen;
 mod helper;
+mod keys;
 mod list;
 mod new;
 mod outside;
@@ -41,6 +43,7 @@ mod scripts;
 mod session;
 mod show;
 mod signals;
+mod signatures;
 mod thaw;
 mod verify;
 
@@ -97,7 +100,8 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::List(arguments) => list::list(session, &arguments),
         Command::Show(arguments) => show::show(session, &arguments),
         Command::Verify(arguments) => verify::verify(session, &arguments),
-        Command::Approve(arguments) => decide::approve(session, &arguments),
+        Command::Approve(arguments) => approve::approve(session, &arguments),
+        Command::Deny(arguments) => approve::deny(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),

@@ -267,6 +267,9 @@ pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting], steps: &Step
         let step = style.text(&wait.step.0);
         let what = style.text(&wait.what);
         out.extend(labelled(style, 2, &what, "  ", &format!("{step}: {}", style.text(&wait.text))));
+        if let Some(wants) = &wait.wants {
+            out.extend(labelled(style, 4, "waits for", " ", &style.text(wants)));
+        }
     }
     out.extend(prose(style, 2, GO_ON));
     for wait in waiting {

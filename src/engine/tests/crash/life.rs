@@ -249,6 +249,8 @@ impl Lives {
         let called = called.map(|(name, graph)| (name, Called { resolver: resolver(&graph), inputs: IndexMap::new() }));
         let ids = graph.nodes().iter().map(|node| node.id.to_string()).collect::<Vec<_>>();
         Setup {
+            operators: Vec::new(),
+            approvers: crate::library::Approvers::default(),
             run: run_id.clone(),
             values: Values::new(IndexMap::new(), ids, UnknownSort::Unobtained),
             resolver: resolver(&graph),
@@ -288,6 +290,9 @@ fn resumed(operator: &Operator) -> Event {
         leftovers: Vec::new(),
         runbook: None,
         refresh: false,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
     }))
 }
 
