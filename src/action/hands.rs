@@ -3,14 +3,15 @@
 use super::environment::BaseEnvironment;
 use super::fingerprint::Fingerprints;
 use super::http::Connector;
-use super::process::{Crew, Isolation, Workshop};
+use super::process::{Crew, Isolation, Survivors, Workshop};
 use super::ssh::Links;
 use super::{file, http, kubectl, log, process, prometheus, service, sql};
-use crate::engine::{AttemptContext, NoPreview, Performed, Performer};
+use crate::engine::{AttemptContext, Cancel, NoPreview, Performed, Performer, Survivor, Trace};
 use crate::plan::{Act, Machine};
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Performs acts on the world: programs, requests, files.
 ///
@@ -42,7 +43,7 @@ impl Hands {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
             Act::Prometheus(query) => Box::pin(prometheus::perform(*query, context, Arc::clone(&self.connector))),
-            act @ (Act::Edit(_) | Act::Write(_)) => match act.machine() {
+            act @ (Act::Edit(_) | Act::Write(_) | Act::Restore(_)) => match act.machine() {
                 Some(Machine::Ssh(_)) => Box::pin(file::perform_far(act, context, Arc::clone(&self.workshop))),
                 _ => Box::pin(file::perform(act, context)),
             },
@@ -74,16 +75,27 @@ impl Performer for Hands {
     }
 
     fn preview(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>> {
-        match (&act, act.machine()) {
-            (Act::Edit(_) | Act::Write(_), Some(Machine::Ssh(_))) => {
+        match act.machine() {
+            Some(Machine::Ssh(_)) if act.is_file() => {
                 Box::pin(file::preview_far(act, context, Arc::clone(&self.workshop)))
             }
-            (Act::Edit(_) | Act::Write(_), _) => Box::pin(std::future::ready(file::preview(&act))),
+            _ if act.is_file() => Box::pin(std::future::ready(file::preview(&act))),
             _ => Box::pin(std::future::ready(Ok(None))),
         }
     }
 
     fn fingerprint(&self, act: &Act) -> Vec<(String, String)> {
         self.fingerprints.of(act)
+    }
+    fn survivors(&self, trace: &Trace) -> Vec<Survivor> {
+        Survivors::of(trace).named()
+    }
+
+    fn await_survivors(&self, trace: Trace, cancel: Cancel) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(process::await_survivors(trace, cancel))
+    }
+
+    fn end_survivors(&self, trace: Trace, grace: Duration) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(process::end_survivors(trace, grace))
     }
 }
