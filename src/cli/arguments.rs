@@ -156,7 +156,9 @@ Examples:
   runwright answer 20261121-0114-k3f9 who name=ana ticket=OPS-7
   runwright answer last cause --choose flooding --reason 'seen in the graph'
   runwright answer last move_traffic result=done       work by hand
-  runwright answer last drain perform=yes              a `when` nobody can tell")]
+  runwright answer last drain perform=yes              a `when` nobody can tell
+  runwright answer last drain result=retry --reason 'still serving'
+                                                       a change whose end nobody saw: done, not_done, retry")]
     Answer(AnswerArguments),
     /// Tell the next person where a run stands, in under 40 lines, from its record
     #[command(after_help = "\

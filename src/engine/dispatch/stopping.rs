@@ -147,11 +147,12 @@ impl Dispatcher {
             }
             Message::Ended { at, .. }
             | Message::Chosen { at, .. }
-            | Message::Cleared { at, .. }
             | Message::BackgroundReady { at, .. }
             | Message::BackgroundOver { at, .. } => {
                 self.stopping.acting.remove(at);
             }
+            // One task takes back the changes of many steps.
+            Message::Cleared { at, .. } => self.stopping.acting.retain(|acting| acting.body != at.body),
             _ => {}
         }
         Some(message)
@@ -299,8 +300,12 @@ impl Dispatcher {
     /// Takes in the last words of a task. Its step has not ended: a resume begins it again, or settles it.
     fn settled_down(&mut self, message: Message) {
         match message {
-            Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
+            Message::Ended { at, .. } | Message::Chosen { at, .. } => {
                 self.stopping.acting.remove(&at);
+                self.task_over(at);
+            }
+            Message::Cleared { at, .. } => {
+                self.stopping.acting.retain(|acting| acting.body != at.body);
                 self.task_over(at);
             }
             Message::BackgroundOver { at, .. } => self.gone_beside(at),
