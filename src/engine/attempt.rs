@@ -6,6 +6,7 @@ use super::past::{Past, Round};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store_field, store_shown};
+use super::undo_part::UndoPart;
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, StepScope, view};
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) is_ending: bool,
     /// Whether what is walked through is the past of another run, whose changes are to be taken back.
     pub(super) is_undo: bool,
+    /// Reads what the other run kept, where that is taken back.
+    pub(super) kept: Option<super::undo::ReadKept>,
     /// Fires when the past has been walked through and the run goes on.
     pub(super) goes_on: Cancel,
     /// What an earlier process did of this run.
@@ -84,6 +87,8 @@ pub(super) struct Task {
 pub(super) struct Stands {
     pub(super) path: String,
     pub(super) scope: StepScope,
+    /// What is performed, where that is not the action of the step.
+    pub(super) parts: Vec<UndoPart>,
 }
 
 /// The run is over for this task: it ends without another word.

@@ -39,6 +39,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod undo_part;
 mod unseen;
 mod word;
 
@@ -52,5 +53,5 @@ pub use port::{
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
-pub use undo::UndoOf;
+pub use undo::{ReadKept, UndoOf};
 pub use word::{InboxWord, Said};

@@ -14,6 +14,7 @@ mod locks;
 mod loops;
 mod questions;
 mod temporary;
+mod undo_parts;
 mod words;
 
 use fixture::{Script, Scripted};

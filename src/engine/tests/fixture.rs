@@ -2,8 +2,8 @@
 
 use crate::engine::{
     Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, InboxWord,
-    LockRefused, Locks, NoPreview, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore,
-    Setup, Signal, StoreError, run,
+    LockRefused, Locks, NoPreview, Past, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd,
+    RunStore, Setup, Signal, StoreError, UndoOf, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
@@ -28,6 +28,8 @@ pub(super) enum Script {
     Fail(ErrorClass),
     /// Fails with this class, and gave these fields before.
     FailAfter(ErrorClass, serde_json::Value),
+    /// Succeeds with these fields, and kept this as its stream `before`.
+    Kept(serde_json::Value, EvidenceRef),
     /// Its end is not seen.
     Unknown,
     /// Ends only when it is stopped.
@@ -110,6 +112,9 @@ async fn play(script: Script, context: &AttemptContext) -> Performed {
         Script::Ok(fields, took) => {
             tokio::time::sleep(Duration::from_millis(took)).await;
             end(Outcome::Succeeded, None, fields_of(&fields))
+        }
+        Script::Kept(fields, evidence) => {
+            Performed { evidence: vec![evidence], ..end(Outcome::Succeeded, None, fields_of(&fields)) }
         }
         Script::Fail(class) => end(Outcome::Failed, Some(class), IndexMap::new()),
         Script::FailAfter(class, fields) => end(Outcome::Failed, Some(class), fields_of(&fields)),
@@ -263,6 +268,7 @@ pub(super) struct Scripted {
     signals: Vec<(Duration, Signal)>,
     fails_after: Option<usize>,
     held: Vec<String>,
+    undo: Option<(Past, UndoOf)>,
 }
 
 /// What came of it.
@@ -292,6 +298,7 @@ impl Scripted {
             signals: Vec::new(),
             fails_after: None,
             held: Vec::new(),
+            undo: None,
         }
     }
 
@@ -357,6 +364,12 @@ impl Scripted {
         self
     }
 
+    /// Takes back what a run made, by its records.
+    pub(super) fn undoing(mut self, records: &[Record], undo: UndoOf) -> Self {
+        self.undo = Some((past(records), undo));
+        self
+    }
+
     pub(super) fn disk_full_after(mut self, records: usize) -> Self {
         self.fails_after = Some(records);
         self
@@ -385,6 +398,7 @@ impl Scripted {
             .into_iter()
             .map(|(name, graph)| (name, Called { resolver: resolver(&graph), inputs: IndexMap::new() }));
         let ids = graph.nodes().iter().map(|node| node.id.to_string()).collect::<Vec<_>>();
+        let (past, undo) = self.undo.map_or((None, None), |(past, undo)| (Some(past), Some(undo)));
         let setup = Setup {
             run: run_id.clone(),
             values: Values::new(IndexMap::new(), ids, UnknownSort::Unobtained),
@@ -403,8 +417,8 @@ impl Scripted {
             host: "box".into(),
             machine: "0123".into(),
             grace: Duration::from_secs(1),
-            past: None,
-            undo: None,
+            past,
+            undo,
             abort: None,
         };
         let ports = Ports {
@@ -475,6 +489,11 @@ pub(super) fn started(run: RunId, operator: Operator) -> Event {
         began: None,
         undo_of: None,
     }
+}
+
+/// What these records tell.
+pub(super) fn past(records: &[Record]) -> Past {
+    Past::of(records, &|_| Err("nothing is kept here".to_owned()))
 }
 
 impl Played {
