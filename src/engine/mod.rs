@@ -35,6 +35,7 @@ mod schedule;
 mod settle;
 mod step;
 mod store_value;
+mod survivor;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -53,5 +54,6 @@ pub use port::{
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
+pub use survivor::{Started, Survivor, Trace};
 pub use undo::{ReadKept, UndoOf};
 pub use word::{InboxWord, Said};

@@ -13,6 +13,8 @@ mod limits;
 mod locks;
 mod loops;
 mod questions;
+mod room;
+mod stopping;
 mod temporary;
 mod undo_parts;
 mod words;

@@ -74,6 +74,10 @@ impl Task {
         let mut last = StepEnd::new(Outcome::Succeeded);
         for part in parts {
             let Some(id) = &part.id else { return self.perform_part(path, part, scope, round).await };
+            // A run that is left begins no further act; what is left of the list is for its next process.
+            if self.shared.leaving.is_cancelled() {
+                return Err(Gone);
+            }
             let path = format!("{path}/{id}");
             let round = self.shared.take_past(&path);
             let before = round.step_end().filter(|end| end.outcome != Outcome::Cancelled);

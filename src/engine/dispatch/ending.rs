@@ -33,6 +33,9 @@ impl Dispatcher {
             RunState::Ended(_) => {}
         }
         self.flush(true)?;
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
         let state = match state {
             RunState::Parked(waiting) => RunState::Parked(self.masked(waiting)),
             state => state,
@@ -43,6 +46,7 @@ impl Dispatcher {
     /// Writes the closing event.
     pub(super) fn close(&mut self) -> Result<RunEnd, StoreError> {
         self.void_past_gates();
+        self.take_stop_question_back("the run has ended");
         let root = &self.bodies[BodyId::ROOT];
         let proof = root.proof();
         let (result, mut reasons) = root.result(&proof);
@@ -79,6 +83,7 @@ impl Dispatcher {
             run: self.run.clone(),
             state,
             refused: matches!(root.early, Some(Early::TargetRefused(_) | Early::Held(_))),
+            change_failed: !root.failed_changes().is_empty(),
             probe_does_not_hold: probe && does_not_hold,
             head: self.head.clone(),
             signal: self.signal,
