@@ -281,6 +281,7 @@ pub(super) struct Scripted {
     room_for: Option<usize>,
     held: Vec<String>,
     undo: Option<(Past, UndoOf)>,
+    before: Vec<Record>,
 }
 
 /// What came of it.
@@ -313,6 +314,7 @@ impl Scripted {
             room_for: None,
             held: Vec::new(),
             undo: None,
+            before: Vec::new(),
         }
     }
 
@@ -392,6 +394,12 @@ impl Scripted {
         self
     }
 
+    /// Takes up an undo whose own records so far are these.
+    pub(super) fn undoing_again(self, records: &[Record], own: &[Record]) -> Self {
+        let undo = UndoOf { past: Some(past(own)), ..UndoOf::default() };
+        Self { before: own.to_vec(), ..self.undoing(records, undo) }
+    }
+
     pub(super) fn disk_full_after(mut self, records: usize) -> Self {
         self.fails_after = Some(records);
         self
@@ -405,7 +413,8 @@ impl Scripted {
 
     pub(super) async fn play(self) -> Played {
         let graph = graph(self.called.iter().chain([&self.yaml]));
-        let records = Arc::new(Mutex::new(Vec::new()));
+        let is_resumed = !self.before.is_empty();
+        let records = Arc::new(Mutex::new(self.before));
         let hands =
             Arc::new(Hands { scripts: Mutex::new(self.scripts), seen: Mutex::default(), running: Mutex::default() });
         let prompts = Arc::new(Mutex::new(Vec::new()));
@@ -443,7 +452,7 @@ impl Scripted {
             resolver: resolver(&graph),
             called: called.collect(),
             graph,
-            started: started(run_id, operator.clone()),
+            started: if is_resumed { resumed() } else { started(run_id, operator.clone()) },
             acts: self.acts,
             policy: self.policy,
             environment: None,
@@ -532,6 +541,14 @@ pub(super) fn started(run: RunId, operator: Operator) -> Event {
         began: None,
         undo_of: None,
     }
+}
+
+fn resumed() -> Event {
+    let resumption = serde_json::json!({
+        "operator": Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None },
+        "host": "box", "boot": "boot", "pid": 2, "version": "0", "store": "store",
+    });
+    Event::RunResumed(Box::new(serde_json::from_value(resumption).expect("a resumption")))
 }
 
 /// What these records tell.
