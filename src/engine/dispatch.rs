@@ -17,13 +17,14 @@ use super::bodies::Bodies;
 use super::body::{At, Body, BodyId, Early, Scene};
 use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
-use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
+use super::port::{Cancel, Inbox, InboxDecision, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
 use super::store_value::put_aside;
 use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
 use crate::graph::Section;
+use crate::library::Approvers;
 use crate::runbook::Risk;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -92,6 +93,12 @@ pub(super) struct Dispatcher {
     /// When the inbox is looked at again.
     look_at: tokio::time::Instant,
     operator: Operator,
+    operators: Vec<String>,
+    approvers: Approvers,
+    /// When this process took the run up.
+    since: Timestamp,
+    /// Decisions that were left before this process had the run, and whose prompt has not come yet.
+    letters: Vec<InboxDecision>,
     yes: Option<Risk>,
     started: Option<Event>,
     /// Why the record cannot be gone on with, although it can still be written.
@@ -140,6 +147,8 @@ impl Dispatcher {
             past: Mutex::default(),
         };
         let walk = setup.past.is_some().then(|| walk::Walk::new(setup.abort));
+        let before = setup.past.iter().flat_map(|past| past.operators.iter().cloned());
+        let operators = before.chain([setup.operator.name.clone()]).chain(setup.operators).collect();
         let turn = setup.past.as_ref().map_or(0, |past| past.last);
         if let Some(past) = setup.past {
             *shared.past.lock().unwrap_or_else(PoisonError::into_inner) = past;
@@ -183,6 +192,10 @@ impl Dispatcher {
             park_after: setup.park_after,
             look_at: tokio::time::Instant::now(),
             operator: setup.operator,
+            operators,
+            approvers: setup.approvers,
+            since: ports.clock.now(),
+            letters: Vec::new(),
             yes: setup.yes,
             started: Some(setup.started),
             trouble: None,
@@ -377,6 +390,7 @@ impl Dispatcher {
                 self.read_words();
                 if !self.pending.is_empty() {
                     self.read_inbox()?;
+                    self.look_at_gates();
                     self.park_if_alone();
                 }
             }

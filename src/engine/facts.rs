@@ -109,6 +109,8 @@ impl Task {
             .policy
             .requirement(change, &name, scope)
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
+        let terms = crate::plan::gate_terms(change, scope)
+            .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
         let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
         let diff = self.diffs(&acts, look, &mut fingerprints).await?;
         let undo = self.undo_text(change, scope);
@@ -140,6 +142,7 @@ impl Task {
             moved: Vec::new(),
             limit,
             requires: requirement.clone().unwrap_or(GateRequirement::Confirm),
+            terms,
         };
         Ok(Facts { acts, requirement, card, digest_base, number: 1 })
     }

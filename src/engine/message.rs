@@ -4,6 +4,7 @@ use super::body::{At, Scene};
 use super::past::PastMoment;
 use super::port::{Answer, Cancel, LockRefused, PromptKind};
 use super::store_value::store;
+use super::tally::GateTally;
 use super::temporary::{Cleared, TakeBack};
 use super::undo::Undoable;
 use crate::event::{
@@ -112,6 +113,8 @@ pub(super) struct GateRequest {
     pub(super) may_skip: bool,
     /// Whether the record has it open already, with these very facts.
     pub(super) is_open: bool,
+    /// How far it is then.
+    pub(super) tally: Option<GateTally>,
     /// Whether these very facts were approved with the list they belong to.
     pub(super) in_list: bool,
 }

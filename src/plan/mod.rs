@@ -33,7 +33,7 @@ pub use input::{
 };
 pub use pages::Page;
 pub use place::{KubernetesTarget, Machine, PostgresTarget, SshTarget, TargetAct, TlsAct};
-pub use policy::{GateLevel, GatePolicy};
+pub use policy::{GateLevel, GatePolicy, gate_terms};
 pub use preview::{InputNote, Plan, PlanArm, PlanContext, PlanDifference, PlanRow, PlanSummary};
 pub use quote::{quote_argument, quote_command};
 pub use resolve::{FindProgram, Refusal, Resolver, duration};

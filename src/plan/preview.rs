@@ -520,6 +520,11 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
         Ok(Some(GateRequirement::Type { what, .. })) => Some(format!("type {what}")),
         Err(refusal) => Some(refusal.message),
     };
+    let terms = super::policy::gate_terms(change, scope);
+    let terms = terms.map_or_else(|refusal| refusal.message, |terms| terms.to_string());
+    if let Some(gate) = row.gate.as_mut().filter(|_| !terms.is_empty()) {
+        *gate = format!("{gate}; {terms}");
+    }
     let own = node.step.action();
     row.undo = Some(match (&change.undo, &change.irreversible, own) {
         (Some(undo), ..) => {

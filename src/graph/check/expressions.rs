@@ -335,8 +335,13 @@ impl Checker<'_> {
         let list = list.into_iter().filter(|_| step.each.is_some());
         // A step that the limits read is not bounded by itself.
         used.names.extend(each.into_iter().chain(list).filter(|(name, _)| *name != step.id.value));
-        if let Some(gate) = change.gate.as_ref().and_then(|gate| gate.text.as_ref()) {
-            self.template(gate, before, None, Goes::Open("a text to type"), used);
+        if let Some(gate) = &change.gate {
+            if let Some(text) = &gate.text {
+                self.template(text, before, None, Goes::Open("a text to type"), used);
+            }
+            if let Some(expires) = &gate.expires {
+                self.duration(expires, before, None, used);
+            }
         }
         if let Some(Temporary::Ends(ends)) = &change.temporary {
             self.duration(ends, before, None, used);

@@ -85,6 +85,7 @@ impl There {
             timeout: Duration::from_secs(30),
             grace: Duration::from_secs(1),
             cancel: Cancel::new(),
+            kill: Cancel::new(),
             evidence: Arc::new(memory.clone()),
             live: None,
             started: None,
