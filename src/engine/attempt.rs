@@ -7,11 +7,10 @@ use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Per
 use super::run::Acts;
 use super::store_value::{store_field, store_shown};
 use super::survivor::Started;
-use super::undo_part::UndoPart;
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
-use crate::plan::{Act, GatePolicy, StepScope, view};
-use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
+use crate::plan::{Act, GatePolicy, Refusal, StepScope, view};
+use crate::runbook::{Action, CaptureRule, DurationSpec, Identity, IdentityExpect, Step};
 use crate::source::Sp;
 use indexmap::IndexMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,8 +44,6 @@ pub(super) struct Shared {
     pub(super) is_ending: bool,
     /// Whether what is walked through is the past of another run, whose changes are to be taken back.
     pub(super) is_undo: bool,
-    /// Reads what the other run kept, where that is taken back.
-    pub(super) kept: Option<super::undo::ReadKept>,
     /// Fires when the past has been walked through and the run goes on.
     pub(super) goes_on: Cancel,
     /// Fires when the run is left: no further attempt at a change is made.
@@ -92,8 +89,8 @@ pub(super) struct Task {
 pub(super) struct Stands {
     pub(super) path: String,
     pub(super) scope: StepScope,
-    /// What is performed, where that is not the action of the step.
-    pub(super) parts: Vec<UndoPart>,
+    /// The act itself, where it is not an action of the step that is performed.
+    pub(super) act: Option<Act>,
 }
 
 /// The run is over for this task: it ends without another word.
@@ -240,6 +237,15 @@ impl Task {
     pub(super) fn stored(&self, fields: &IndexMap<String, Value>) -> IndexMap<String, StoredValue> {
         let is_read = |name: &str| self.scene.graph.reads(self.id(), name);
         fields.iter().map(|(name, value)| (name.clone(), store_field(value, is_read(name)))).collect()
+    }
+
+    /// The act of this step with these values.
+    pub(super) fn act(&self, action: &Action, step: &Step, scope: &StepScope) -> Result<Option<Act>, Refusal> {
+        let own = self.stands.as_ref().and_then(|stands| stands.act.clone());
+        match own {
+            Some(act) => Ok(Some(act)),
+            None => self.scene.resolver.act(action, step.target.as_ref(), step.change.is_some(), scope),
+        }
     }
 
     /// What the hands need beside the act.

@@ -140,7 +140,6 @@ impl Dispatcher {
             before: own.map_or(0, |past| past.elapsed_ms(ports.clock.now())),
             is_ending: setup.abort.is_some(),
             is_undo: setup.undo.is_some(),
-            kept: setup.undo.as_ref().and_then(|undo| undo.kept.clone()),
             leaving: Cancel::new(),
             kill: Cancel::new(),
             goes_on: Cancel::new(),

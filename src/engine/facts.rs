@@ -5,7 +5,7 @@ use super::change::Unit;
 use super::message::StepEnd;
 use super::store_value::{store, store_shown};
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
-use crate::expr::{Expr, Place, Value, unknown_of};
+use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
 use crate::runbook::{Action, Body, Change, Probe, Step, Temporary};
 use sha2::{Digest, Sha256};
@@ -93,7 +93,16 @@ impl Task {
         units: &[Unit],
         look: Look,
     ) -> Result<Facts, StepEnd> {
-        let acts = self.acts(step, action, units)?;
+        let mut acts = Vec::new();
+        for unit in units {
+            match self.act(action, step, &unit.scope) {
+                Ok(Some(act)) => acts.push(act),
+                Ok(None) => {
+                    return Err(StepEnd::failed(ErrorClass::BadValue, format!("`{}` is not an act", action.name())));
+                }
+                Err(refusal) => return Err(StepEnd::failed(ErrorClass::BadValue, refusal.message)),
+            }
+        }
         let views: Vec<ActView> = acts.iter().map(view).collect();
         if let Some(hole) = views.iter().find_map(|view| view.holes.first()) {
             let reason = format!("`{}` is unknown: {}", hole.label, hole.text);
@@ -113,7 +122,7 @@ impl Task {
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
         let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
         let diff = self.diffs(&acts, look, &mut fingerprints).await?;
-        let undo = self.undo_text(change, scope);
+        let undo = self.undo_text(change, scope).or_else(|| self.built_in_undo(action, change));
         let digest_base = serde_json::json!({
             "run": self.shared.run,
             "step": self.path(),
@@ -129,12 +138,12 @@ impl Task {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
             act: views[0].clone(),
-            items: self.items(units, &views),
+            items: items(units, &views),
             target: Some(places.shown().unwrap_or_else(|| format!("this machine, {}", self.shared.host))),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
             preview,
-            verify: self.verify_text(change, scope),
+            verify: change.verify.as_ref().map(|probe| self.probe_text(probe, false, scope)),
             undo,
             irreversible: change.irreversible.as_ref().map(|why| people(why, scope)),
             idempotent: change.idempotent,
@@ -145,37 +154,6 @@ impl Task {
             terms,
         };
         Ok(Facts { acts, requirement, card, digest_base, number: 1 })
-    }
-
-    /// The acts of the units; of an undo those that it has settled.
-    fn acts(&self, step: &Step, action: &Action, units: &[Unit]) -> Result<Vec<Act>, StepEnd> {
-        let bad = |reason: String| StepEnd::failed(ErrorClass::BadValue, reason);
-        let settled = self.stands.as_ref().map_or(&[][..], |stands| &stands.parts);
-        if !settled.is_empty() {
-            return settled.iter().map(|part| part.act.clone().map_err(bad)).collect();
-        }
-        let act = |unit: &Unit| match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
-            Ok(Some(act)) => Ok(act),
-            Ok(None) => Err(bad(format!("`{}` is not an act", action.name()))),
-            Err(refusal) => Err(bad(refusal.message)),
-        };
-        units.iter().map(act).collect()
-    }
-
-    /// The rows of a card: the items of a list, or the acts of an undo that has several.
-    fn items(&self, units: &[Unit], views: &[ActView]) -> Vec<ItemView> {
-        let row = |item: Value, view: &ActView| ItemView { item: store(&item), text: view.in_short() };
-        let ids = self.stands.iter().flat_map(|stands| &stands.parts).filter_map(|part| part.id.as_deref());
-        let parts = ids.zip(views).map(|(id, view)| row(Value::from(id), view));
-        let items = units.iter().zip(views).filter_map(|(unit, view)| Some(row(unit.item.clone()?, view)));
-        parts.chain(items).collect()
-    }
-
-    fn verify_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
-        let parts = self.stands.iter().flat_map(|stands| &stands.parts).filter_map(|part| part.probe.verify.as_ref());
-        let texts: Vec<_> =
-            change.verify.iter().chain(parts).map(|verify| self.probe_text(verify, false, scope)).collect();
-        (!texts.is_empty()).then(|| texts.join("; "))
     }
 
     /// Every declared target that the acts go to, proven now.
@@ -283,6 +261,13 @@ impl Task {
         }
     }
 
+    /// A file is brought back without a word of the author.
+    fn built_in_undo(&self, action: &Action, change: &Change) -> Option<String> {
+        let is_file = matches!(action, Action::Edit(_) | Action::Write(_));
+        let is_own = is_file && change.irreversible.is_none() && self.stands.is_none();
+        is_own.then(|| "the file as it was before, to the byte".to_owned())
+    }
+
     fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
         let acts = change.undo.as_ref()?.probes().map(|(probe, changes)| self.probe_text(probe, changes, scope));
         Some(acts.collect::<Vec<_>>().join("; then "))
@@ -326,6 +311,14 @@ impl Task {
 
 pub(super) fn people(template: &crate::expr::Template, scope: &StepScope) -> String {
     template.render(scope, Place::Plain).map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
+}
+
+fn items(units: &[Unit], views: &[ActView]) -> Vec<ItemView> {
+    let rows = units
+        .iter()
+        .zip(views)
+        .filter_map(|(unit, view)| Some(ItemView { item: store(unit.item.as_ref()?), text: view.in_short() }));
+    rows.collect()
 }
 
 fn missing(because: &[UsedView]) -> Vec<String> {

@@ -61,5 +61,5 @@ pub use statement::{Signed, SignedRefused, Signer, Statement};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
 pub use survivor::{Started, Survivor, Trace};
 pub use tally::{GateTally, Given, operators};
-pub use undo::{ReadKept, UndoOf};
+pub use undo::UndoOf;
 pub use word::{InboxWord, Said};

@@ -4,16 +4,15 @@
 //! it takes to go back, with the values that it had. Then the changes are taken back, the last one first, each behind
 //! its own gate and with its own verify. That is a run of its own with a record of its own.
 
-use super::attempt::{Gone, Stands, Task};
+use super::attempt::{Stands, Task};
 use super::body::{At, Scene};
 use super::change::Unit;
-use super::message::{Halt, Message, StepEnd};
+use super::message::{Message, StepEnd};
 use super::past::{Past, Round};
-use super::undo_part::UndoPart;
-use crate::event::{EvidenceRef, Outcome};
-use crate::expr::{Place, Value};
+use crate::event::Outcome;
+use crate::expr::{Place, Template, Value};
 use crate::plan::{Act, StepScope, restore_of};
-use crate::runbook::{Action, Change, Probe, Step, StepBody, Temporary, Undo};
+use crate::runbook::{Action, Change, Kind, Step, StepBody, Undo, UndoAct};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -24,20 +23,15 @@ use std::sync::Arc;
 pub struct UndoOf {
     /// What an earlier process did of the undo itself: it is taken up again.
     pub past: Option<Past>,
-    /// The paths of changes that earlier runs have taken back.
+    /// What earlier runs have taken back, by the paths of the undos ([`Past::drop_undos`]).
     pub done: BTreeSet<String>,
-    /// Reads what that run kept as evidence: the bytes of files from before its changes. Without it no file is restored.
-    pub kept: Option<ReadKept>,
 }
-
-/// Reads kept evidence back, all of it; or says why it cannot, as a fragment that fits after a colon.
-pub type ReadKept = Arc<dyn Fn(&EvidenceRef) -> Result<Vec<u8>, String> + Send + Sync>;
 
 /// A change that an earlier run made, or may have made.
 pub(super) struct Undoable {
     pub(super) scene: Arc<Scene>,
     pub(super) at: At,
-    /// The path of the change, or of the item.
+    /// The path of the undo.
     pub(super) path: String,
     pub(super) title: String,
     /// The number of the record of its end: the order in which changes were made.
@@ -52,14 +46,22 @@ pub(super) struct Undoable {
 pub(super) struct Back {
     step: Arc<Step>,
     scope: StepScope,
-    /// What is performed, where that is not the action of the step.
-    parts: Vec<UndoPart>,
+    /// The act itself, where it is not the step's action that is performed.
+    act: Option<Act>,
+}
+
+/// One of the acts that take a change back.
+struct Part {
+    path: String,
+    title: Option<String>,
+    back: Result<Back, String>,
 }
 
 impl Undoable {
     /// The change in words, for a list of what remains.
     pub(super) fn text(&self) -> String {
-        format!("{}: {}", self.path, self.title)
+        let path = self.path.split_once("/undo").map_or(self.path.as_str(), |(path, _)| path);
+        format!("{path}: {}", self.title)
     }
 }
 
@@ -72,19 +74,59 @@ impl Task {
         let mut own = end.values.clone();
         own.extend(end.captures.clone());
         scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
-        let title = step.title.render(&scope, Place::Plain);
-        let title = title.map_or_else(|_| step.title.source_text().to_owned(), |title| title.to_string());
-        let Some(back) = self.back(step, change, scope, round).transpose() else { return };
-        let undoable = Undoable {
-            scene: self.scene.clone(),
-            at: self.at,
-            path: unit.path.clone(),
-            title,
-            seq: past.seq.max(round.first),
-            until: past.until,
-            back,
+        let title = people(&step.title, &scope);
+        // What is done last is told first: they are taken from the end.
+        for Part { path, title: own_title, back } in self.parts(step, change, unit, round, &scope).into_iter().rev() {
+            let title = own_title.map_or_else(|| title.clone(), |own| format!("{title}: {own}"));
+            let (scene, at) = (self.scene.clone(), self.at);
+            let undoable = Undoable { scene, at, path, title, seq: past.seq, until: past.until, back };
+            self.bus.send(Message::Undoable(Box::new(undoable))).ok();
+        }
+    }
+
+    /// The acts that take a change back, in order; or why there is none.
+    fn parts(&self, step: &Step, change: &Change, unit: &Unit, round: &Round, scope: &StepScope) -> Vec<Part> {
+        let path = format!("{}/undo", unit.path);
+        if let Some(undo) = &change.undo {
+            let is_one = matches!(undo, Undo::Act(_));
+            let part = |act: UndoAct| Part {
+                path: if is_one { path.clone() } else { format!("{path}/{}", act.id) },
+                title: act.title.as_ref().map(|title| people(title, scope)),
+                back: Ok(Back { step: Arc::new(undo_step(step, change, &act)), scope: scope.clone(), act: None }),
+            };
+            return undo.acts().into_iter().map(part).collect();
+        }
+        let back = match (&change.irreversible, step.action()) {
+            (Some(why), _) => Err(format!("it cannot be undone: {}", people(why, scope))),
+            (None, Some(action @ (Action::Edit(_) | Action::Write(_)))) => {
+                match self.restore(step, action, unit, round) {
+                    Ok(Some(act)) => {
+                        let step = Arc::new(restore_step(step, change));
+                        Ok(Back { step, scope: scope.clone(), act: Some(act) })
+                    }
+                    Ok(None) => return Vec::new(),
+                    Err(reason) => Err(reason),
+                }
+            }
+            (None, Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_))) => {
+                Err("it was done by hand, and its runbook says no `undo`".to_owned())
+            }
+            _ => Err("its runbook says neither how to undo it nor why not".to_owned()),
         };
-        self.bus.send(Message::Undoable(Box::new(undoable))).ok();
+        vec![Part { path, title: None, back }]
+    }
+
+    /// The act that brings a file back to the byte; nothing when it was not changed.
+    fn restore(&self, step: &Step, action: &Action, unit: &Unit, round: &Round) -> Result<Option<Act>, String> {
+        let act = self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope);
+        let act = act.map_err(|refusal| refusal.message)?.ok_or("this is not an act")?;
+        let Some((fields, before)) = file_change(round)? else { return Ok(None) };
+        restore_of(&act, &fields, before)
+    }
+
+    /// Whether a file is put back: the file itself says whether that was done, so it is simply done again.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.stands.as_ref().is_some_and(|stands| matches!(stands.act, Some(Act::Restore(_))))
     }
 
     /// Takes one change back, behind its gate.
@@ -92,10 +134,8 @@ impl Task {
         self.round = self.shared.take_past(&self.path());
         let end = match (self.round.step_end(), &step.body) {
             (Some(end), _) => Ok(end),
-            (None, StepBody::Action(action)) => {
-                self.tell_title(&step, &self.scope());
-                self.take_back_now(&step, action).await
-            }
+            (None, StepBody::Action(action)) if step.change.is_some() => self.change(&step, action).await,
+            (None, StepBody::Action(action)) => self.read_unit(&step, action, self.scope(), &self.path()).await,
             (None, _) => Ok(StepEnd::new(Outcome::Failed)),
         };
         let end = end.unwrap_or_else(|_| StepEnd::because(Outcome::Cancelled, "the run went on without it"));
@@ -103,96 +143,10 @@ impl Task {
     }
 }
 
-impl Back {
-    /// The step that takes the change back, and the task that performs it.
-    pub(super) fn task(self, task: Task, path: &str) -> (Task, Arc<Step>) {
-        let stands = Stands { path: format!("{path}/undo"), scope: self.scope, parts: self.parts };
-        (Task { stands: Some(Box::new(stands)), ..task }, self.step)
-    }
-}
+/// The result fields of a change of a file, and the bytes from before.
+type FileChange = (IndexMap<String, Value>, Option<Vec<u8>>);
 
-impl Task {
-    /// How a change is taken back, or why it cannot be; nothing when there is nothing to take back.
-    fn back(&self, step: &Step, change: &Change, scope: StepScope, round: &Round) -> Result<Option<Back>, String> {
-        if let Some(why) = &change.irreversible {
-            let why = why.render(&scope, Place::Plain);
-            let written = || change.irreversible.as_ref().map_or_else(String::new, |why| why.source_text().to_owned());
-            let why = why.map_or_else(|_| written(), |why| why.to_string());
-            return Err(format!("it cannot be undone: {why}"));
-        }
-        match (&change.undo, step.action()) {
-            (Some(Undo::Act(probe)), _) => {
-                Ok(Some(Back { step: Arc::new(undo_step(step, change, probe)), scope, parts: Vec::new() }))
-            }
-            (Some(undo), _) => {
-                let parts = UndoPart::all(undo, &self.scene.resolver, &scope);
-                let missing =
-                    |part: &UndoPart| Some(format!("step `{}`: {}", part.id.as_deref()?, part.act.as_ref().err()?));
-                if let Some(why) = parts.iter().find_map(missing) {
-                    return Err(format!("its undo cannot be performed, {why}"));
-                }
-                let Some(first) = parts.first() else { return Ok(None) };
-                let probe = Probe { verify: None, ..Probe::clone(&first.probe) };
-                Ok(Some(Back { step: Arc::new(undo_step(step, change, &probe)), scope, parts }))
-            }
-            (None, Some(action @ (Action::Edit(_) | Action::Write(_)))) => {
-                let Some(act) = self.restoring(step, action, &scope, round)? else { return Ok(None) };
-                let probe = restoring_probe(step, action);
-                let step = undo_step(step, change, &probe);
-                Ok(Some(Back { step: Arc::new(step), scope, parts: vec![UndoPart::of_act(act, probe)] }))
-            }
-            (None, Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_))) => {
-                Err("it was done by hand, and its runbook says no `undo`".to_owned())
-            }
-            (None, _) => Err("its runbook says neither how to undo it nor why not".to_owned()),
-        }
-    }
-
-    /// The act that puts the old bytes of a file back; nothing when the file was not changed.
-    fn restoring(&self, step: &Step, action: &Action, scope: &StepScope, round: &Round) -> Result<Option<Act>, String> {
-        let Some((fields, before)) = file_change(round)? else { return Ok(None) };
-        let act = self.scene.resolver.act(action, step.target.as_ref(), true, scope);
-        let act = act.map_err(|refusal| refusal.message)?.ok_or("it is no act")?;
-        let before = match (before, &self.shared.kept) {
-            (Some(kept), Some(read)) => {
-                Some(read(&kept).map_err(|why| format!("what was kept of the file cannot be read: {why}"))?)
-            }
-            _ => None,
-        };
-        restore_of(&act, &fields, before)
-    }
-
-    /// Whether a file is put back: the file itself says whether that was done, so it is simply done again.
-    pub(super) fn is_restoring(&self) -> bool {
-        let mut parts = self.stands.iter().flat_map(|stands| &stands.parts);
-        parts.any(|part| matches!(part.act, Ok(Act::Restore(_))))
-    }
-
-    /// Takes a change back now. A list of acts has one gate for all of them.
-    async fn take_back_now(&self, step: &Arc<Step>, action: &Action) -> Result<StepEnd, Gone> {
-        let parts = self.stands.as_ref().map_or(&[][..], |stands| &stands.parts);
-        let is_list = parts.iter().any(|part| part.id.is_some());
-        let (true, Some(change)) = (is_list, &step.change) else { return self.change(step, action).await };
-        let units = [self.only_unit(self.scope())];
-        let before = self.done_before(step, action, change, &units).await?;
-        let permit = match self.permit(true).await {
-            Ok(permit) => permit,
-            Err(Halt::Blocked(reason)) => return Ok(StepEnd::blocked(reason)),
-            Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
-        };
-        if let Err(end) = self.pass_gate(step, action, change, &units, &before).await? {
-            return Ok(end);
-        }
-        let end = self.perform_undo(&self.path(), parts, &units[0].scope, &self.round).await;
-        drop(permit);
-        end
-    }
-}
-
-/// What an `edit` or `write` did to its file in all its attempts, and the evidence of the bytes from before; nothing when
-/// it changed nothing.
-type FileChange = (IndexMap<String, Value>, Option<EvidenceRef>);
-
+/// What an `edit` or `write` did to its file in all its attempts; nothing when it changed nothing.
 fn file_change(round: &Round) -> Result<Option<FileChange>, String> {
     let (mut made, mut is_unclear): (Option<FileChange>, bool) = (None, false);
     for attempt in round.attempts.iter().filter(|attempt| attempt.change) {
@@ -206,19 +160,14 @@ fn file_change(round: &Round) -> Result<Option<FileChange>, String> {
         }
         match ended.fields.get("changed").map(|changed| bool::try_from(changed.clone())) {
             Some(Ok(true)) => {
-                let before = ended.evidence.iter().find(|kept| kept.stream == "before").cloned();
                 let mut fields = ended.fields.clone();
                 // What was there before the first attempt comes back.
                 let before = match made.take() {
-                    None => before,
+                    None => ended.before.clone(),
                     Some((first, before)) => {
-                        let names = ["created", "before_sha256"];
-                        fields.extend(
-                            names
-                                .iter()
-                                .filter_map(|name| first.get_key_value(*name))
-                                .map(|(k, v)| (k.clone(), v.clone())),
-                        );
+                        for name in ["created", "before_sha256"] {
+                            fields.extend(first.get(name).map(|value| (name.to_owned(), value.clone())));
+                        }
                         before
                     }
                 };
@@ -236,25 +185,41 @@ fn file_change(round: &Round) -> Result<Option<FileChange>, String> {
     Ok(made)
 }
 
-/// The part of a step that a restore has: its action for people, and nothing to look at.
-fn restoring_probe(step: &Step, action: &Action) -> Probe {
-    Probe {
-        span: step.span,
-        action: action.clone(),
-        target: step.target.clone(),
-        capture: IndexMap::new(),
-        expect: Vec::new(),
-        within: None,
-        every: None,
-        timeout: step.timeout.clone(),
-        tolerate: Vec::new(),
-        verify: None,
+impl Back {
+    /// The step that takes the change back, and the task that performs it.
+    pub(super) fn task(self, task: Task, path: &str) -> (Task, Arc<Step>) {
+        let stands = Stands { path: path.to_owned(), scope: self.scope, act: self.act };
+        (Task { stands: Some(Box::new(stands)), ..task }, self.step)
     }
 }
 
+/// A text for people.
+fn people(template: &Template, scope: &StepScope) -> String {
+    template.render(scope, Place::Plain).map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
+}
+
+/// The step that brings a file back: it has the risk and the gate of the change, and nothing to capture.
+fn restore_step(step: &Step, change: &Change) -> Step {
+    let own = Change { preview: None, verify: None, undo: None, temporary: None, idempotent: false, ..change.clone() };
+    let (capture, expect, show) = (indexmap::IndexMap::new(), Vec::new(), Vec::new());
+    let bare = Step { each: None, when: None, retry: None, on_failure: None, warning: None, ..step.clone() };
+    Step { capture, expect, show, required: false, change: Some(own), ..bare }
+}
+
 /// An undo as a change: with the risk and the gate of the change that it takes back, and a verify of its own.
-fn undo_step(step: &Step, change: &Change, probe: &Probe) -> Step {
+fn undo_step(step: &Step, change: &Change, act: &UndoAct) -> Step {
+    let probe = &act.probe;
+    let own = Change {
+        preview: None,
+        verify: probe.verify.clone(),
+        undo: None,
+        irreversible: None,
+        temporary: None,
+        idempotent: false,
+        ..change.clone()
+    };
     Step {
+        kind: if act.change { step.kind } else { Kind::Diagnose },
         body: StepBody::Action(probe.action.clone()),
         target: probe.target.clone().or_else(|| step.target.clone()),
         when: None,
@@ -275,15 +240,7 @@ fn undo_step(step: &Step, change: &Change, probe: &Probe) -> Step {
         tolerate: probe.tolerate.clone(),
         on_failure: None,
         required: false,
-        change: Some(Change {
-            preview: None,
-            verify: probe.verify.clone(),
-            undo: None,
-            irreversible: None,
-            temporary: None::<Temporary>,
-            idempotent: false,
-            ..change.clone()
-        }),
+        change: act.change.then_some(own),
         ..step.clone()
     }
 }

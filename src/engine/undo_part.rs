@@ -16,11 +16,11 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(super) struct UndoPart {
     /// Its id, where the undo is a list.
-    pub(super) id: Option<String>,
+    id: Option<String>,
     title: String,
     /// The act, or why there is none.
-    pub(super) act: Result<Act, String>,
-    pub(super) probe: Box<Probe>,
+    act: Result<Act, String>,
+    probe: Box<Probe>,
     change: bool,
 }
 
@@ -45,11 +45,6 @@ impl UndoPart {
             Self { id: is_list.then_some(id), title, act, probe, change }
         };
         undo.acts().into_iter().map(part).collect()
-    }
-
-    /// What takes a change back without a word of its author.
-    pub(super) fn of_act(act: Act, probe: Probe) -> Self {
-        Self { id: None, title: String::new(), act: Ok(act), probe: Box::new(probe), change: true }
     }
 
     /// The act in words.

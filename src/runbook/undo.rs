@@ -74,7 +74,7 @@ impl Decode for Undo {
 }
 
 fn refuse(decoder: &mut Decoder<'_>, span: Span, message: impl Into<String>) {
-    let hint = "an undo is performed under one gate: its steps are plain acts in a row, each with `verify` if need be";
+    let hint = "the steps of an undo are plain acts in a row, each with `verify` if need be";
     decoder.error_hint("undo-steps", span, message, hint);
 }
 

@@ -15,6 +15,7 @@ use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -423,15 +424,27 @@ impl Scripted {
     }
 
     /// Takes back what a run made, by its records.
-    pub(super) fn undoing(mut self, records: &[Record], undo: UndoOf) -> Self {
-        self.undo = Some((past(records), undo));
+    pub(super) fn undoing(self, records: &[Record]) -> Self {
+        self.undoing_with(records, &[])
+    }
+
+    /// The same, where the run kept these texts as evidence.
+    pub(super) fn undoing_with(mut self, records: &[Record], kept: &[&str]) -> Self {
+        let read = |wanted: &EvidenceRef| {
+            let found = kept.iter().find(|text| sha256(text) == wanted.sha256);
+            found.map(|text| text.as_bytes().to_vec()).ok_or_else(|| "it is gone".to_owned())
+        };
+        self.undo = Some((Past::of(records, &read), UndoOf::default()));
         self
     }
 
     /// Takes up an undo whose own records so far are these.
     pub(super) fn undoing_again(self, records: &[Record], own: &[Record]) -> Self {
-        let undo = UndoOf { past: Some(past(own)), ..UndoOf::default() };
-        Self { before: own.to_vec(), ..self.undoing(records, undo) }
+        let mut again = self.undoing(records);
+        if let Some((_, undo)) = &mut again.undo {
+            undo.past = Some(Past::of(own, &|_| Err("nothing is kept here".to_owned())));
+        }
+        Self { before: own.to_vec(), ..again }
     }
 
     pub(super) fn disk_full_after(mut self, records: usize) -> Self {
@@ -606,9 +619,9 @@ fn resumed() -> Event {
     Event::RunResumed(Box::new(serde_json::from_value(resumption).expect("a resumption")))
 }
 
-/// What these records tell.
-pub(super) fn past(records: &[Record]) -> Past {
-    Past::of(records, &|_| Err("nothing is kept here".to_owned()))
+/// In hex.
+pub(super) fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Played {
