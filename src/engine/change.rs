@@ -396,7 +396,8 @@ fn refused_by_limits(last: Option<StepEnd>, reason: String) -> StepEnd {
     }
 }
 
-fn expectation_failed(mut end: StepEnd) -> StepEnd {
+/// A step whose `expect` does not hold, or cannot be told.
+pub(super) fn expectation_failed(mut end: StepEnd) -> StepEnd {
     let check = end.checks.iter().find(|check| check.verdict != StepVerdict::Holds);
     end.reason = check.map(|check| format!("`{}` does not hold", check.expression));
     end.outcome = if end.verdict == Some(StepVerdict::CannotTell) { Outcome::Unknown } else { Outcome::Failed };

@@ -46,6 +46,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod undo_part;
 mod unseen;
 mod word;
 
