@@ -30,7 +30,7 @@ pub(super) enum Heard {
     /// The gate is answered.
     Settled,
     /// It counts, and the gate waits for more.
-    Counts(String),
+    Counts,
     /// It does not count: why.
     Refused(String),
 }
@@ -73,7 +73,6 @@ impl Dispatcher {
         let Wanted::Gate { request, tally, .. } = &mut pending.what else { return Heard::Settled };
         tally.add(Given { by: spoken.by.clone(), approval: approval.clone() });
         let (passes, signatures) = (tally.passes(now), tally.wants_signatures());
-        let waits = tally.waits_for(now).unwrap_or_default();
         let (number, digest) = (request.number, request.digest.clone());
         if signatures || !passes {
             let event = Event::GateApproved { number, digest, approval: Box::new(approval) };
@@ -83,7 +82,7 @@ impl Dispatcher {
             self.close_gate(id, AnswerKind::Approved, spoken);
             return Heard::Settled;
         }
-        Heard::Counts(waits)
+        Heard::Counts
     }
 
     fn close_gate(&mut self, id: PromptId, answer: AnswerKind, spoken: &Spoken) {
