@@ -96,6 +96,7 @@ impl Trial {
             timeout: Duration::from_secs(30),
             grace: Duration::from_millis(300),
             cancel: cancel.clone(),
+            kill: Cancel::new(),
             evidence: Arc::new(memory.clone()),
             live: None,
             started: None,

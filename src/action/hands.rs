@@ -3,14 +3,15 @@
 use super::environment::BaseEnvironment;
 use super::fingerprint::Fingerprints;
 use super::http::Connector;
-use super::process::{Crew, Isolation, Workshop};
+use super::process::{Crew, Isolation, Survivors, Workshop};
 use super::ssh::Links;
 use super::{file, http, kubectl, log, process, prometheus, service, sql};
-use crate::engine::{AttemptContext, NoPreview, Performed, Performer};
+use crate::engine::{AttemptContext, Cancel, NoPreview, Performed, Performer, Survivor, Trace};
 use crate::plan::{Act, Machine};
 use futures_util::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Performs acts on the world: programs, requests, files.
 ///
@@ -85,5 +86,16 @@ impl Performer for Hands {
 
     fn fingerprint(&self, act: &Act) -> Vec<(String, String)> {
         self.fingerprints.of(act)
+    }
+    fn survivors(&self, trace: &Trace) -> Vec<Survivor> {
+        Survivors::of(trace).named()
+    }
+
+    fn await_survivors(&self, trace: Trace, cancel: Cancel) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(process::await_survivors(trace, cancel))
+    }
+
+    fn end_survivors(&self, trace: Trace, grace: Duration) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(process::end_survivors(trace, grace))
     }
 }

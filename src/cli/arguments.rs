@@ -1,5 +1,6 @@
 //! The command line as declared: commands, options and their help.
 
+use crate::event::Mark;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -147,6 +148,34 @@ Examples:
   runwright answer last move_traffic result=done       work by hand
   runwright answer last drain perform=yes              a `when` nobody can tell")]
     Answer(AnswerArguments),
+    /// Tell the next person where a run stands, in under 40 lines, from its record
+    #[command(after_help = "\
+Examples:
+  runwright handover last
+  runwright handover 20261121-0114-k3f9 --markdown > ticket.md")]
+    Handover(HandoverArguments),
+    /// Note something in the record of a run, whoever has it
+    #[command(after_help = "\
+Examples:
+  runwright note last 'the database team is on the phone'
+  runwright note 20261121-0114-k3f9 --as ana 'seen this in May, too'
+
+A run that has ended keeps its record as it is: the note stands beside it.")]
+    Note(NoteArguments),
+    /// Say when the incident was detected, declared, mitigated or resolved
+    #[command(after_help = "\
+Examples:
+  runwright mark last detected --at 01:02 'the pager'
+  runwright mark last mitigated
+  runwright mark last declared --at '12m ago'
+
+A mark may be said again: the later word counts, both stay on record.")]
+    Mark(MarkArguments),
+    /// End a run for good: temporary changes are taken back, `finally` runs
+    #[command(after_help = "\
+Examples:
+  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'")]
+    Abort(AbortArguments),
     /// Print the JSON Schema for editors
     Schema(SchemaArguments),
     /// Print completions for a shell
@@ -199,6 +228,9 @@ pub struct RunArguments {
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,
+    /// Change a place although this interrupted run left a change there whose end is unknown
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
     /// Go by this saved plan; refuse if anything differs
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "How")]
     pub plan: Option<PathBuf>,
@@ -239,6 +271,9 @@ pub struct ResumeArguments {
     /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
     #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
     pub accept_runbook: Option<String>,
+    /// Go on although an interrupted run left an unfinished change at the same place: name that run
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
     /// The working folder, when that of the start is not here
     #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
     pub folder: Option<PathBuf>,
@@ -374,6 +409,9 @@ pub struct ShowArguments {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     pub format: ShowFormat,
+    /// Watch it until it ends or its process lets it go; Ctrl-C leaves the run alone
+    #[arg(long, conflicts_with = "format")]
+    pub follow: bool,
 }
 
 /// The form of a shown run.
@@ -469,6 +507,64 @@ pub struct AnswerArguments {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `handover`.
+#[derive(Debug, Args)]
+pub struct HandoverArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// One JSON document, with everything
+    #[arg(long)]
+    pub json: bool,
+    /// Markdown for a ticket, with everything
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+/// `note`.
+#[derive(Debug, Args)]
+pub struct NoteArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// What is noted
+    #[arg(required = true, value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `mark`.
+#[derive(Debug, Args)]
+pub struct MarkArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// detected, declared, mitigated or resolved
+    #[arg(value_parser = clap::value_parser!(Mark))]
+    pub mark: Mark,
+    /// Something about it
+    #[arg(value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// When it was: a time of day in UTC (`01:02`), a time stamp, or `12m ago` [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `abort`.
+#[derive(Debug, Args)]
+pub struct AbortArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
     /// Your name for the record, when it is not your user name
     #[arg(long = "as", value_name = "NAME")]
     pub as_name: Option<String>,

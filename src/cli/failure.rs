@@ -3,7 +3,7 @@
 use super::console::Console;
 use super::exit::Exit;
 use super::refusal::Refusal;
-use crate::engine::StoreError;
+use crate::engine::{LockRefused, StoreError};
 use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
 use crate::report::{Problem, Style, problem};
@@ -107,6 +107,9 @@ pub(super) enum CommandError {
         #[source]
         error: StoreError,
     },
+    /// What the run had locked is not free.
+    #[error("{0}")]
+    PlaceHeld(String),
     /// The run cannot be taken up.
     #[error(transparent)]
     Resume(ResumeError),
@@ -149,6 +152,7 @@ impl CommandError {
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
+            Self::PlaceHeld(_) => (Exit::Refused, "place-held"),
             Self::Refused(refusal) => refusal.kind(),
             Self::Resume(ResumeError::Held(_)) => (Exit::Refused, "run-held"),
             Self::Resume(ResumeError::Ended { .. }) => (Exit::Usage, "run-ended"),
@@ -249,6 +253,15 @@ fn held_hint(holding: &Holding) -> String {
         format!("; to have it here, let that process suspend it first: kill -TERM {}", owner.pid)
     });
     format!("watch it: runwright show {run} --follow{stop}; or end it: runwright abort {run} --reason 'why'")
+}
+
+impl From<LockRefused> for CommandError {
+    fn from(refused: LockRefused) -> Self {
+        match refused {
+            LockRefused::Held(who) => Self::PlaceHeld(who),
+            LockRefused::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<ResumeError> for CommandError {

@@ -62,6 +62,7 @@ pub(super) fn perform_program(
         timeout: TIMEOUT,
         grace: GRACE,
         cancel: Cancel::new(),
+        kill: Cancel::new(),
         evidence: Arc::new(Nowhere),
         live: None,
         started: None,

@@ -18,7 +18,9 @@ mod earlier;
 mod exit;
 mod failure;
 mod files;
+mod follow;
 mod frozen;
+mod handover;
 mod helper;
 mod keys;
 mod list;
@@ -46,6 +48,7 @@ mod signals;
 mod signatures;
 mod thaw;
 mod verify;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -103,6 +106,10 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Approve(arguments) => approve::approve(session, &arguments),
         Command::Deny(arguments) => approve::deny(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
+        Command::Handover(arguments) => handover::handover(session, &arguments),
+        Command::Note(arguments) => word::note(session, &arguments),
+        Command::Mark(arguments) => word::mark(session, &arguments),
+        Command::Abort(arguments) => word::abort(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),
         Command::Man(arguments) => pages::man(session, &arguments),

@@ -14,7 +14,7 @@ use super::session::Session;
 use super::signals::{Lent, listen};
 use super::signatures::approvers;
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answers, Past, Ports, RunEnd, RunState, Setup, run as perform};
+use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
 use crate::event::{Event, Mode, Operator, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
@@ -27,6 +27,8 @@ use tokio::sync::mpsc;
 
 /// Between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after a terminal went away its signal may come.
+const GONE: Duration = Duration::from_millis(100);
 /// Chunks of output that may wait for the screen; a screen that is slower loses none, the programs wait.
 const CHUNKS: usize = 256;
 
@@ -38,6 +40,8 @@ pub(super) struct Way {
     pub(super) jobs: u16,
     pub(super) park_after: Duration,
     pub(super) operator: Operator,
+    /// Interrupted runs whose unfinished changes are no reason to leave the same place alone.
+    pub(super) beside: Vec<RunId>,
 }
 
 /// A run whose record is open, about to be performed.
@@ -52,6 +56,8 @@ pub(super) struct Work<'a> {
     pub(super) starter: String,
     /// What an earlier process did of it.
     pub(super) past: Option<Past>,
+    /// What the run had locked before, to be locked again before anything goes on ([`crate::store::Transcript::locked`]).
+    pub(super) locked: Vec<String>,
     /// Why it is ended as soon as what was left open is settled.
     pub(super) abort: Option<String>,
 }
@@ -94,17 +100,24 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter, past, abort } = work;
+    let Work { prepared, way, owner, record, opening, starter, past, locked, abort } = work;
+    let mut locks = store.holds(record.id(), &owner).beside(&way.beside);
+    locks.retake(&locked)?;
     let attended = Console::has_person();
     let (sink, style) = session.console.run_sink(attended);
     let paper = Arc::new(Paper::new(sink, style.terminal));
     let graph = &prepared.graph;
     let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
-    let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
-    let (typed, mut answers) = mpsc::unbounded_channel();
+    let screen =
+        Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended, session.commands());
+    let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Some(answer) = answers.recv().await {
+            // A terminal that goes away says so by a signal too, and that says more.
+            if answer.1 == Answer::Gone {
+                tokio::time::sleep(GONE).await;
+            }
             if hand_over.send(answer).await.is_err() {
                 return;
             }
@@ -123,9 +136,9 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
         person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
         answers: engine_answers,
         inbox: Box::new(record.inbox()?),
-        locks: Box::new(store.holds(record.id(), &owner)),
+        locks: Box::new(locks),
         clock: Arc::new(MachineClock),
-        signals: listen(&lent)?,
+        signals: listen(&lent, &screen)?,
         observer: Box::new(move |record| seen.see(record)),
         live: Some(chunks),
         store: Box::new(record),
@@ -193,6 +206,7 @@ pub(super) fn exit_of(end: &RunEnd) -> Exit {
             _ => Exit::Interrupted,
         },
         RunState::Parked(_) => Exit::Parked,
+        RunState::Ended(_) if end.change_failed => Exit::Failed,
         RunState::Ended(_) if end.probe_does_not_hold => Exit::NotResolved,
         RunState::Ended(result) => Exit::of_result(*result),
     }

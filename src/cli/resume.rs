@@ -46,6 +46,7 @@ pub(super) fn take_up(
         jobs: arguments.jobs,
         park_after: arguments.park_after.unwrap_or_default(),
         operator: operator(arguments.as_name.as_deref()),
+        beside: arguments.beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?,
     };
     // Tried on a masker of its own first: a refused secret must leave the record as it is.
     teach(&Masker::new(), &prepared.inputs)?;
@@ -67,8 +68,9 @@ pub(super) fn take_up(
     };
     let opening = Event::RunResumed(Box::new(opening));
     let starter = start.operator.name.clone();
+    let locked = taken.transcript.locked();
     let record = taken.run;
-    let work = Work { prepared: &prepared, way, owner, record, opening, starter, past: Some(past), abort };
+    let work = Work { prepared: &prepared, way, owner, record, opening, starter, past: Some(past), locked, abort };
     operate(session, &store, work)
 }
 

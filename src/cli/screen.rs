@@ -4,7 +4,7 @@ use super::failure::CommandError;
 use crate::engine::{Answer, Chunk, PromptId};
 use crate::event::Record;
 use crate::report::sanitize::visible;
-use crate::report::{LiveScreen, ScreenOptions, StepTable, Style, prompt, prompt_act, prompt_evidence};
+use crate::report::{Commands, LiveScreen, ScreenOptions, StepTable, Style, prompt, prompt_act, prompt_evidence};
 use crate::terminal::{Desk, Face, Lend, Paper};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -35,9 +35,10 @@ impl Screen {
         steps: StepTable,
         places: HashMap<crate::event::StepPath, String>,
         attended: bool,
+        commands: Commands,
     ) -> Self {
         let options = if attended { ScreenOptions::LIVE } else { ScreenOptions::UNATTENDED };
-        let live = LiveScreen::new(style, steps.clone(), options).with_places(places);
+        let live = LiveScreen::new(style, steps.clone(), options).with_places(places).with_commands(commands);
         Self { paper, live: Arc::new(Mutex::new(live)), style, steps, ticked: Arc::default() }
     }
 
@@ -64,6 +65,25 @@ impl Screen {
         let lines = self.live().sealed(head);
         self.paper.status(None);
         self.paper.print(&lines);
+    }
+
+    /// Says, before we are stopped, what goes on without us.
+    pub(super) fn stops(&self) {
+        let active = self.live().active();
+        let what = if active.is_empty() { String::new() } else { format!("; {} goes on meanwhile", active.join(", ")) };
+        self.paper.aside(&[format!("  (Ctrl-Z: Runwright is stopped{what}; `fg` goes on)")]);
+    }
+
+    /// Says why Ctrl-Z does nothing.
+    pub(super) fn cannot_stop(&self) {
+        let text = "  (Ctrl-Z: there is no shell here that could go on afterwards; Ctrl-C asks whether to suspend)";
+        self.paper.aside(&[text.to_owned()]);
+        self.paper.repeat();
+    }
+
+    /// We were stopped and go on.
+    pub(super) fn goes_on(&self) {
+        self.paper.repeat();
     }
 
     /// Takes the line about what runs now away.

@@ -5,6 +5,7 @@ use super::console::Console;
 use super::earlier::EarlierRuns;
 use super::failure::CommandError;
 use crate::library::Library;
+use crate::report::Commands;
 use crate::report::sanitize::visible;
 use crate::store::Store;
 use etcetera::BaseStrategy as _;
@@ -54,6 +55,27 @@ impl Session {
             Some(folder) => Ok(folder.join("runwright")),
             None => Err(CommandError::usage("there is no home folder to keep records in", "name one with --store DIR")),
         }
+    }
+
+    /// What a command needs that is printed to be pasted: the folders that were named on this command line. What stands in
+    /// the environment stands there for the next command, too.
+    pub(super) fn commands(&self) -> Commands {
+        let folders = [
+            ("--store", "RUNWRIGHT_STORE", &self.global.store),
+            ("--library", "RUNWRIGHT_LIBRARY", &self.global.library),
+        ];
+        let mut options = Vec::new();
+        for (option, variable, folder) in folders {
+            let by_environment = std::env::var_os(variable);
+            if let Some(folder) = folder.as_ref().filter(|folder| by_environment.as_deref() != Some(folder.as_os_str()))
+            {
+                options.extend([option.to_owned(), self.folder.join(folder).display().to_string()]);
+            }
+        }
+        if self.global.store_unsafe {
+            options.push("--store-unsafe".to_owned());
+        }
+        Commands::with(options)
     }
 
     /// Where values of earlier runs are looked up.

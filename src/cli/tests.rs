@@ -104,6 +104,7 @@ fn every_result_has_the_exit_that_is_promised() {
 #[test]
 fn the_exit_of_a_run_is_the_first_that_applies() {
     let end = |state: RunState| RunEnd {
+        change_failed: false,
         run: "r".parse::<RunId>().unwrap(),
         state,
         refused: false,

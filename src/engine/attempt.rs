@@ -6,6 +6,7 @@ use super::past::{Past, Round};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store_field, store_shown};
+use super::survivor::Started;
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, StepScope, view};
@@ -45,6 +46,10 @@ pub(super) struct Shared {
     pub(super) is_undo: bool,
     /// Fires when the past has been walked through and the run goes on.
     pub(super) goes_on: Cancel,
+    /// Fires when the run is left: no further attempt at a change is made.
+    pub(super) leaving: Cancel,
+    /// Fires when the run is left at once: what is stopped gets no time to go by itself.
+    pub(super) kill: Cancel,
     /// What an earlier process did of this run.
     pub(super) past: Mutex<Past>,
 }
@@ -175,6 +180,15 @@ impl Task {
         }
     }
 
+    /// Sleeps between two attempts at a change, unless the step is stopped. When the run is left, the next attempt is one
+    /// for a resume.
+    pub(super) async fn sleep_before_attempt(&self, duration: Duration) -> Result<bool, Gone> {
+        tokio::select! {
+            slept = self.sleep(duration) => Ok(slept),
+            () = self.shared.leaving.cancelled() => Err(Gone),
+        }
+    }
+
     /// Sleeps, unless the step is stopped.
     pub(super) async fn sleep(&self, duration: Duration) -> bool {
         tokio::select! {
@@ -230,7 +244,7 @@ impl Task {
         number: u32,
         change: bool,
         timeout: Duration,
-        started: Option<oneshot::Sender<u32>>,
+        started: Option<oneshot::Sender<Started>>,
     ) -> AttemptContext {
         AttemptContext {
             step: StepPath(path.to_owned()),
@@ -239,6 +253,7 @@ impl Task {
             timeout,
             grace: self.shared.grace,
             cancel: self.cancel.clone(),
+            kill: self.shared.kill.clone(),
             evidence: self.shared.evidence.clone(),
             live: self.shared.live.clone(),
             started,
@@ -246,16 +261,16 @@ impl Task {
     }
 
     async fn perform(&self, path: &str, number: u32, act: Act, change: bool, timeout: Duration) -> Performed {
-        let (started, pid) = oneshot::channel();
+        let (started, process) = oneshot::channel();
         let context = self.context(path, number, change, timeout, Some(started));
         let performing = self.shared.performer.perform(act, context);
         tokio::pin!(performing);
-        // The pid is worth a line only if the process is still there by the time it is known.
+        // The process is worth a line only if it is still there by the time it is known.
         tokio::select! {
             biased;
             performed = &mut performing => return performed,
-            pid = pid => if let Ok(pid) = pid {
-                self.note(path, Some(number), Event::ProcessStarted { pid });
+            process = process => if let Ok(Started { pid, at }) = process {
+                self.note(path, Some(number), Event::ProcessStarted { pid, started: at });
             },
         }
         performing.await

@@ -248,7 +248,10 @@ impl Task {
             let end = if expects_fail { expectation_failed(end) } else { end };
             self.remember(change, unit, &end);
             // An unknown outcome is never repeated by itself (ruling 5).
-            if end.outcome != Outcome::Failed || number - first.counted_from >= attempts || !self.sleep(pause).await {
+            if end.outcome != Outcome::Failed || number - first.counted_from >= attempts {
+                return Ok(end);
+            }
+            if !self.sleep_before_attempt(pause).await? {
                 return Ok(end);
             }
             last = Some(end);

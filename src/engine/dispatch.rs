@@ -7,6 +7,7 @@ mod joins;
 mod nested;
 mod prompts;
 mod steps;
+mod stopping;
 mod undoing;
 mod walk;
 mod words;
@@ -81,6 +82,7 @@ pub(super) struct Dispatcher {
     signals: mpsc::Receiver<Signal>,
     signals_open: bool,
     signal: Option<i32>,
+    stopping: stopping::Stopping,
     bus: mpsc::UnboundedSender<Message>,
     messages: mpsc::UnboundedReceiver<Message>,
     records: Vec<Record>,
@@ -99,6 +101,8 @@ pub(super) struct Dispatcher {
     letters: Vec<InboxDecision>,
     yes: Option<Risk>,
     started: Option<Event>,
+    /// Why the record cannot be gone on with, although it can still be written.
+    trouble: Option<StoreError>,
     /// The walk through the past of a run that was taken up again.
     walk: Option<walk::Walk>,
     /// The changes of another run that are taken back.
@@ -136,6 +140,8 @@ impl Dispatcher {
             before: own.map_or(0, |past| past.elapsed_ms(ports.clock.now())),
             is_ending: setup.abort.is_some(),
             is_undo: setup.undo.is_some(),
+            leaving: Cancel::new(),
+            kill: Cancel::new(),
             goes_on: Cancel::new(),
             past: Mutex::default(),
         };
@@ -175,6 +181,7 @@ impl Dispatcher {
             signals: ports.signals,
             signals_open: true,
             signal: None,
+            stopping: stopping::Stopping::default(),
             bus,
             messages,
             records: Vec::new(),
@@ -190,6 +197,7 @@ impl Dispatcher {
             letters: Vec::new(),
             yes: setup.yes,
             started: Some(setup.started),
+            trouble: None,
             walk,
             undoing: setup.undo.map(undoing::Undoing::new),
         }
@@ -216,6 +224,9 @@ impl Dispatcher {
         loop {
             self.advance();
             if let Some(state) = self.leave.take() {
+                if let RunState::Suspended(reason) = &state {
+                    self.wind_down(reason).await?;
+                }
                 let stopped = self.stop_beside(|_| true);
                 if stopped > 0 || matches!(state, RunState::Suspended(_)) {
                     self.settle_down().await;
@@ -227,39 +238,6 @@ impl Dispatcher {
                 return if self.undoing.is_some() { self.close_undo() } else { self.close() };
             }
             self.drain().await?;
-        }
-    }
-
-    /// Waits, with a bound, for what was stopped to end: no child outlives the run that started it.
-    async fn settle_down(&mut self) {
-        let deadline = tokio::time::Instant::now() + self.shared.grace + Duration::from_secs(2);
-        while self.busy() > 0 {
-            let Ok(Some(message)) = tokio::time::timeout_at(deadline, self.messages.recv()).await else { return };
-            match message {
-                Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
-                    self.task_over(at);
-                }
-                Message::BackgroundOver { at, end } => self.background_over(at, *end),
-                Message::BackgroundReady { at, stop, after } => {
-                    self.background_ready(at, stop, after);
-                    self.stop_beside(|_| true);
-                }
-                Message::Record { path, attempt, actor, event, .. } => {
-                    self.push(Some(StepPath(path)), attempt, actor, event);
-                }
-                // What is asked for now gets no answer: the task ends by that.
-                Message::Permit { .. }
-                | Message::Gate { .. }
-                | Message::Ask { .. }
-                | Message::Expired { .. }
-                | Message::Temporary { .. }
-                | Message::Lock { .. }
-                | Message::Refused { .. }
-                | Message::Open { .. }
-                | Message::Known { .. }
-                | Message::Undoable(_) => {}
-                Message::Holds { at, open } => self.holds(at, open),
-            }
         }
     }
 
@@ -425,18 +403,17 @@ impl Dispatcher {
     }
 
     fn handle(&mut self, message: Message) {
+        let Some(message) = self.follow_acts(message) else { return };
         match message {
             Message::Record { at, path, attempt, actor, event, durable } => {
-                self.push(Some(StepPath(path)), attempt, actor, event);
-                if let Some(durable) = durable {
-                    let guards_change = self.is_change(at);
-                    if guards_change && self.store.room().is_err() {
-                        // Dropping the sender stops the act: no change starts without room for its record.
-                        self.abort("the disk has no room left for the record".to_owned(), Actor::Runwright);
-                    } else {
-                        self.durable.push(durable);
-                    }
+                if matches!(event, Event::AttemptStarted { change: true, .. })
+                    && let Err(error) = self.store.room()
+                {
+                    // Dropping the sender stops the act, and what never started is not put on record.
+                    return self.leave_for(at, error);
                 }
+                self.push(Some(StepPath(path)), attempt, actor, event);
+                self.durable.extend(durable);
             }
             Message::Permit { at, change, reply } => self.queue.push_back(Queued { at, change, reply }),
             Message::Gate { at, request, reply } => self.open_gate(at, request, reply),
@@ -460,10 +437,13 @@ impl Dispatcher {
     /// Takes a lock. Where another run has it, this one ends: what it would do there is being done.
     fn take_lock(&mut self, what: &str, reply: oneshot::Sender<Result<(), LockRefused>>) {
         let taken = self.locks.take(what);
-        if let Err(LockRefused::Held(who)) = &taken {
-            self.end_early(BodyId::ROOT, Early::Held(who.clone()), false);
+        match &taken {
+            // Whoever takes the run up knows by this what to lock, and a later run what this one was about to change.
+            Ok(true) => self.log(Event::Locked { what: what.to_owned() }),
+            Ok(false) | Err(LockRefused::Store(_)) => {}
+            Err(LockRefused::Held(who)) => self.end_early(BodyId::ROOT, Early::Held(who.clone()), false),
         }
-        reply.send(taken).ok();
+        reply.send(taken.map(drop)).ok();
     }
 
     /// Hands out places: reads up to `--jobs`, one change at a time, in the order asked.
@@ -487,7 +467,7 @@ impl Dispatcher {
                 queued.reply.send(Err(Halt::Blocked(reason))).ok();
                 continue;
             }
-            let free = if queued.change { !self.write_slot } else { self.reading < self.jobs };
+            let free = if queued.change { !self.write_slot && !self.is_put_off() } else { self.reading < self.jobs };
             if !free {
                 kept.push_back(queued);
                 continue;
@@ -523,37 +503,13 @@ impl Dispatcher {
         None
     }
 
-    fn on_signal(&mut self, signal: Signal) {
-        let Signal::Stop(number) = signal;
-        if self.signal.is_some() {
-            return self.suspend(format!("a second signal ({number}) left the run at once"));
+    /// Leaves the run because its record has no room: no change starts without it, not even one that takes another
+    /// back, so the run is not ended but suspended. The last of the room is for the words that say so.
+    fn leave_for(&mut self, at: At, trouble: StoreError) {
+        if self.trouble.is_none() {
+            self.suspend(format!("`{}` was not started: {trouble}", self.bodies.path(at)));
+            self.trouble = Some(trouble);
         }
-        self.signal = Some(number);
-        let reason = match number {
-            2 => "Ctrl-C".to_owned(),
-            number => format!("signal {number}"),
-        };
-        self.abort(reason, Actor::Person(self.operator.clone()));
-    }
-
-    /// Ends the run: what runs is stopped, then temporary changes are taken back and `finally` runs.
-    pub(super) fn abort(&mut self, reason: String, by: Actor) {
-        if self.undoing.is_some() {
-            self.push(None, None, by, Event::Aborted { reason: reason.clone() });
-            return self.stop_undo(&reason);
-        }
-        if self.bodies[BodyId::ROOT].in_finally {
-            return self.suspend(format!("{reason}, while `finally` ran"));
-        }
-        self.push(None, None, by, Event::Aborted { reason: reason.clone() });
-        self.bodies[BodyId::ROOT].early = None;
-        self.end_early(BodyId::ROOT, Early::Aborted(reason), false);
-        self.void_prompts(BodyId::ROOT, "the run is ending");
-    }
-
-    pub(super) fn suspend(&mut self, reason: String) {
-        self.bodies.cancel_all();
-        self.leave = Some(RunState::Suspended(reason));
     }
 
     /// Puts an event on record.

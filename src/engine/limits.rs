@@ -136,7 +136,7 @@ impl Task {
             }
             let pause = expr::Duration(SignedDuration::try_from(pause).unwrap_or_default());
             self.tell_pause(path, left, format!("`limits.pause` leaves {pause} between two changes"));
-            if !self.sleep(left).await {
+            if !self.sleep_before_attempt(left).await.unwrap_or(false) {
                 return Ok(false);
             }
         }

@@ -38,7 +38,7 @@ impl Task {
         let firsts: Vec<_> = (0..units.len()).map(|place| before.first_number(place, facts.number)).collect();
         let mut results = before.ends;
         loop {
-            pace.stopped |= self.cancel.is_cancelled();
+            pace.stopped |= self.cancel.is_cancelled() || self.shared.leaving.is_cancelled();
             let may_start = !pace.stopped && running.len() < each.at_once && !waiting.is_empty();
             if may_start
                 && pace.is_due()
@@ -58,12 +58,20 @@ impl Task {
                 () = pace.wait(self, alone), if may_start => continue,
             };
             let (place, end) = ended;
-            let end = end?;
+            // The others are not dropped: each ends by itself.
+            let Ok(end) = end else {
+                pace.is_gone = true;
+                pace.stopped = true;
+                continue;
+            };
             self.item_ended(step, &units[place], &end);
             pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
             pace.stopped |= end.outcome == Outcome::Unknown;
             pace.breathe();
             results[place] = Some(end);
+        }
+        if pace.is_gone || !waiting.is_empty() && self.shared.leaving.is_cancelled() {
+            return Err(Gone);
         }
         let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
         Ok(self.list_end(step, &results, true))
@@ -99,7 +107,7 @@ impl Task {
         let has_failed = results.iter().flatten().any(StepEnd::is_failure);
         pace.stopped = self.round.end.is_some() || has_failed && each.on_item_failure == ItemFailure::Stop;
         loop {
-            pace.stopped |= self.cancel.is_cancelled();
+            pace.stopped |= self.cancel.is_cancelled() || self.shared.leaving.is_cancelled();
             let may_start = !pace.stopped && running.len() < each.at_once && !waiting.is_empty();
             if may_start
                 && pace.is_due()
@@ -120,11 +128,19 @@ impl Task {
                 () = pace.wait(self, alone), if may_start => continue,
             };
             let (place, end) = ended;
-            let end = end?;
+            // The others are not dropped: each ends by itself.
+            let Ok(end) = end else {
+                pace.is_gone = true;
+                pace.stopped = true;
+                continue;
+            };
             self.item_ended(step, &units[place], &end);
             pace.stopped |= end.is_failure() && each.on_item_failure == ItemFailure::Stop;
             pace.breathe();
             results[place] = Some(end);
+        }
+        if pace.is_gone || !waiting.is_empty() && self.shared.leaving.is_cancelled() {
+            return Err(Gone);
         }
         let results: Vec<_> = units.iter().zip(results).map(|(unit, end)| (unit.item.clone(), end)).collect();
         Ok(self.recorded_list(self.list_end(step, &results, false)))
@@ -194,13 +210,15 @@ struct Pace {
     not_before: Instant,
     /// Whether no further item is started.
     stopped: bool,
+    /// Whether an item was given up because the run is left: the list has no end then.
+    is_gone: bool,
 }
 
 impl Pace {
     fn of(task: &Task, each: &Each) -> Result<Self, StepEnd> {
         let pause = task.duration(each.pause.as_ref(), &task.scope(), Duration::ZERO);
         let pause = pause.map_err(|reason| StepEnd::failed(ErrorClass::BadValue, format!("`pause`: {reason}")))?;
-        Ok(Self { pause, not_before: Instant::now(), stopped: false })
+        Ok(Self { pause, not_before: Instant::now(), stopped: false, is_gone: false })
     }
 
     fn is_due(&self) -> bool {
@@ -221,6 +239,7 @@ impl Pace {
         tokio::select! {
             () = tokio::time::sleep_until(self.not_before) => {}
             () = task.cancel.cancelled() => {}
+            () = task.shared.leaving.cancelled() => {}
         }
     }
 }

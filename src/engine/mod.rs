@@ -38,6 +38,7 @@ mod settle;
 mod statement;
 mod step;
 mod store_value;
+mod survivor;
 mod tally;
 mod temporary;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use statement::{Signed, SignedRefused, Signer, Statement};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
+pub use survivor::{Started, Survivor, Trace};
 pub use tally::{GateTally, Given, operators};
 pub use undo::UndoOf;
 pub use word::{InboxWord, Said};

@@ -1,8 +1,9 @@
 //! The ports: what the engine needs of the outside world.
 
+use super::survivor::{Started, Survivor, Trace};
 use super::word::{InboxWord, Said};
 use crate::event::{
-    AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, Settlement, StepPath,
+    AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, RunId, Settlement, StepPath,
     UsedView,
 };
 use crate::expr::Value;
@@ -43,12 +44,14 @@ pub struct AttemptContext {
     pub grace: Duration,
     /// Fires when it must stop.
     pub cancel: Cancel,
+    /// Fires when it must stop at once: there is no grace any more.
+    pub kill: Cancel,
     /// Where output is kept.
     pub evidence: Arc<dyn Evidence>,
     /// Hears of output as it comes.
     pub live: Option<tokio::sync::mpsc::Sender<Chunk>>,
     /// Hears of the process as soon as it runs.
-    pub started: Option<tokio::sync::oneshot::Sender<u32>>,
+    pub started: Option<tokio::sync::oneshot::Sender<Started>>,
 }
 
 /// How an attempt came out.
@@ -92,6 +95,23 @@ pub trait Performer: Send + Sync {
     /// Names and digests of files the act depends on (its program, scripts of the library): they are part of what an
     /// approval is bound to.
     fn fingerprint(&self, act: &Act) -> Vec<(String, String)>;
+
+    /// The processes that live of an attempt which was made on this host, in this boot, by a process that is gone (ruling
+    /// 4). Reads all of `/proc`, which takes milliseconds. What runs on other machines, and what has changed its
+    /// environment, its group and its session, is not found.
+    fn survivors(&self, _trace: &Trace) -> Vec<Survivor> {
+        Vec::new()
+    }
+
+    /// Waits until no certain survivor is left, or until it is cancelled. Those that are left then.
+    fn await_survivors(&self, _trace: Trace, _cancel: Cancel) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// Ends the certain survivors: TERM, after `grace` KILL. Those that could not be ended.
+    fn end_survivors(&self, _trace: Trace, _grace: Duration) -> BoxFuture<'static, Vec<Survivor>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 /// The clock.
@@ -201,11 +221,11 @@ pub enum LockRefused {
 
 /// What one run at a time may change. Locks are let go when this is dropped, and when the process is gone.
 pub trait Locks: Send {
-    /// Takes a lock for this run; one that it has already is had again.
+    /// Takes a lock for this run; one that it has already is had again. Gives whether it is a new one.
     ///
     /// # Errors
     /// Another run has it, or it cannot be taken.
-    fn take(&mut self, what: &str) -> Result<(), LockRefused>;
+    fn take(&mut self, what: &str) -> Result<bool, LockRefused>;
 }
 
 /// Keeps output.
@@ -355,6 +375,17 @@ pub enum PromptKind {
         /// What is known: when it was started, why its end was not seen, what its verify says.
         known: Vec<String>,
     },
+    /// Ctrl-C: leave the run as it is, end it, or go on. It stands before every other prompt.
+    Stop {
+        /// The run.
+        run: RunId,
+        /// Changes that run: a suspend waits for them.
+        changes: Vec<StepPath>,
+        /// Other steps that run: a suspend stops them, a resume begins them again.
+        others: Vec<StepPath>,
+        /// Whether the run may be aborted: it is not ending already.
+        may_abort: bool,
+    },
     /// Do something elsewhere and say how it went.
     Manual {
         /// What to do, Markdown, values filled in.
@@ -446,6 +477,8 @@ pub enum Answer {
     },
     /// Leave the run as it is and go.
     Suspend,
+    /// Stop: the run goes on.
+    GoOn,
     /// The terminal is gone.
     Gone,
 }

@@ -22,6 +22,8 @@ pub struct RunEnd {
     pub state: RunState,
     /// Whether a target was not what it should be, or another run had what this one would have changed.
     pub refused: bool,
+    /// Whether a change failed and nothing answered that, or its outcome is unknown.
+    pub change_failed: bool,
     /// Whether a validate of a probe does not hold.
     pub probe_does_not_hold: bool,
     /// The digest of the last line.

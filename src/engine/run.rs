@@ -80,8 +80,38 @@ pub struct Setup {
 /// A signal to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// End in order; the number for the exit code. A second one leaves at once.
-    Stop(i32),
+    /// Ctrl-C: a person is asked what is meant, and where nobody is there the run is suspended. The second one leaves at
+    /// once.
+    Interrupt,
+    /// Somebody wants the process to end: the run is suspended. The second one leaves at once.
+    Terminate,
+    /// The terminal went away: the run is suspended.
+    HangUp,
+    /// Leaves at once.
+    Quit,
+}
+
+impl Signal {
+    /// Its number, for the exit code.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::HangUp => 1,
+            Self::Interrupt => 2,
+            Self::Quit => 3,
+            Self::Terminate => 15,
+        }
+    }
+
+    /// Its name for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::HangUp => "the terminal went away (SIGHUP)",
+            Self::Interrupt => "Ctrl-C",
+            Self::Quit => "SIGQUIT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
 }
 
 /// The outside.

@@ -51,6 +51,7 @@ impl Pending {
                 PromptKind::Interactive { command, .. } => ("interactive", command.clone(), None),
                 PromptKind::HandOver { .. } => ("interactive", String::new(), None),
                 PromptKind::Settle { act, .. } => ("settle", act.clone(), None),
+                PromptKind::Stop { .. } => ("stop", String::new(), None),
                 PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
             },
         };
@@ -167,6 +168,9 @@ impl Dispatcher {
 
     /// An answer from the run's own terminal.
     pub(super) fn terminal_answer(&mut self, id: PromptId, answer: Answer) {
+        if self.is_how_to_stop(id, &answer) {
+            return;
+        }
         match answer {
             Answer::Gone => return self.person_left(),
             Answer::Abort { reason } => {
@@ -372,6 +376,6 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
             let reason = decision.reason.clone().filter(|reason| !reason.trim().is_empty())?;
             Answer::Settled { settlement, reason }
         }
-        PromptKind::Gate { .. } | PromptKind::HandOver { .. } => return None,
+        PromptKind::Gate { .. } | PromptKind::HandOver { .. } | PromptKind::Stop { .. } => return None,
     })
 }

@@ -15,6 +15,8 @@ mod locks;
 mod loops;
 mod questions;
 mod races;
+mod room;
+mod stopping;
 mod temporary;
 mod words;
 

@@ -493,6 +493,11 @@ pub enum Event {
         /// What was found.
         found: String,
     },
+    /// What one run at a time may change was locked for this run, until its process lets it go.
+    Locked {
+        /// What: the runbook and the place, as other runs see it.
+        what: String,
+    },
     /// A step began whose title has values in it.
     StepStarted {
         /// Its title, values in.
@@ -601,6 +606,9 @@ pub enum Event {
     ProcessStarted {
         /// Its process.
         pid: u32,
+        /// When that was started, in clock ticks since the machine was: tells it from a later one with the same id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started: Option<u64>,
     },
     /// An attempt ended.
     AttemptEnded {
@@ -735,6 +743,13 @@ pub enum Event {
     RunParked {
         /// For what.
         waiting: Vec<Waiting>,
+    },
+    /// The run is being suspended, and waits for changes that run.
+    Suspending {
+        /// Why.
+        reason: String,
+        /// The changes.
+        waits_for: Vec<StepPath>,
     },
     /// The run was suspended by the operator; it has not ended.
     RunSuspended {

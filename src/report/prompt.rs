@@ -1,5 +1,6 @@
 //! What a person is shown when something is wanted of them. The terminal adds the line to type on.
 
+use super::blocks::loud;
 use super::card::{CardFrame, act_to_copy, card, evidence, evidence_values};
 use super::grid::{Grid, ROWS, plain_list};
 use super::layout::{INDENT, headline, labelled, prose, table};
@@ -8,7 +9,7 @@ use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::short;
 use super::words;
 use crate::engine::{Prompt, PromptKind, QuestionView};
-use crate::event::{OptionVerdict, OptionView, StoredValue, UsedView};
+use crate::event::{OptionVerdict, OptionView, RunId, StepPath, StoredValue, UsedView};
 use jiff::Timestamp;
 
 /// The column of the author's guess: `  45 %  `.
@@ -70,6 +71,9 @@ pub fn prompt(prompt: &Prompt, steps: &StepTable, style: &Style, now: Timestamp)
                 "[d]one [f] not done, and not tried again [r]etry behind its gate, or: no[t]e [l]ater [a]bort [?]",
             ));
         }
+        PromptKind::Stop { run, changes, others, may_abort } => {
+            out.extend(how_to_stop(style, run, changes, others, *may_abort));
+        }
         PromptKind::Manual { text, may_skip } => {
             out.extend(headline(style, &step, &prompt.title, &[("to do by hand".to_owned(), Tone::Attention)]));
             out.extend(boxed(style, text));
@@ -77,6 +81,32 @@ pub fn prompt(prompt: &Prompt, steps: &StepTable, style: &Style, now: Timestamp)
             out.extend(prose(style, 2, &format!("[d]one [f]ailed, or: {skip}no[t]e [l]ater [a]bort [?]")));
         }
     }
+    out
+}
+
+/// The question of the first Ctrl-C: what runs, and what each answer does with it.
+fn how_to_stop(style: &Style, run: &RunId, changes: &[StepPath], others: &[StepPath], may_abort: bool) -> Vec<String> {
+    let names = |steps: &[StepPath]| {
+        style.text(&steps.iter().map(|step| format!("`{}`", step.0)).collect::<Vec<_>>().join(", "))
+    };
+    let mut out = loud(style, "CTRL-C", "what runs goes on until you answer; no change is begun");
+    if !changes.is_empty() {
+        out.extend(labelled(style, 2, "change", "  ", &format!("{} is running", names(changes))));
+    }
+    if !others.is_empty() {
+        out.extend(labelled(style, 2, "running", " ", &names(others)));
+    }
+    let waits = if changes.is_empty() { "" } else { "the change that runs is waited for, with its verify; " };
+    let stops = if others.is_empty() { "" } else { "other steps are stopped, and begun again by a resume; " };
+    let text = format!("suspend: {waits}{stops}nothing is undone, `runwright resume {run}` goes on");
+    out.extend(labelled(style, 2, "Enter ", "  ", &text));
+    if may_abort {
+        let cuts = if changes.is_empty() { "" } else { "the change is cut off, and its outcome is unknown; " };
+        let text = format!("abort: {cuts}temporary changes are taken back, `finally` runs, the run ends for good");
+        out.extend(labelled(style, 2, "a     ", "  ", &text));
+    }
+    out.extend(labelled(style, 2, "c     ", "  ", "continue as if nothing had happened"));
+    out.extend(labelled(style, 2, "Ctrl-C", "  ", "leave at once: what runs is killed"));
     out
 }
 
@@ -99,6 +129,7 @@ pub fn prompt_evidence(prompt: &Prompt, style: &Style) -> Vec<String> {
         | PromptKind::Interactive { .. }
         | PromptKind::HandOver { .. }
         | PromptKind::Settle { .. }
+        | PromptKind::Stop { .. }
         | PromptKind::Manual { .. } => evidence_values(&[], style),
     }
 }

@@ -61,6 +61,8 @@ struct Tray {
     current: Option<PromptId>,
     /// How the current prompt was settled elsewhere.
     withdrawn: Option<String>,
+    /// Whether the current prompt makes room for one that stands before all others.
+    put_aside: bool,
     answered: VecDeque<Prompt>,
     closed: bool,
 }
@@ -133,6 +135,9 @@ impl Person for Desk {
         // The person has said yes to it a moment ago; another question in between would be a surprise.
         if matches!(asked.prompt.kind, PromptKind::HandOver { .. }) {
             tray.waiting.push_front(asked);
+        } else if matches!(asked.prompt.kind, PromptKind::Stop { .. }) {
+            tray.waiting.push_front(asked);
+            tray.put_aside = tray.current.is_some();
         } else {
             tray.waiting.push_back(asked);
         }
@@ -216,6 +221,7 @@ impl Clerk {
             Some(asked) => {
                 tray.current = Some(asked.prompt.id);
                 tray.withdrawn = None;
+                tray.put_aside = false;
                 Next::Serve(asked, tray.waiting.len())
             }
             None => Next::Wait,
@@ -227,7 +233,13 @@ impl Clerk {
         let (shared, answers) = (&self.shared, &self.answers);
         let mut taken_back = || {
             let tray = shared.tray();
-            if tray.closed { Some("the run goes on without an answer".to_owned()) } else { tray.withdrawn.clone() }
+            if tray.closed {
+                return Some("the run goes on without an answer".to_owned());
+            }
+            // A program that has the terminal keeps it: keys are for it.
+            let is_lent = matches!(prompt.kind, PromptKind::HandOver { .. });
+            let aside = (tray.put_aside && !is_lent).then(|| "put aside for a moment".to_owned());
+            tray.withdrawn.clone().or(aside)
         };
         // Fails only when the engine has gone; then the desk is dropped soon.
         let mut say = |said: Said| _ = answers.send((prompt.id, Answer::Said(said)));
@@ -245,12 +257,23 @@ impl Clerk {
                 self.shared.remember(prompt.clone());
                 _ = self.answers.send((prompt.id, answer));
             }
-            Settled::TakenBack => self.shared.tray().current = None,
+            Settled::TakenBack => self.shared.put_aside(asked),
         }
     }
 }
 
 impl Shared {
+    /// A prompt was taken back: for good, or until the one that stands before all others is settled.
+    fn put_aside(&self, asked: &Asked) {
+        let mut tray = self.tray();
+        tray.current = None;
+        if std::mem::take(&mut tray.put_aside) && tray.withdrawn.take().is_none() && !tray.closed {
+            let behind = tray.waiting.len().min(1);
+            let asked = Asked { prompt: asked.prompt.clone(), refused: asked.refused.clone() };
+            tray.waiting.insert(behind, asked);
+        }
+    }
+
     fn remember(&self, prompt: Prompt) {
         let mut tray = self.tray();
         tray.current = None;

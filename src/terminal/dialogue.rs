@@ -9,6 +9,7 @@ mod interactive;
 mod manual;
 mod questions;
 mod settle;
+mod stop;
 
 use super::desk::Face;
 use super::help::help;
@@ -81,6 +82,7 @@ impl Dialogue<'_> {
             // Nothing is asked; it was seen to above.
             PromptKind::HandOver { .. } => Err(Stop::Gone),
             PromptKind::Settle { .. } => self.settle(text),
+            PromptKind::Stop { may_abort, .. } => self.stop(text, *may_abort),
             PromptKind::Manual { may_skip, .. } => self.manual(text, *may_skip),
         };
         let is_gate = matches!(prompt.kind, PromptKind::Gate { .. });

@@ -54,6 +54,11 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
             LATER,
             ABORT,
         ],
+        PromptKind::Stop { .. } => vec![
+            "Enter alone suspends: the run can be resumed, nothing is undone",
+            "a  abort: end the run for good",
+            "c  continue as if nothing had happened",
+        ],
         PromptKind::Manual { .. } => vec![
             "d  done: it worked; you can paste what you saw",
             "f  failed: it did not work",

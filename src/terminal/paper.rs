@@ -107,8 +107,18 @@ impl Paper {
         self.with(|state| state.behind = false);
     }
 
+    /// Prints lines at once, on lines of their own, even while a prompt is open.
+    pub fn aside(&self, lines: &[String]) {
+        self.with(|state| {
+            state.clear_status();
+            let break_line = if std::mem::take(&mut state.behind) { "\n" } else { "" };
+            let out = format!("{break_line}{}", joined(lines));
+            state.write(&out);
+        });
+    }
+
     /// Shows the line to type on again: something else has written to the terminal.
-    pub(crate) fn repeat(&self) {
+    pub fn repeat(&self) {
         self.with(|state| {
             if let Some(line) = state.open.clone() {
                 state.write(&format!("\n{line}"));

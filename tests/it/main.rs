@@ -30,4 +30,6 @@ mod service;
 mod sql;
 mod ssh;
 mod support;
+mod together;
 mod traced;
+mod words;

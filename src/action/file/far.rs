@@ -27,6 +27,7 @@ struct FarFile {
     until: Instant,
     grace: Duration,
     cancel: Cancel,
+    kill: Cancel,
     evidence: Arc<dyn Evidence>,
     workshop: Arc<Workshop>,
 }
@@ -115,6 +116,7 @@ impl FarFile {
             until: now.checked_add(context.timeout).unwrap_or(now),
             grace: context.grace,
             cancel: context.cancel,
+            kill: context.kill,
             evidence: context.evidence,
             workshop,
         })
@@ -175,6 +177,7 @@ impl FarFile {
             timeout: self.until.saturating_duration_since(Instant::now()),
             grace: self.grace,
             cancel: self.cancel.clone(),
+            kill: self.kill.clone(),
             evidence: Arc::clone(&self.evidence),
             live: None,
             started: None,

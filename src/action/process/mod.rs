@@ -9,6 +9,7 @@ mod launcher;
 mod lines;
 mod output;
 mod pipes;
+mod survivors;
 mod unkept;
 mod verdict;
 mod watch;
@@ -19,6 +20,7 @@ pub(super) use crew::Crew;
 pub use interactive::Lender;
 pub(super) use launcher::{ChildEnds, launch, nonce};
 pub use launcher::{Isolation, exec_mode};
+pub(super) use survivors::{Survivors, await_survivors, end_survivors};
 pub(super) use verdict::Answer;
 
 pub(super) use lines::Lines;
@@ -26,10 +28,11 @@ pub(super) use lines::Lines;
 use super::environment::BaseEnvironment;
 use super::outcome::{Refusal, cancelled_before_start};
 use super::ssh::{self, Links};
-use crate::engine::{AttemptContext, Performed};
+use crate::engine::{AttemptContext, Cancel, Performed};
 use crate::event::{ErrorClass, Outcome};
 use crate::plan::{CommandAct, Machine};
 use crew::Duty;
+use std::convert::Infallible;
 use std::sync::Arc;
 use unkept::Unkept;
 use verdict::Facts;
@@ -52,7 +55,7 @@ pub(super) async fn perform(act: CommandAct, context: AttemptContext, workshop: 
         return cancelled_before_start();
     }
     let evidence = Arc::clone(&context.evidence);
-    let (cancel, change) = (context.cancel.clone(), context.change);
+    let (cancel, kill, change) = (context.cancel.clone(), context.kill.clone(), context.change);
     let bell = match Bell::new() {
         Ok(bell) => Arc::new(bell),
         Err(error) => return system("cannot make an event counter", &error).report(&*evidence),
@@ -67,10 +70,7 @@ pub(super) async fn perform(act: CommandAct, context: AttemptContext, workshop: 
     let ended = tokio::select! {
         biased;
         ended = &mut reported => ended,
-        () = cancel.cancelled() => {
-            bell.ring();
-            reported.await
-        }
+        never = stop(&bell, &cancel, &kill) => match never {},
     };
     ended.unwrap_or_else(|_| {
         let lost = Refusal::new(ErrorClass::System, "the thread that watched the program is gone");
@@ -89,8 +89,7 @@ pub(super) async fn ask(
 ) -> verdict::Answer {
     context.evidence = Arc::new(Unkept(Arc::clone(&context.evidence)));
     context.live = None;
-    let cancel = context.cancel.clone();
-    let change = context.change;
+    let (cancel, kill, change) = (context.cancel.clone(), context.kill.clone(), context.change);
     let bell = match Bell::new() {
         Ok(bell) => Arc::new(bell),
         Err(error) => return verdict::Answer::refused(system("cannot make an event counter", &error)),
@@ -106,16 +105,22 @@ pub(super) async fn ask(
     let ended = tokio::select! {
         biased;
         ended = &mut work => ended,
-        () = cancel.cancelled() => {
-            bell.ring();
-            work.await
-        }
+        never = stop(&bell, &cancel, &kill) => match never {},
     };
     ended.unwrap_or_else(|error| {
         let lost = Refusal::new(ErrorClass::System, format!("the thread that watched the program is gone: {error}"));
         let outcome = if change { Outcome::Unknown } else { Outcome::Failed };
         verdict::Answer { outcome, ..verdict::Answer::refused(lost) }
     })
+}
+
+/// Wakes the watching thread when it must stop, and once more when that must be at once. Never ends.
+async fn stop(bell: &Bell, cancel: &Cancel, kill: &Cancel) -> Infallible {
+    cancel.cancelled().await;
+    bell.ring();
+    kill.cancelled().await;
+    bell.ring();
+    std::future::pending().await
 }
 
 /// One attempt, on its own thread.
@@ -152,5 +157,7 @@ fn system(what: &str, error: &std::io::Error) -> Refusal {
     Refusal::new(ErrorClass::System, format!("{what}: {error}"))
 }
 
+#[cfg(test)]
+mod survivor_tests;
 #[cfg(test)]
 mod tests;

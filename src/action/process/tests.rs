@@ -404,7 +404,8 @@ async fn output_is_shown_as_it_comes_and_a_full_screen_is_not_waited_for() {
     trial.context.started = Some(started);
     let performed = run(trial, script(&format!("echo {SECRET}; head -c 1M /dev/zero"))).await;
     assert_eq!(performed.outcome, Outcome::Succeeded);
-    assert!(pid.await.unwrap() > 1);
+    let process = pid.await.unwrap();
+    assert!(process.pid > 1 && process.at.is_some_and(|at| at > 0), "{process:?}");
     let first = heard.recv().await.unwrap();
     assert_eq!((first.stream, first.step.0.as_str()), ("stdout", "step"));
     assert!(first.bytes.starts_with(b"***\n"), "{:?}", first.bytes.get(..20));

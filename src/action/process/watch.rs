@@ -3,14 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "a child is watched against the clock, on a thread that blocks")]
 
 use super::command::Prepared;
-use super::family::{Family, Member};
+use super::family::{self, Family, Member};
 use super::launcher::{ChildEnds, launch, launcher_failure};
 use super::output::{Collected, Stream};
 use super::pipes::{Feed, PIECE, pipe_to_read};
 use super::{Bell, Workshop, system};
 use crate::action::outcome::Refusal;
 use crate::action::ssh::{FarEnd, Sieve, Talk};
-use crate::engine::AttemptContext;
+use crate::engine::{AttemptContext, Cancel};
 use crate::event::ErrorClass;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -69,6 +69,8 @@ pub(super) struct Watch {
     began: Instant,
     timeout: Duration,
     grace: Duration,
+    /// Fires when there is no grace.
+    kill: Cancel,
     nonce: Option<String>,
     program: PathBuf,
     /// The talk with a far end, when the child only carries a program there.
@@ -124,7 +126,7 @@ impl Watch {
         let (pid, child) = open(&launched.handle)?;
         if let Some(started) = context.started.take() {
             // Nobody may want to know.
-            started.send(pid.as_raw_nonzero().get().unsigned_abs()).ok();
+            started.send(family::started(pid)).ok();
         }
         Ok(Self {
             handle: launched.handle,
@@ -137,6 +139,7 @@ impl Watch {
             began,
             timeout: context.timeout,
             grace: context.grace,
+            kill: context.kill,
             nonce: launched.nonce,
             program: prepared.program,
             talk,
@@ -174,7 +177,8 @@ impl Watch {
                 (None, None) => deadline,
                 (Some(stopping), None) => Some(stopping.next()),
             };
-            let hears = (stopping.is_none() && farewell.is_none()).then_some(bell);
+            let hears =
+                (stopping.as_ref().is_none_or(|stopping| !stopping.killed) && farewell.is_none()).then_some(bell);
             let seen = self.turn(until, hears, true, &[]);
             if seen.ended {
                 return stopping;
@@ -192,7 +196,16 @@ impl Watch {
                 continue;
             }
             match &mut stopping {
-                None if seen.rung => stopping = Some(self.stop(Stop::Cancelled)),
+                None if seen.rung => {
+                    bell.quiet();
+                    stopping = Some(self.stop(Stop::Cancelled));
+                }
+                // It was rung once more: nobody waits.
+                Some(stopping) if seen.rung && self.kill.is_cancelled() => {
+                    *stopping = Stopping { why: stopping.why, kill_at: Instant::now(), killed: true };
+                    self.signal_all(Signal::KILL);
+                }
+                Some(_) if seen.rung => bell.quiet(),
                 None if late => stopping = Some(self.stop(Stop::TimedOut)),
                 Some(stopping) if late && !stopping.killed => {
                     stopping.killed = true;
@@ -206,6 +219,10 @@ impl Watch {
 
     /// A far end that has begun is told by the end of its input, and ends what it started by itself.
     fn stop(&mut self, why: Stop) -> Stopping {
+        if self.kill.is_cancelled() {
+            self.signal_all(Signal::KILL);
+            return Stopping { why, kill_at: Instant::now(), killed: true };
+        }
         let patience = if self.talk.is_some() && self.told {
             self.feed = None;
             self.grace.saturating_add(FAR_SLACK)

@@ -69,6 +69,7 @@ impl Errand {
             timeout: self.left(),
             grace: self.context.grace,
             cancel: self.context.cancel.clone(),
+            kill: self.context.kill.clone(),
             evidence,
             live: None,
             started: None,

@@ -117,6 +117,14 @@ impl Dispatcher {
         self.miss(at);
     }
 
+    /// A process has ended while the run is being left: its step is not over, a resume starts it again.
+    pub(super) fn gone_beside(&mut self, at: At) {
+        let Some(place) = self.beside.iter().position(|beside| beside.at == at) else { return };
+        if self.beside.swap_remove(place).is_stopped {
+            self.task_over(at);
+        }
+    }
+
     /// The steps after a process that ended cannot rely on it: they are not started, and their running reads are stopped.
     pub(super) fn miss(&mut self, at: At) {
         let body = &self.bodies[at.body];

@@ -34,6 +34,9 @@ impl Dispatcher {
             RunState::Ended(_) => {}
         }
         self.flush(true)?;
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
         let state = match state {
             RunState::Parked(waiting) => RunState::Parked(self.masked(waiting)),
             state => state,
@@ -45,6 +48,7 @@ impl Dispatcher {
     pub(super) fn close(&mut self) -> Result<RunEnd, StoreError> {
         self.drop_letters();
         self.void_past_gates();
+        self.take_stop_question_back("the run has ended");
         let root = &self.bodies[BodyId::ROOT];
         let proof = root.proof();
         let (result, mut reasons) = root.result(&proof);
@@ -88,6 +92,7 @@ impl Dispatcher {
             run: self.run.clone(),
             state,
             refused: matches!(root.early, Some(Early::TargetRefused(_) | Early::Held(_))),
+            change_failed: !root.failed_changes().is_empty(),
             probe_does_not_hold: probe && does_not_hold,
             head: self.head.clone(),
             signal: self.signal,

@@ -139,7 +139,7 @@ finally:
 
 #[tokio::test(start_paused = true)]
 async fn an_abort_in_the_middle_of_a_call_runs_both_finally() {
-    let played = caller().act("act db", Script::Hangs).signal(Duration::from_secs(5), 15).person(approve).play().await;
+    let played = caller().act("act db", Script::Hangs).aborts(Duration::from_secs(5)).person(approve).play().await;
     assert_eq!(played.seen(), ["first", "look db 3", "act db", "tidy db", "last"]);
     assert_eq!(played.outcome("call/act"), Some(Outcome::Unknown));
     assert_eq!(played.outcome("call"), Some(Outcome::Cancelled));
@@ -150,9 +150,9 @@ async fn an_abort_in_the_middle_of_a_call_runs_both_finally() {
 async fn a_second_signal_leaves_a_call_at_once() {
     let played = caller()
         .act("act db", Script::Hangs)
-        .signal(Duration::from_secs(5), 2)
+        .aborts(Duration::from_secs(5))
         .act("tidy db", Script::Hangs)
-        .signal(Duration::from_secs(6), 2)
+        .signal(Duration::from_secs(6), 3)
         .person(approve)
         .play()
         .await;

@@ -3,7 +3,7 @@
 use crate::engine::{
     Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, InboxWord,
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore,
-    Setup, Signal, StoreError, run,
+    Said, Setup, Signal, StoreError, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
@@ -15,7 +15,7 @@ use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -154,6 +154,7 @@ struct Memory {
     records: Arc<Mutex<Vec<Record>>>,
     synced: Arc<Mutex<usize>>,
     fails_after: Option<usize>,
+    room_for: Option<usize>,
 }
 
 impl RunStore for Memory {
@@ -184,6 +185,11 @@ impl RunStore for Memory {
     }
 
     fn room(&self) -> Result<(), StoreError> {
+        let is_change = |record: &&Record| matches!(record.event, Event::AttemptStarted { change: true, .. });
+        let changes = self.records.lock().expect("lock").iter().filter(is_change).count();
+        if self.room_for.is_some_and(|limit| changes >= limit) {
+            return Err(StoreError::Full { path: "store".into(), left: 0, reserve: 1 });
+        }
         Ok(())
     }
 }
@@ -201,14 +207,18 @@ impl Inbox for Letters {
 }
 
 /// Locks of which some are held by another run.
-pub(super) struct Held(pub(super) Vec<String>);
+#[derive(Default)]
+pub(super) struct Held {
+    by_others: Vec<String>,
+    ours: HashSet<String>,
+}
 
 impl Locks for Held {
-    fn take(&mut self, what: &str) -> Result<(), LockRefused> {
-        if self.0.iter().any(|held| held == what) {
+    fn take(&mut self, what: &str) -> Result<bool, LockRefused> {
+        if self.by_others.iter().any(|held| held == what) {
             return Err(LockRefused::Held(format!("{what} is held by another run")));
         }
-        Ok(())
+        Ok(self.ours.insert(what.to_owned()))
     }
 }
 
@@ -268,7 +278,9 @@ pub(super) struct Scripted {
     jobs: usize,
     park_after: Duration,
     signals: Vec<(Duration, Signal)>,
+    aborted: Option<Duration>,
     fails_after: Option<usize>,
+    room_for: Option<usize>,
     held: Vec<String>,
     approvers: Approvers,
     files: Vec<String>,
@@ -302,7 +314,9 @@ impl Scripted {
             jobs: 8,
             park_after: Duration::ZERO,
             signals: Vec::new(),
+            aborted: None,
             fails_after: None,
+            room_for: None,
             held: Vec::new(),
             approvers: Approvers::default(),
             files: Vec::new(),
@@ -362,8 +376,16 @@ impl Scripted {
         self
     }
 
+    /// Somebody ends the run.
+    pub(super) fn aborts(mut self, after: Duration) -> Self {
+        self.aborted = Some(after);
+        self
+    }
+
     pub(super) fn signal(mut self, after: Duration, number: i32) -> Self {
-        self.signals.push((after, Signal::Stop(number)));
+        let all = [Signal::Interrupt, Signal::Terminate, Signal::HangUp, Signal::Quit];
+        let signal = all.into_iter().find(|signal| signal.number() == number).expect("a signal");
+        self.signals.push((after, signal));
         self
     }
 
@@ -393,6 +415,12 @@ impl Scripted {
 
     pub(super) fn disk_full_after(mut self, records: usize) -> Self {
         self.fails_after = Some(records);
+        self
+    }
+
+    /// The disk has room for the record of so many changes.
+    pub(super) fn room_for(mut self, changes: usize) -> Self {
+        self.room_for = Some(changes);
         self
     }
 
@@ -426,6 +454,16 @@ impl Scripted {
             });
         }
         let opened = self.opened;
+        if let Some(after) = self.aborted {
+            let words = self.words.clone();
+            let by = Operator { name: "bob".into(), identity: IdentityKind::OsUser, host: None };
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let said = Said::Abort { reason: "enough".into() };
+                let at = "2026-11-21T01:00:00Z".parse().expect("a time");
+                words.lock().expect("lock").push(InboxWord { said, by, at });
+            });
+        }
         let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };
         let run_id: RunId = "20261121-0100-test".parse().expect("a run id");
         let resolver = |graph: &StepGraph| Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None));
@@ -462,9 +500,14 @@ impl Scripted {
             performer: Arc::new(Shared(hands.clone())),
             person: Box::new(Actor { reply: self.reply, answers, prompts: prompts.clone() }),
             answers: received,
-            store: Box::new(Memory { records: records.clone(), synced: Arc::default(), fails_after: self.fails_after }),
+            store: Box::new(Memory {
+                records: records.clone(),
+                synced: Arc::default(),
+                fails_after: self.fails_after,
+                room_for: self.room_for,
+            }),
             inbox: Box::new(Letters(self.letters, self.words)),
-            locks: Box::new(Held(self.held)),
+            locks: Box::new(Held { by_others: self.held, ours: HashSet::new() }),
             clock: Arc::new(Paused(tokio::time::Instant::now())),
             signals,
             observer: Box::new(move |record| {

@@ -92,7 +92,7 @@ async fn a_probe_watches_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn ctrl_c_ends_a_stretch() {
-    let played = Scripted::new(CANARY).act("rate", rate(1)).signal(Duration::from_secs(15), 2).yes_man().play().await;
+    let played = Scripted::new(CANARY).act("rate", rate(1)).aborts(Duration::from_secs(15)).yes_man().play().await;
     assert_eq!(played.seen(), ["rate", "rate"]);
     assert_eq!(played.outcome("canary"), Some(Outcome::Cancelled));
     assert_eq!(played.result(), RunResult::Aborted);

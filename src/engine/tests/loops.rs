@@ -304,7 +304,7 @@ async fn an_abort_in_the_middle_leaves_the_other_items_and_runs_finally() {
         .act("found", Script::ok(json!({ "exit": 0, "json": ["a", "b", "c"] })))
         .act("look a", Script::ok(json!({ "exit": 0, "json": { "size": 1 } })))
         .act("look b", Script::Hangs)
-        .signal(Duration::from_secs(5), 15)
+        .aborts(Duration::from_secs(5))
         .person(move |prompt| {
             cards += 1;
             approve(prompt).filter(|_| cards == 1)

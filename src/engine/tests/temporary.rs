@@ -79,7 +79,7 @@ async fn a_change_that_was_declined_is_not_taken_back() {
 #[tokio::test(start_paused = true)]
 async fn ctrl_c_takes_back_what_was_made() {
     let slow = Script::Hangs;
-    let played = Scripted::new(STEPS).act("work", slow).signal(Duration::from_secs(5), 2).yes_man().play().await;
+    let played = Scripted::new(STEPS).act("work", slow).aborts(Duration::from_secs(5)).yes_man().play().await;
     assert!(played.seen().ends_with(&UNDONE.map(str::to_owned)), "{:?}", played.seen());
     assert_eq!(played.result(), RunResult::Aborted);
     assert_eq!(end(&played).0, Some(true));

@@ -66,6 +66,7 @@ async fn performed(act: Act, memory: Memory, cancel: Cancel) -> Performed {
         timeout: Duration::from_secs(30),
         grace: Duration::from_secs(1),
         cancel,
+        kill: Cancel::new(),
         evidence: Arc::new(memory),
         live: None,
         started: None,

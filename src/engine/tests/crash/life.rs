@@ -231,7 +231,7 @@ impl Lives {
             answers: received,
             store: Box::new(Pen(body.clone())),
             inbox: Box::new(Letters(Arc::default(), Arc::default())),
-            locks: Box::new(Held(Vec::new())),
+            locks: Box::new(Held::default()),
             clock: Arc::new(Going(body.clone())),
             signals,
             observer: Box::new(|_| {}),
@@ -290,6 +290,9 @@ fn resumed(operator: &Operator) -> Event {
         leftovers: Vec::new(),
         runbook: None,
         refresh: false,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
     }))
 }
 
@@ -307,6 +310,6 @@ pub(super) fn truthful(world: &World, attempted: &BTreeMap<String, u32>, prompt:
             let times = attempted.get(act).copied().unwrap_or(0);
             Answer::Settled { settlement: world.became(act, times), reason: "looked".to_owned() }
         }
-        PromptKind::Interactive { .. } | PromptKind::HandOver { .. } => return None,
+        PromptKind::Interactive { .. } | PromptKind::HandOver { .. } | PromptKind::Stop { .. } => return None,
     })
 }
