@@ -265,15 +265,15 @@ pub struct ResumeArguments {
     /// Take it from a process on another machine that cannot be asked any more; say why
     #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
     pub take_over: Option<String>,
+    /// Go on although an interrupted run left an unfinished change at the same place: name that run
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
     /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
     #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
     pub runbook: Option<PathBuf>,
     /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
     #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
     pub accept_runbook: Option<String>,
-    /// Go on although an interrupted run left an unfinished change at the same place: name that run
-    #[arg(long, value_name = "RUN", help_heading = "How")]
-    pub beside: Vec<String>,
     /// The working folder, when that of the start is not here
     #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
     pub folder: Option<PathBuf>,

@@ -38,14 +38,14 @@ pub(super) enum Heard {
 impl Dispatcher {
     /// The decision function. The first answer that settles a gate is the only one: a gate that has gone away hears
     /// nothing any more.
-    pub(super) fn hear(&mut self, id: PromptId, spoken: Spoken) -> Heard {
+    pub(super) fn hear(&mut self, id: PromptId, spoken: &Spoken) -> Heard {
         let now = self.now();
         if self.tally_of(id).is_some_and(|tally| tally.is_over(now)) {
             self.expire(id);
             return Heard::Refused("the time of this gate is over".to_owned());
         }
         if spoken.answer != AnswerKind::Approved {
-            self.close_gate(id, spoken.answer, &spoken);
+            self.close_gate(id, spoken.answer, spoken);
             return Heard::Settled;
         }
         let operators = self.operators();
@@ -62,7 +62,7 @@ impl Dispatcher {
             reason: spoken.reason.clone(),
             signature: spoken.signed.as_ref().map(|(_, signature)| signature.clone()),
         };
-        self.count(id, &spoken, approval)
+        self.count(id, spoken, approval)
     }
 
     /// Takes in an approval that counts.
@@ -103,7 +103,9 @@ impl Dispatcher {
             self.pending().iter().filter(|pending| rule(pending)).map(|pending| pending.id).collect()
         };
         let (over, passed) = (ids(&over), ids(&passes));
-        over.into_iter().for_each(|id| self.expire(id));
+        for id in over {
+            self.expire(id);
+        }
         for id in passed {
             self.pass_by_clock(id);
         }
@@ -130,7 +132,7 @@ impl Dispatcher {
     /// A decision about an open gate that was left in the inbox.
     pub(super) fn inbox_gate(&mut self, id: PromptId, decision: &InboxDecision) {
         let heard = match self.spoken(id, decision) {
-            Ok(spoken) => self.hear(id, spoken),
+            Ok(spoken) => self.hear(id, &spoken),
             Err(problem) => Heard::Refused(problem),
         };
         if let Heard::Refused(problem) = heard {

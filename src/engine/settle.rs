@@ -207,7 +207,7 @@ impl Dispatcher {
         };
         let (by, at) = (self.operator(), self.now());
         let spoken = Spoken { answer, door: Door::Terminal, reason, by, at, signed: None };
-        match self.hear(id, spoken) {
+        match self.hear(id, &spoken) {
             Heard::Settled => {}
             Heard::Counts => self.show_again(id),
             Heard::Refused(why) => {

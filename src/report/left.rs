@@ -31,7 +31,7 @@ impl Left<'_> {
             let what = style.text(&wait.what);
             out.extend(labelled(style, 2, &what, "  ", &format!("{step}: {}", style.text(&wait.text))));
             if let Some(wants) = &wait.wants {
-                out.extend(labelled(style, 4, "needs", " ", &style.text(wants)));
+                out.extend(labelled(style, 4, "waits for", " ", &style.text(wants)));
             }
         }
         out.extend(self.standing(style));
@@ -122,7 +122,7 @@ fn settles(left: &Left<'_>, wait: &Waiting) -> (String, Option<String>) {
         "settle" => (left.commands.line("resume", &[left.run], ""), Some("asks there what became of it".to_owned())),
         // Signatures are wanted: a name alone would be refused.
         _ if wait.wants.as_ref().is_some_and(|wants| wants.contains(" approval")) => {
-            let instead = "with --digest and the digest on the card where there is no terminal; anybody may deny";
+            let instead = "with --digest and the digest on the card where there is no terminal, or runwright deny";
             (command("approve", "--sign KEYFILE"), Some(instead.to_owned()))
         }
         _ => {

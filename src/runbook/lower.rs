@@ -16,9 +16,10 @@ use super::service::ServiceAction;
 use super::sql::SqlAction;
 use super::step::{
     Background, CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Hold, ItemFailure, Kind, OnFailure,
-    Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
+    Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Until,
 };
 use super::target::TargetRef;
+use super::undo::Undo;
 use super::with_action::{Given, one_action};
 use crate::expr::{Expr, Template};
 use crate::source::{Diagnostic, Node, Sp};

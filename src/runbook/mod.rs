@@ -36,6 +36,7 @@ mod sql_script;
 mod sqlstate;
 mod step;
 mod target;
+mod undo;
 mod window;
 
 pub use action::{
@@ -65,11 +66,11 @@ pub use sql_script::{SqlPart, SqlProblem, SqlScript, SqlText};
 pub use sqlstate::{is_sqlstate_class, sqlstate_class, sqlstate_names};
 pub use step::{
     Background, CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Hold,
-    ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Undo, Until,
-    is_error_class,
+    ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Until, is_error_class,
 };
 pub use target::{
     Identity, IdentityExpect, IdentityProbe, KubernetesPlace, SshPlace, Target, TargetAuth, TargetKind, TargetPlace,
     TargetRef, Tls,
 };
+pub use undo::{Undo, UndoAct};
 pub use window::{Window, WindowProblem};

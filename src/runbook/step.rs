@@ -4,6 +4,7 @@ use super::action::{Action, Escalation};
 use super::amount::DurationSpec;
 use super::decode::Decode;
 use super::target::TargetRef;
+use super::undo::Undo;
 use crate::expr::{Expr, Template};
 use crate::source::{Sp, Span};
 use indexmap::IndexMap;
@@ -364,15 +365,6 @@ pub struct Probe {
     pub tolerate: Vec<Sp<String>>,
     /// For an undo: the read after it.
     pub verify: Option<Box<Probe>>,
-}
-
-/// How a change is taken back.
-#[derive(Clone, Debug)]
-pub enum Undo {
-    /// One act.
-    Act(Box<Probe>),
-    /// Steps.
-    Steps(Vec<Arc<Step>>),
 }
 
 /// One option of a decide.

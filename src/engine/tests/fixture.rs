@@ -443,6 +443,16 @@ impl Scripted {
                 send_signal.send(signal).await.ok();
             });
         }
+        if let Some(after) = self.aborted {
+            let words = self.words.clone();
+            let by = Operator { name: "bob".into(), identity: IdentityKind::OsUser, host: None };
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let said = Said::Abort { reason: "enough".into() };
+                let at = "2026-11-21T01:00:00Z".parse().expect("a time");
+                words.lock().expect("lock").push(InboxWord { said, by, at });
+            });
+        }
         for (after, answer) in self.later {
             let (answers, prompts) = (answers.clone(), prompts.clone());
             tokio::spawn(async move {
@@ -454,16 +464,6 @@ impl Scripted {
             });
         }
         let opened = self.opened;
-        if let Some(after) = self.aborted {
-            let words = self.words.clone();
-            let by = Operator { name: "bob".into(), identity: IdentityKind::OsUser, host: None };
-            tokio::spawn(async move {
-                tokio::time::sleep(after).await;
-                let said = Said::Abort { reason: "enough".into() };
-                let at = "2026-11-21T01:00:00Z".parse().expect("a time");
-                words.lock().expect("lock").push(InboxWord { said, by, at });
-            });
-        }
         let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };
         let run_id: RunId = "20261121-0100-test".parse().expect("a run id");
         let resolver = |graph: &StepGraph| Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None));

@@ -355,7 +355,19 @@ impl Checker<'_> {
         {
             self.place_of_part(step, ready);
         }
-        if let Some(Undo::Act(probe)) = &change.undo {
+        if let Some(undo) = &change.undo {
+            self.undo(step, undo, before, used);
+        }
+    }
+
+    /// The acts of an undo do not see one another: what they need is there before the first.
+    fn undo(&mut self, step: &Step, undo: &Undo, before: &Fields, used: &mut Used) {
+        if let Undo::Steps(acts) = undo {
+            for title in acts.iter().filter_map(|act| act.title.as_ref()) {
+                self.template(title, before, None, Goes::Open("a text for people"), used);
+            }
+        }
+        for (probe, _) in undo.probes() {
             self.place_of_part(step, probe);
             self.probe(probe, before, used);
         }

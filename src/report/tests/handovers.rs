@@ -45,11 +45,11 @@ fn parked() -> Tape {
     tape.put(2320, Some("ban_agent"), step_ended(Outcome::Succeeded, Some(StepVerdict::Holds), &[], vec![], None));
     tape.by_ana(3000, None, Event::Noted { text: "the owner of the agent is on the phone".into() });
     let waiting = Waiting {
-        wants: None,
         step: StepPath("reject".into()),
         what: "gate".into(),
         text: "POST http://10.0.3.7:18180/v1/admin/quarantine/1/reject".into(),
         digest: Some(sample::DIGEST.into()),
+        wants: None,
     };
     tape.put(240_000, None, Event::RunParked { waiting: vec![waiting] });
     tape
@@ -101,11 +101,11 @@ fn huge() -> Tape {
         tape.put(at, Some(&format!("cause_{number}")), sample::decided());
     }
     let wait = |number: u32| Waiting {
-        wants: None,
         step: StepPath(format!("change_{number}")),
         what: "gate".into(),
         text: long.clone(),
         digest: None,
+        wants: None,
     };
     tape.put(20_000, None, Event::RunParked { waiting: (0..60).map(wait).collect() });
     tape

@@ -33,7 +33,6 @@ const WORDS: &[&str] = &[
     "attempt_started",
     "attempts",
     "background_ready",
-    "attempts",
     "bad_answer",
     "bad_value",
     "cancelled",
@@ -102,6 +101,7 @@ const WORDS: &[&str] = &[
     "step_started",
     "succeeded",
     "suspended",
+    "suspending",
     "target_proven",
     "target_refused",
     "temporary",
@@ -111,6 +111,7 @@ const WORDS: &[&str] = &[
     "undo_of",
     "validations",
     "waited_ms",
+    "waits_for",
     "warnings",
 ];
 
