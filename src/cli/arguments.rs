@@ -321,6 +321,9 @@ pub struct UndoArguments {
     /// Your name for the record, when it is not your user name
     #[arg(long = "as", value_name = "NAME", help_heading = "How")]
     pub as_name: Option<String>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,

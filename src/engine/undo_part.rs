@@ -1,6 +1,6 @@
 //! The acts that take one change back: settled with the values that were there, performed one after the other.
 
-use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks};
+use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks};
 use super::change::expectation_failed;
 use super::message::StepEnd;
 use super::past::Round;
@@ -146,7 +146,7 @@ impl Task {
         }
         let number = round.attempts.last().map_or(0, |attempt| attempt.number) + 1;
         let attempted = self.attempt(path, number, act, part.change, timeout, &probe.tolerate).await?;
-        let end = expected(probe, ended(attempted.performed, attempted.tolerated, number), scope);
+        let end = self.expected(probe, ended(attempted.performed, attempted.tolerated, number), scope);
         self.verified_part(path, probe, end, scope).await
     }
 
@@ -177,18 +177,20 @@ impl Task {
     }
 }
 
-/// What an act of an undo expects of its result.
-fn expected(probe: &Probe, mut end: StepEnd, scope: &StepScope) -> StepEnd {
-    if end.outcome != Outcome::Succeeded || probe.expect.is_empty() {
-        return end;
+impl Task {
+    /// What an act of an undo expects of its result.
+    fn expected(&self, probe: &Probe, mut end: StepEnd, scope: &StepScope) -> StepEnd {
+        if end.outcome != Outcome::Succeeded || probe.expect.is_empty() {
+            return end;
+        }
+        let mut inner = scope.clone();
+        inner.extend(end.values.clone());
+        let error = end.error.as_ref().map_or(Value::from(()), |error| Value::from(error.to_string()));
+        inner.extend([("error".to_owned(), error)]);
+        if let Err(reason) = self.captures(&probe.capture, &mut inner) {
+            return StepEnd { verdict: Some(StepVerdict::CannotTell), ..StepEnd::because(Outcome::Unknown, reason) };
+        }
+        (end.verdict, end.checks) = checks(&probe.expect, &inner);
+        if end.verdict == Some(StepVerdict::Holds) { end } else { expectation_failed(end) }
     }
-    let mut inner = scope.clone();
-    inner.extend(end.values.clone());
-    let error = end.error.as_ref().map_or(Value::from(()), |error| Value::from(error.to_string()));
-    inner.extend([("error".to_owned(), error)]);
-    if let Err(reason) = captures(&probe.capture, &mut inner) {
-        return StepEnd { verdict: Some(StepVerdict::CannotTell), ..StepEnd::because(Outcome::Unknown, reason) };
-    }
-    (end.verdict, end.checks) = checks(&probe.expect, &inner);
-    if end.verdict == Some(StepVerdict::Holds) { end } else { expectation_failed(end) }
 }
