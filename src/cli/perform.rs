@@ -96,7 +96,7 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let paper = Arc::new(Paper::new(sink, style.terminal));
     let graph = &prepared.graph;
     let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
-    let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended);
+    let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), &session.flags(), attended);
     let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {

@@ -28,16 +28,18 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// A screen on a paper; `attended` says whether somebody answers here.
+    /// A screen on a paper; `flags` are those that a later call needs to find the run, `attended` says whether somebody
+    /// answers here.
     pub(super) fn new(
         paper: Arc<Paper>,
         style: Style,
         steps: StepTable,
         places: HashMap<crate::event::StepPath, String>,
+        flags: &[String],
         attended: bool,
     ) -> Self {
         let options = if attended { ScreenOptions::LIVE } else { ScreenOptions::UNATTENDED };
-        let live = LiveScreen::new(style, steps.clone(), options).with_places(places);
+        let live = LiveScreen::new(style, steps.clone(), options).with_places(places).with_flags(flags);
         Self { paper, live: Arc::new(Mutex::new(live)), style, steps, ticked: Arc::default() }
     }
 

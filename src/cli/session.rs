@@ -70,6 +70,13 @@ impl Session {
         Ok(store)
     }
 
+    /// The flags by which a later call finds the store and the library of this one: those that were given.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let given = [("--store", &self.global.store), ("--library", &self.global.library)];
+        let given = given.into_iter().filter_map(|(flag, folder)| Some((flag, folder.as_ref()?)));
+        given.flat_map(|(flag, folder)| [flag.to_owned(), folder.display().to_string()]).collect()
+    }
+
     /// A path as messages show it: relative to the working folder when it is below.
     pub(super) fn shown(&self, path: &Path) -> String {
         let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());

@@ -308,10 +308,15 @@ fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<Str
 }
 
 /// A run that was left by its operator.
-pub(crate) fn suspended(style: &Style, run: &str, reason: &str) -> Vec<String> {
+///
+/// `flags` are those that a later call needs to find the run, with a blank before each.
+pub(crate) fn suspended(style: &Style, run: &str, reason: &str, flags: &str) -> Vec<String> {
     let mut out = loud(style, "SUSPENDED", "nothing is undone and nothing is closed");
     out.extend(labelled(style, 2, "because ", " ", &style.text(reason)));
-    out.push(format!("  record   runwright show {run}"));
+    // Not broken into lines: they are pasted.
+    out.push(format!("  go on    runwright resume {run}{flags}"));
+    out.push(format!("  end it   runwright abort {run}{flags}"));
+    out.push(format!("  record   runwright show {run}{flags}"));
     out
 }
 

@@ -84,6 +84,8 @@ pub struct LiveScreen {
     deviations: Deviations,
     output: Output,
     places: HashMap<StepPath, String>,
+    /// Flags of the commands that are shown, with a blank before each.
+    flags: String,
 }
 
 impl LiveScreen {
@@ -104,7 +106,15 @@ impl LiveScreen {
             deviations: Deviations::default(),
             output: Output::default(),
             places: HashMap::new(),
+            flags: String::new(),
         }
+    }
+
+    /// The same screen, whose commands have more flags: what a later call needs to find the run.
+    #[must_use]
+    pub fn with_flags(self, flags: &[String]) -> Self {
+        let flags = flags.iter().map(|flag| format!(" {}", super::sanitize::shell_quote(&[flag.as_str()]))).collect();
+        Self { flags, ..self }
     }
 
     /// Says where steps stand in the runbook (`runbooks/x.yaml:38:7`), so that failures can point at it.
@@ -288,7 +298,7 @@ impl LiveScreen {
                 let text = format!("waits for the end of {}; Ctrl-C or a second signal cuts it off", names.join(", "));
                 spaced(marked(style, Tone::Attention, "suspending", &style.text(&text)))
             }
-            (Event::RunSuspended { reason }, _) => spaced(suspended(style, &self.run, reason)),
+            (Event::RunSuspended { reason }, _) => spaced(suspended(style, &self.run, reason, &self.flags)),
             (Event::RunEnded { .. }, _) => self.ended(record, style),
             (_, Some(step)) => self.step_event(record, step, style),
             _ => Vec::new(),

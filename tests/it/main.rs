@@ -26,5 +26,6 @@ mod scenes;
 mod service;
 mod sql;
 mod ssh;
+mod stopping;
 mod support;
 mod traced;

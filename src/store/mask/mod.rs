@@ -30,6 +30,7 @@ const WORDS: &[&str] = &[
     "approved",
     "attempt_ended",
     "attempt_started",
+    "attempts",
     "background_ready",
     "bad_answer",
     "bad_value",
@@ -96,6 +97,7 @@ const WORDS: &[&str] = &[
     "step_started",
     "succeeded",
     "suspended",
+    "suspending",
     "target_proven",
     "target_refused",
     "temporary",
@@ -105,6 +107,7 @@ const WORDS: &[&str] = &[
     "undo_of",
     "validations",
     "waited_ms",
+    "waits_for",
     "warnings",
 ];
 
