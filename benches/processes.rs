@@ -131,6 +131,7 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         machine: String::new(),
         grace: Duration::from_secs(1),
         past: None,
+        undo: None,
         abort: None,
     };
     let (_answer, answers) = mpsc::channel(1);

@@ -174,6 +174,7 @@ fn setup(prepared: &Prepared, way: Way, run_value: Value, run: &RunId, opening: 
         machine: machine_id(),
         grace: GRACE,
         past: None,
+        undo: None,
         abort: None,
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) before: u64,
     /// Whether the run is taken up only to be ended: nobody is asked.
     pub(super) is_ending: bool,
+    /// Whether what is walked through is the past of another run, whose changes are to be taken back.
+    pub(super) is_undo: bool,
     /// Fires when the past has been walked through and the run goes on.
     pub(super) goes_on: Cancel,
     /// Fires when the run is left: no further attempt at a change is made.
@@ -79,6 +81,14 @@ pub(super) struct Task {
     pub(super) cancel: Cancel,
     /// What an earlier process did of it.
     pub(super) round: Round,
+    /// What it stands for, when that is no step of its own.
+    pub(super) stands: Option<Box<Stands>>,
+}
+
+/// A task that takes a change back: its path, and the values that the change had.
+pub(super) struct Stands {
+    pub(super) path: String,
+    pub(super) scope: StepScope,
 }
 
 /// The run is over for this task: it ends without another word.
@@ -98,7 +108,7 @@ impl Task {
         bus: mpsc::UnboundedSender<Message>,
         cancel: Cancel,
     ) -> Self {
-        Self { shared, scene, at, bus, cancel, round: Round::default() }
+        Self { shared, scene, at, bus, cancel, round: Round::default(), stands: None }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -107,7 +117,7 @@ impl Task {
 
     /// Where the step stands in the run: `drain`, `store[3]/drain`.
     pub(super) fn path(&self) -> String {
-        self.scene.path(self.at.node)
+        self.stands.as_ref().map_or_else(|| self.scene.path(self.at.node), |stands| stands.path.clone())
     }
 
     /// The answer given beforehand for this step: under its whole path, under that without the items of loops, or, for
@@ -123,7 +133,8 @@ impl Task {
     }
 
     pub(super) fn scope(&self) -> StepScope {
-        self.scene.values.scope(self.shared.clock.now())
+        let own = || self.scene.values.scope(self.shared.clock.now());
+        self.stands.as_ref().map_or_else(own, |stands| stands.scope.clone())
     }
 
     /// Puts an event on record without waiting for the disk.

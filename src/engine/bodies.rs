@@ -23,6 +23,13 @@ impl Bodies {
         (0..self.slots.len()).map(BodyId).filter(|&id| self[id].is_open).collect()
     }
 
+    /// Opens one that stands in no other, and owns itself.
+    pub(super) fn add(&mut self, body: Body) -> BodyId {
+        let id = BodyId(self.slots.len());
+        self.slots.push(Body { owner: id, ..body });
+        id
+    }
+
     /// Opens one inside another, for a step of that.
     pub(super) fn open(&mut self, holder: At, opening: Opening, reply: oneshot::Sender<BodyEnd>) -> BodyId {
         let outer = &self[holder.body];
@@ -80,8 +87,20 @@ impl Bodies {
         self[at.body].node(at.node)
     }
 
+    /// The step that stands at a path.
+    pub(super) fn find(&self, path: &str) -> Option<At> {
+        let in_body = |body: BodyId| {
+            let scene = &self[body].scene;
+            let id = path.strip_prefix(scene.prefix.as_str())?;
+            let node = scene.graph.ids().find(|node| *scene.graph.node(*node).id == *id)?;
+            Some(At { body, node })
+        };
+        self.ids().into_iter().find_map(in_body)
+    }
+
     pub(super) fn path(&self, at: At) -> StepPath {
-        StepPath(self[at.body].scene.path(at.node))
+        let body = &self[at.body];
+        StepPath(body.stands_for.clone().unwrap_or_else(|| body.scene.path(at.node)))
     }
 
     /// Tasks that have not ended, in all bodies.

@@ -198,6 +198,8 @@ pub(super) struct Body {
     pub(super) is_open: bool,
     /// Whether the record has the end of what holds it: nothing in it is performed any more.
     pub(super) is_sealed: bool,
+    /// The path of the only thing in it: a change being taken back.
+    pub(super) stands_for: Option<String>,
     /// When each step was started.
     pub(super) started: HashMap<NodeId, Timestamp>,
     /// The step whose task waits for it, and how that is told; nothing for the first.
@@ -237,15 +239,28 @@ pub(super) struct Body {
 impl Body {
     /// The body of a runbook, or of an item of one of its loops.
     pub(super) fn new(scene: Scene, item_of: Option<NodeId>, owner: BodyId, cancel: Cancel) -> Self {
+        let schedule = Schedule::new(scene.graph.clone(), item_of);
+        Self::with(Arc::new(scene), schedule, item_of, owner, cancel)
+    }
+
+    /// A body for one change being taken back: no step of it is performed.
+    pub(super) fn for_undo(scene: Arc<Scene>, path: String, cancel: Cancel) -> Self {
+        let schedule = Schedule::empty(scene.graph.clone());
+        let body = Self::with(scene, schedule, None, BodyId::ROOT, cancel);
+        Self { stands_for: Some(path), live: 1, in_finally: true, ..body }
+    }
+
+    fn with(scene: Arc<Scene>, schedule: Schedule, item_of: Option<NodeId>, owner: BodyId, cancel: Cancel) -> Self {
         Self {
             is_open: true,
             is_sealed: false,
+            stands_for: None,
             started: HashMap::new(),
             holder: None,
             reply: None,
             owner,
-            schedule: Schedule::new(scene.graph.clone(), item_of),
-            scene: Arc::new(scene),
+            schedule,
+            scene,
             item_of,
             over: BTreeMap::new(),
             found: Vec::new(),

@@ -209,7 +209,7 @@ impl Task {
         timeout: Duration,
         first: FirstNumber,
     ) -> Result<StepEnd, Gone> {
-        let attempts = step.retry.as_ref().map_or(1, |retry| u32::try_from(retry.attempts.value).unwrap_or(1).max(1));
+        let attempts = attempts_of(step);
         let pause = step.retry.as_ref().and_then(|retry| retry.every.as_ref().or(retry.backoff.as_ref()));
         let pause = self.duration(pause, &unit.scope, Duration::from_secs(1)).unwrap_or(Duration::from_secs(1));
         let mut act = act;
@@ -281,7 +281,10 @@ impl Task {
         let mut scope = unit.scope.clone();
         let mut own: IndexMap<String, Value> = end.values.clone();
         own.extend(end.captures.clone());
-        scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
+        // In the verify of an undo, the step is the change that was taken back.
+        if self.stands.is_none() {
+            scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
+        }
         let seen = self.poll(probe, &scope, &format!("{}/verify", unit.path)).await?;
         end.checks.extend(seen.checks);
         end.verdict = seen.verdict;
@@ -353,6 +356,11 @@ impl Task {
         end.checks = views;
         Ok(end)
     }
+}
+
+/// How often a change may be attempted behind one gate.
+pub(super) fn attempts_of(step: &Step) -> u32 {
+    step.retry.as_ref().map_or(1, |retry| u32::try_from(retry.attempts.value).unwrap_or(1).max(1))
 }
 
 /// The word of an outcome, as expressions see it.

@@ -8,6 +8,8 @@ mod nested;
 mod prompts;
 mod steps;
 mod stopping;
+mod survivors;
+mod undoing;
 mod walk;
 mod words;
 
@@ -81,6 +83,8 @@ pub(super) struct Dispatcher {
     signals_open: bool,
     signal: Option<i32>,
     stopping: stopping::Stopping,
+    /// The host and its boot, for a run that was taken up again.
+    here: Option<(String, String)>,
     bus: mpsc::UnboundedSender<Message>,
     messages: mpsc::UnboundedReceiver<Message>,
     records: Vec<Record>,
@@ -95,10 +99,16 @@ pub(super) struct Dispatcher {
     started: Option<Event>,
     /// The walk through the past of a run that was taken up again.
     walk: Option<walk::Walk>,
+    /// The changes of another run that are taken back.
+    undoing: Option<undoing::Undoing>,
 }
 
 impl Dispatcher {
     pub(super) fn new(setup: Setup, ports: Ports) -> Self {
+        let here = match &setup.started {
+            Event::RunResumed(resumption) => Some((resumption.host.clone(), resumption.boot.clone())),
+            _ => None,
+        };
         let (bus, messages) = mpsc::unbounded_channel();
         let scene = Scene {
             graph: setup.graph.clone(),
@@ -109,6 +119,7 @@ impl Dispatcher {
             budget: Arc::new(Budget::new(setup.graph.runbook())),
             approved: Arc::default(),
         };
+        let own = setup.undo.as_ref().map_or(setup.past.as_ref(), |undo| undo.past.as_ref());
         let shared = Shared {
             run: setup.run.to_string(),
             performer: ports.performer,
@@ -124,10 +135,11 @@ impl Dispatcher {
             answers: setup.answers,
             called: setup.called,
             began: ports.clock.elapsed(),
-            before: setup.past.as_ref().map_or(0, |past| past.elapsed_ms(ports.clock.now())),
+            before: own.map_or(0, |past| past.elapsed_ms(ports.clock.now())),
             is_ending: setup.abort.is_some(),
             leaving: Cancel::new(),
             kill: Cancel::new(),
+            is_undo: setup.undo.is_some(),
             goes_on: Cancel::new(),
             past: Mutex::default(),
         };
@@ -166,6 +178,7 @@ impl Dispatcher {
             signals_open: true,
             signal: None,
             stopping: stopping::Stopping::default(),
+            here,
             bus,
             messages,
             records: Vec::new(),
@@ -178,6 +191,7 @@ impl Dispatcher {
             yes: setup.yes,
             started: Some(setup.started),
             walk,
+            undoing: setup.undo.map(undoing::Undoing::new),
         }
     }
 
@@ -197,6 +211,7 @@ impl Dispatcher {
         if let Some(started) = self.started.take() {
             self.log(started);
             self.flush(true)?;
+            self.undoing.iter_mut().for_each(undoing::Undoing::mute);
         }
         loop {
             self.advance();
@@ -212,7 +227,7 @@ impl Dispatcher {
             }
             if self.is_over() {
                 self.read_words();
-                return self.close();
+                return if self.undoing.is_some() { self.close_undo() } else { self.close() };
             }
             self.drain().await?;
         }
@@ -220,6 +235,9 @@ impl Dispatcher {
 
     /// Nothing is left to do, in the body or in `finally`.
     fn is_over(&self) -> bool {
+        if let Some(undoing) = &self.undoing {
+            return undoing.is_over();
+        }
         let root = &self.bodies[BodyId::ROOT];
         root.live == 0 && root.in_finally && root.schedule.is_all_done()
     }
@@ -288,7 +306,13 @@ impl Dispatcher {
         }
         let task = self.task(at);
         let now = self.now();
-        let began = self.past().peek(&task.path()).and_then(|round| round.began);
+        let (began, undo) = self
+            .past()
+            .peek(&task.path())
+            .map_or((None, None), |round| (round.began, round.gate.as_ref().and_then(|gate| gate.undo.clone())));
+        if let Some(undo) = undo {
+            self.keep_undo(at, undo);
+        }
         let body = &mut self.bodies[at.body];
         body.live += 1;
         body.started.insert(at.node, began.unwrap_or(now));
@@ -399,6 +423,8 @@ impl Dispatcher {
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
             Message::Holds { at, open } => self.holds(at, open),
             Message::Known { at } => self.known(at),
+            Message::Outlived { path, number, left } => self.outlived(&path, number, left),
+            Message::Undoable(undoable) => self.undoable(*undoable),
         }
     }
 
@@ -470,7 +496,8 @@ impl Dispatcher {
 
     /// Puts an event on record.
     fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, mut event: Event) {
-        if self.past().has_told(step.as_ref(), &event) {
+        let is_mute = self.undoing.as_ref().is_some_and(undoing::Undoing::is_mute);
+        if is_mute || self.past().has_told(step.as_ref(), &event) {
             return;
         }
         put_aside(&mut event, &*self.shared.evidence);

@@ -1,7 +1,7 @@
 //! A change that an earlier process began: what of it is done, and how its gate stands.
 
 use super::attempt::{Gone, Task};
-use super::change::Unit;
+use super::change::{Unit, attempts_of};
 use super::message::StepEnd;
 use crate::event::{Event, GateAnswer, Outcome};
 use crate::plan::Act;
@@ -114,7 +114,8 @@ impl Task {
         change: &Change,
         units: &[Unit],
     ) -> Result<DoneBefore, Gone> {
-        let passed = self.round.gate.as_ref().filter(|gate| gate.passed.is_some()).map(|gate| gate.number);
+        let gate = self.round.gate.as_ref().and_then(|gate| Some((gate.number, gate.passed?)));
+        let passed = gate.map(|(number, _)| number);
         let mut before = DoneBefore { ends: Vec::new(), made: Vec::new(), is_used: false, passed };
         for unit in units {
             let round = match step.each {
@@ -122,15 +123,26 @@ impl Task {
                 None => self.round.clone(),
             };
             before.made.push(round.changes());
+            let is_spent = round.changes_since(gate.map(|(_, passed)| passed)) >= attempts_of(step);
             let end = if let Some(end) = round.step_end().filter(|_| step.each.is_some()) {
                 self.spend(&round);
                 self.remember(change, unit, &end);
+                self.tell_undoable(step, change, unit, &end, &round);
                 Some(end)
-            } else if round.unsettled().is_some() && step.background.is_none() {
+            } else if let Some(failed) = round.failed().filter(|_| is_spent && step.background.is_none()) {
+                // Only the end of its step is missing: what failed is not tried more often than it may be.
+                self.spend(&round);
+                let end = self.as_attempted(step, unit, failed);
+                self.tell_item(step, unit, &end);
+                Some(end)
+            } else if let Some(attempt) = round.unsettled().filter(|_| step.background.is_none()) {
                 let end = self.settle_unseen(step, action, change, unit, &round).await?;
+                let goes_on = |end: &StepEnd| attempt.ended.is_some() && end.outcome == Outcome::Failed && !is_spent;
                 before.is_used |= end.is_none();
-                if let (Some(end), Some(_)) = (&end, &step.each) {
-                    self.note(&unit.path, None, end.event(step, false));
+                // A verify that does not hold is a failed attempt, and others are left.
+                let end = end.filter(|end| !goes_on(end));
+                if let Some(end) = &end {
+                    self.tell_item(step, unit, end);
                 }
                 end
             } else {
@@ -142,6 +154,12 @@ impl Task {
         }
         self.settled();
         Ok(before)
+    }
+
+    fn tell_item(&self, step: &Step, unit: &Unit, end: &StepEnd) {
+        if step.each.is_some() {
+            self.note(&unit.path, None, end.event(step, false));
+        }
     }
 
     /// The end of the step when nothing of it is left to be done.
@@ -167,12 +185,19 @@ impl Task {
 
     /// How the gate of this change stands.
     pub(super) fn gate_before(&self, before: &DoneBefore) -> GateBefore {
+        let opening = self.opening_before();
+        let is_passed = matches!(opening.standing, Some((_, true)));
+        if is_passed && before.is_used { opening.next() } else { opening }
+    }
+
+    /// How the gate of this step stands, whatever of the step is done.
+    pub(super) fn opening_before(&self) -> GateBefore {
         let Some(gate) = &self.round.gate else { return GateBefore { number: 1, standing: None, only_left: false } };
         let used_up = GateBefore { number: gate.number + 1, standing: None, only_left: true };
         match gate.passed {
             None if gate.is_answered => used_up,
             None => GateBefore { number: gate.number, standing: Some((gate.digest.clone(), false)), only_left: false },
-            Some(passed) if before.is_used || !self.is_fresh(passed) => used_up,
+            Some(passed) if !self.is_fresh(passed) => used_up,
             Some(_) => {
                 GateBefore { number: gate.number, standing: Some((gate.digest.clone(), true)), only_left: false }
             }

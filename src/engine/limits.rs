@@ -77,7 +77,7 @@ impl Budget {
 
 impl Task {
     fn is_limited(&self) -> bool {
-        self.scene.graph.node(self.at.node).section == Section::Body
+        self.stands.is_none() && self.scene.graph.node(self.at.node).section == Section::Body
     }
 
     /// Whether so many changes of this step, for so many items, are within the limits; gives the words for its card.

@@ -4,6 +4,7 @@ use super::attempt::{Gone, Task};
 use super::body::{Approved, At};
 use super::change::Unit;
 use super::facts::{Facts, Look};
+use super::gate_before::Compared;
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::skipped;
@@ -49,11 +50,27 @@ impl Task {
             Err(Halt::Blocked(_)) => return Ok(Ok(Approved::default())),
             Err(Halt::Ending) => return Ok(Err(StepEnd::because(Outcome::Cancelled, "the run is ending"))),
         };
-        for number in 1..=20 {
+        let mut past = self.opening_before();
+        for _ in 0..20 {
+            let number = past.number;
             let exact = self.exact(step, units, &changes).await;
             let Some(mut card) = card(self, step, &exact) else { return Ok(Ok(Approved::default())) };
             card.limit.clone_from(&limit);
             let digest = digest(&exact, number);
+            let is_open = match past.compare(&digest) {
+                Compared::Passed => {
+                    drop(permit);
+                    return Ok(Ok(self.approved_list(&exact)));
+                }
+                Compared::Open => true,
+                Compared::New => false,
+                Compared::Moved => {
+                    self.void_gate_before(&past);
+                    past = past.next();
+                    continue;
+                }
+            };
+            self.past().gates.remove(&self.path());
             let (reply, answer) = tokio::sync::oneshot::channel();
             let request = GateRequest {
                 number,
@@ -62,7 +79,7 @@ impl Task {
                 card,
                 risk: exact.iter().map(|exact| exact.risk).max().unwrap_or(Risk::Medium),
                 may_skip: !step.required && exact.iter().all(|exact| !exact.required),
-                is_open: false,
+                is_open,
                 in_list: false,
             };
             let message = Message::Gate { at: self.at, request: Box::new(request), reply };
@@ -79,16 +96,22 @@ impl Task {
             let again = self.exact(step, units, &changes).await;
             if self::digest(&again, number) == digest {
                 drop(permit);
-                let digests = again.iter().map(|exact| (exact.path.clone(), exact.facts.digest(0)));
-                let digests: IndexMap<String, String> = digests.collect();
-                self.note(&self.path(), None, Event::ListApproved { digests: digests.clone() });
-                return Ok(Ok(Approved::new(digests.into_iter().collect())));
+                return Ok(Ok(self.approved_list(&again)));
             }
+            past = past.next();
         }
         Ok(Err(StepEnd::failed(
             crate::event::ErrorClass::BadValue,
             "the facts of this list never stayed still long enough to approve them",
         )))
+    }
+
+    /// Puts on record which changes the answer approved.
+    fn approved_list(&self, exact: &[Exact<'_>]) -> Approved {
+        let digests = exact.iter().map(|exact| (exact.path.clone(), exact.facts.digest(0)));
+        let digests: IndexMap<String, String> = digests.collect();
+        self.note(&self.path(), None, Event::ListApproved { digests: digests.clone() });
+        Approved::new(digests.into_iter().collect())
     }
 
     /// The changes of all items that are exact now and that one answer can approve.

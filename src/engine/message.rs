@@ -5,9 +5,10 @@ use super::past::PastMoment;
 use super::port::{Answer, Cancel, LockRefused, PromptKind};
 use super::store_value::store;
 use super::temporary::{Cleared, TakeBack};
+use super::undo::Undoable;
 use crate::event::{
     Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepFacts,
-    StepVerdict, StoredValue, UsedView,
+    StepPath, StepVerdict, StoredValue, UsedView,
 };
 use crate::expr::Value;
 use crate::graph::NodeId;
@@ -63,6 +64,10 @@ pub(super) enum Message {
     Temporary { at: At, back: Box<TakeBack> },
     /// Temporary changes were taken back, as far as that went.
     Cleared { at: At, cleared: Cleared },
+    /// A change of another run that may be taken back.
+    Undoable(Box<Undoable>),
+    /// What lived of an attempt of an earlier process has ended, was ended, or was left alone: which.
+    Outlived { path: StepPath, number: u32, left: Vec<String> },
     /// May this run change what stands at a place?
     Lock { what: String, reply: oneshot::Sender<Result<(), LockRefused>> },
     /// A target is not what it should be: the whole run stops.

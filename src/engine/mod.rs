@@ -26,6 +26,7 @@ mod list;
 mod list_gate;
 mod locks;
 mod message;
+mod outlived;
 mod past;
 mod port;
 mod question;
@@ -39,6 +40,7 @@ mod survivor;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod unseen;
 mod word;
 
@@ -53,4 +55,5 @@ pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
 pub use survivor::{Started, Survivor, Trace};
+pub use undo::UndoOf;
 pub use word::{InboxWord, Said};

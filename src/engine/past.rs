@@ -8,9 +8,11 @@ mod round;
 pub(super) use round::{PastAttempt, PastMoment, Round};
 
 use super::store_value::{Kept, restore_kept};
-use crate::event::{Event, Record, StepPath};
+use super::survivor::{Started, Trace};
+use crate::event::{Event, Outcome, Record, StepPath, StoredValue};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 /// The past of a run.
 ///
@@ -33,10 +35,23 @@ pub struct Past {
     pub(super) proven: HashMap<String, String>,
     /// Attempts that have no end: path, number, whether it changes something.
     pub(super) open: Vec<(StepPath, u32, bool)>,
+    /// Where and as what process each of them was made, and what is known of what it left running.
+    trails: HashMap<(StepPath, u32), Trail>,
+    /// The host and its boot where the run is, as far as the record goes.
+    place: (String, String),
     /// Gates that were opened and not answered: path, number, digest.
     pub(super) gates: BTreeMap<String, (u32, String)>,
     /// When the last change ended, in milliseconds since the run began.
     pub(super) last_change_ms: Option<u64>,
+}
+
+/// Where an attempt was made that has no end.
+#[derive(Default)]
+struct Trail {
+    place: (String, String),
+    process: Option<Started>,
+    began_ms: u64,
+    left: Vec<String>,
 }
 
 /// An event as the walk tells it again: where, and of what kind.
@@ -70,6 +85,22 @@ impl Told {
     }
 }
 
+/// Whether a value on record is a secret, or holds one.
+fn holds_secret(value: &StoredValue) -> bool {
+    fn inside(json: &serde_json::Value) -> bool {
+        match json {
+            serde_json::Value::Object(map) => map.contains_key("$secret") || map.values().any(inside),
+            serde_json::Value::Array(items) => items.iter().any(inside),
+            _ => false,
+        }
+    }
+    match value {
+        StoredValue::Secret(_) => true,
+        StoredValue::Value(json) => inside(json),
+        _ => false,
+    }
+}
+
 impl Past {
     /// Folds a record. `kept` reads the evidence that holds a value which was too long for an event.
     #[must_use]
@@ -84,8 +115,15 @@ impl Past {
     fn take_in(&mut self, record: &Record, kept: Kept<'_>) {
         self.last = record.seq;
         self.last_time = Some((record.time, record.elapsed_ms));
-        if let Some(told) = Told::of(record.step.as_ref(), &record.event) {
+        if let Some(told) = Told::of(record.step.as_ref(), &record.event)
+            && !self.must_be_read_again(record)
+        {
             *self.told.entry(told).or_default() += 1;
+        }
+        match &record.event {
+            Event::RunStarted { host, boot, .. } => self.place = (host.clone(), boot.clone()),
+            Event::RunResumed(resumption) => self.place = (resumption.host.clone(), resumption.boot.clone()),
+            _ => {}
         }
         match &record.event {
             Event::Aborted { reason } => self.aborted = Some(reason.clone()),
@@ -105,12 +143,32 @@ impl Past {
         self.step(step, record, kept);
     }
 
+    /// Whether this is the end of a read that gave a secret: that is not kept, so the read is performed again (ruling 23).
+    fn must_be_read_again(&self, record: &Record) -> bool {
+        let Event::StepEnded { captures, .. } = &record.event else { return false };
+        let changes = || {
+            let round = record.step.as_ref().and_then(|step| self.rounds.get(&step.0)?.back());
+            round.is_some_and(|round| round.changes() > 0)
+        };
+        captures.values().any(holds_secret) && !changes()
+    }
+
     /// Keeps account of what is open.
     fn follow_open(&mut self, step: &StepPath, record: &Record) {
         let number = record.attempt.unwrap_or(0);
         match &record.event {
-            Event::AttemptStarted { change, .. } => self.open.push((step.clone(), number, *change)),
+            Event::AttemptStarted { change, .. } => {
+                self.open.push((step.clone(), number, *change));
+                let trail = Trail { place: self.place.clone(), began_ms: record.elapsed_ms, ..Trail::default() };
+                self.trails.insert((step.clone(), number), trail);
+            }
+            Event::ProcessStarted { pid, started } => {
+                if let Some(trail) = self.trails.get_mut(&(step.clone(), number)) {
+                    trail.process = Some(Started { pid: *pid, at: *started });
+                }
+            }
             Event::AttemptEnded { .. } => {
+                self.trails.remove(&(step.clone(), number));
                 let is_change = self.open.iter().any(|(path, open, change)| path == step && *open == number && *change);
                 self.open.retain(|(path, open, _)| path != step || *open != number);
                 if is_change {
@@ -128,6 +186,9 @@ impl Past {
     }
 
     fn step(&mut self, step: &StepPath, record: &Record, kept: Kept<'_>) {
+        if self.must_be_read_again(record) {
+            return;
+        }
         if !Round::is_about(&record.event) {
             if let Event::ChangeMade { undo, until, .. } = &record.event
                 && let Some(round) = self.rounds.get_mut(&step.0).and_then(VecDeque::back_mut)
@@ -161,6 +222,34 @@ impl Past {
     pub(super) fn elapsed_ms(&self, now: Timestamp) -> u64 {
         let Some((time, elapsed)) = self.last_time else { return 0 };
         elapsed.saturating_add(u64::try_from(now.duration_since(time).as_millis()).unwrap_or(0))
+    }
+
+    /// How the processes of attempts without an end are found that were made on this host and in this boot, with how long
+    /// ago that was.
+    pub(super) fn traces(
+        &self,
+        run: &str,
+        here: &(String, String),
+        since: impl Fn(u64) -> Duration,
+    ) -> Vec<(StepPath, u32, bool, Duration, Trace)> {
+        let trace = |(path, number, change): &(StepPath, u32, bool)| {
+            let trail = self.trails.get(&(path.clone(), *number)).filter(|trail| trail.place == *here)?;
+            let trace = Trace { marker: format!("{run}/{path}/{number}"), process: trail.process };
+            Some((path.clone(), *number, *change, since(trail.began_ms), trace))
+        };
+        self.open.iter().filter_map(trace).collect()
+    }
+
+    /// Keeps which processes of an attempt had to be ended, or were left alone.
+    pub(super) fn leave(&mut self, path: &StepPath, number: u32, left: Vec<String>) {
+        if let Some(trail) = self.trails.get_mut(&(path.clone(), number)) {
+            trail.left = left;
+        }
+    }
+
+    /// What is to be said of the processes of an attempt.
+    pub(super) fn left_of(&mut self, path: &StepPath, number: u32) -> Vec<String> {
+        self.trails.remove(&(path.clone(), number)).map(|trail| trail.left).unwrap_or_default()
     }
 
     /// What happened the next time a step was performed; it is given once.
@@ -219,6 +308,23 @@ impl Past {
             self.told.remove(&told);
         }
         true
+    }
+
+    /// The changes that this run itself has taken back, by their paths; what it did to that end is forgotten, so that
+    /// it can be done again.
+    pub fn drop_undos(&mut self) -> BTreeSet<String> {
+        let undos: Vec<String> = self.rounds.keys().filter(|path| path.ends_with("/undo")).cloned().collect();
+        let mut done = BTreeSet::new();
+        for path in undos {
+            let rounds = self.rounds.remove(&path).unwrap_or_default();
+            let mut ended = rounds.iter().filter_map(|round| round.end.as_ref());
+            if ended.any(|end| end.outcome == Outcome::Succeeded)
+                && let Some(change) = path.strip_suffix("/undo")
+            {
+                done.insert(change.to_owned());
+            }
+        }
+        done
     }
 
     /// Forgets how reads ended: they are performed again (`resume --refresh`). `is_read` tells it of a path.

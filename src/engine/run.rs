@@ -4,6 +4,7 @@ use super::dispatch::Dispatcher;
 use super::past::Past;
 use super::port::{Answer, Chunk, Clock, Inbox, Locks, Performer, Person, PromptId, RunStore, StoreError};
 use super::result::RunEnd;
+use super::undo::UndoOf;
 use crate::event::{Event, Operator, RunId};
 use crate::graph::StepGraph;
 use crate::plan::{Called, GatePolicy, Resolver, Values};
@@ -64,6 +65,8 @@ pub struct Setup {
     pub grace: Duration,
     /// What an earlier process did of this run: it is taken up again.
     pub past: Option<Past>,
+    /// The run takes back the changes of another one, whose past that is.
+    pub undo: Option<UndoOf>,
     /// Why the run is ended as soon as what was left open is settled; only for a run with a past.
     pub abort: Option<String>,
 }

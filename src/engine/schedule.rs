@@ -58,6 +58,11 @@ impl Schedule {
         schedule
     }
 
+    /// No step at all.
+    pub(super) fn empty(graph: Arc<StepGraph>) -> Self {
+        Self { graph, item_of: None, first: 0, slots: Vec::new(), ready: BTreeSet::new(), body_left: 0 }
+    }
+
     fn count(&mut self) {
         for id in self.own() {
             let before = self.before(id);

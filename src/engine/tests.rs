@@ -2,6 +2,7 @@
 
 mod background;
 mod calls;
+mod crash;
 mod fixture;
 mod flow;
 mod gates;

@@ -36,8 +36,10 @@ impl Task {
             return None;
         }
         if let Some(change) = &step.change {
+            let unit = self.only_unit(self.scope());
             self.spend(&self.round);
-            self.remember(change, &self.only_unit(self.scope()), &end);
+            self.remember(change, &unit, &end);
+            self.tell_undoable(step, change, &unit, &end, &self.round);
         }
         Some(end)
     }
@@ -127,7 +129,7 @@ impl Task {
     }
 
     /// The attempt as the step's end would have been right after it.
-    fn as_attempted(&self, step: &Arc<Step>, unit: &Unit, attempt: &PastAttempt) -> StepEnd {
+    pub(super) fn as_attempted(&self, step: &Arc<Step>, unit: &Unit, attempt: &PastAttempt) -> StepEnd {
         let mut end = match attempt.ended.clone() {
             Some(past) => {
                 let tolerated =

@@ -11,6 +11,7 @@ mod generated;
 mod hostile;
 mod http;
 mod interactive;
+mod killed;
 mod kubectl;
 mod kubernetes_api;
 mod kubernetes_life;

@@ -72,7 +72,7 @@ impl Dispatcher {
         Ok(self.end(RunState::Ended(result)))
     }
 
-    fn end(&self, state: RunState) -> RunEnd {
+    pub(super) fn end(&self, state: RunState) -> RunEnd {
         let probe = self.shared.acts == Acts::Reads;
         let root = &self.bodies[BodyId::ROOT];
         let does_not_hold = root.facts().any(|(.., over)| over.verdict == Some(StepVerdict::DoesNotHold));

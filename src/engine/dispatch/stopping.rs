@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// A key that bounces, a shell and a terminal that both say so: what comes so soon after the first is the first.
+/// Whoever stops a process often tells it and its group: what comes so soon after the first is the first. Keys at a
+/// terminal are told once each.
 const SAME: Duration = Duration::from_millis(250);
 /// How much longer than its grace what was stopped may take to tell of its end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -61,10 +62,12 @@ impl Dispatcher {
     fn is_the_same(&mut self, signal: Signal) -> bool {
         let now = self.shared.clock.elapsed();
         let before = self.stopping.last.replace(now);
-        signal != Signal::Quit && before.is_some_and(|before| now.saturating_sub(before) < SAME)
+        let is_key = signal == Signal::Interrupt && self.is_attended();
+        let counts = is_key || signal == Signal::Quit;
+        !counts && before.is_some_and(|before| now.saturating_sub(before) < SAME)
     }
 
-    fn is_attended(&self) -> bool {
+    pub(super) fn is_attended(&self) -> bool {
         self.person.is_present() && !self.person_gone
     }
 
@@ -159,6 +162,10 @@ impl Dispatcher {
 
     /// Ends the run: what runs is stopped, then temporary changes are taken back and `finally` runs.
     pub(in super::super) fn abort(&mut self, reason: String, by: Actor) {
+        if self.undoing.is_some() {
+            self.push(None, None, by, Event::Aborted { reason: reason.clone() });
+            return self.stop_undo(&reason);
+        }
         if self.bodies[BodyId::ROOT].in_finally {
             return self.suspend(format!("{reason}, while `finally` ran"));
         }
@@ -319,7 +326,9 @@ impl Dispatcher {
             | Message::Lock { .. }
             | Message::Refused { .. }
             | Message::Open { .. }
-            | Message::Known { .. } => {}
+            | Message::Known { .. }
+            | Message::Undoable(_)
+            | Message::Outlived { .. } => {}
             Message::Holds { at, open } => self.holds(at, open),
         }
     }

@@ -21,6 +21,8 @@ use std::sync::{MutexGuard, PoisonError};
 enum Stage {
     /// What the record tells of.
     Past,
+    /// What was left running is ended or waited for.
+    Survivors,
     /// Processes in the background are started again.
     Restarting,
     /// Changes whose end was not seen.
@@ -36,6 +38,8 @@ pub(super) struct Walk {
     held: BTreeSet<At>,
     /// Processes in the background that were relied on.
     beside: Vec<(At, Round)>,
+    /// Attempts whose processes live.
+    alive: usize,
     /// What the stage waits for.
     awaited: HashSet<At>,
     /// Why the run is ended as soon as it can be.
@@ -49,9 +53,17 @@ impl Walk {
             known: BTreeSet::new(),
             held: BTreeSet::new(),
             beside: Vec::new(),
+            alive: 0,
             awaited: HashSet::new(),
             abort,
         }
+    }
+}
+
+impl Walk {
+    /// The processes of one more attempt were seen to.
+    pub(super) fn is_seen_to(&mut self) {
+        self.alive = self.alive.saturating_sub(1);
     }
 }
 
@@ -135,6 +147,11 @@ impl Dispatcher {
                 }
                 true
             }
+            Stage::Survivors if walk.alive > 0 => false,
+            Stage::Survivors => {
+                self.past_is_past();
+                true
+            }
             Stage::Restarting | Stage::Settling if !walk.awaited.is_empty() => false,
             Stage::Restarting => {
                 self.settle_unseen();
@@ -177,6 +194,24 @@ impl Dispatcher {
 
     /// Everything that the record tells was walked through.
     fn past_is_over(&mut self) {
+        if self.undoing.is_some() {
+            return self.begin_undo();
+        }
+        let alive = self.see_to_survivors();
+        if let Some(walk) = &mut self.walk {
+            walk.stage = Stage::Survivors;
+            walk.alive = alive;
+        }
+    }
+
+    /// What was left running is seen to.
+    fn past_is_past(&mut self) {
+        self.close_open_attempts();
+        self.restart_beside();
+    }
+
+    /// Attempts whose end was not seen get one.
+    pub(super) fn close_open_attempts(&mut self) {
         let open = std::mem::take(&mut self.past().open);
         for (path, number, change) in open {
             let outcome = if change { Outcome::Unknown } else { Outcome::Cancelled };
@@ -187,14 +222,23 @@ impl Dispatcher {
                 fields: indexmap::IndexMap::new(),
                 evidence: Vec::new(),
                 took_ms: 0,
-                left: Vec::new(),
+                left: self.past().left_of(&path, number),
             };
             self.push(Some(path), Some(number), Actor::Runwright, event);
         }
+    }
+
+    /// Processes in the background that were relied on are started again.
+    fn restart_beside(&mut self) {
         let Some(walk) = &mut self.walk else { return };
         walk.stage = Stage::Restarting;
-        let mut beside = std::mem::take(&mut walk.beside);
-        beside.retain(|(at, _)| self.is_still_needed(*at));
+        let beside = std::mem::take(&mut walk.beside);
+        let (beside, over): (Vec<_>, Vec<_>) = beside.into_iter().partition(|(at, _)| self.is_still_needed(*at));
+        for (at, _) in over {
+            let step = self.node(at).step.clone();
+            let end = StepEnd::because(Outcome::Succeeded, "it was no longer needed when the run was taken up again");
+            self.log_end(at, &step, &end, false);
+        }
         if let Some(walk) = &mut self.walk {
             walk.awaited.extend(beside.iter().map(|(at, _)| *at));
         }
@@ -205,11 +249,13 @@ impl Dispatcher {
         }
     }
 
-    /// Whether the steps that a process in the background was started for are not over.
+    /// Whether the steps that a process in the background was started for are not over: what is taken back at the end
+    /// may still need it.
     fn is_still_needed(&self, at: At) -> bool {
         let body = &self.bodies[at.body];
         let holder = body.scene.graph.holders(at.node).next();
-        body.is_open && !body.in_finally && holder.is_none_or(|holder| !body.over.contains_key(&holder))
+        let is_needed = !body.in_finally || body.clearing;
+        body.is_open && is_needed && holder.is_none_or(|holder| !body.over.contains_key(&holder))
     }
 
     /// Changes whose end was not seen are settled before anything starts (ruling 19).

@@ -276,6 +276,18 @@ impl Round {
         last.ended.as_ref().is_none_or(|ended| !failed(ended)).then_some(last)
     }
 
+    /// The attempt at a change that failed, when it is the last and the end of its step is missing.
+    pub(in super::super) fn failed(&self) -> Option<&PastAttempt> {
+        let last = self.attempts.last().filter(|attempt| attempt.change && self.end.is_none())?;
+        last.ended.as_ref().is_some_and(|ended| ended.outcome == Outcome::Failed).then_some(last)
+    }
+
+    /// How often a change was attempted since its gate was passed; ever, when that is not known.
+    pub(in super::super) fn changes_since(&self, passed: Option<Timestamp>) -> u32 {
+        let since = |attempt: &&PastAttempt| attempt.change && passed.is_none_or(|passed| attempt.started >= passed);
+        u32::try_from(self.attempts.iter().filter(since).count()).unwrap_or(u32::MAX)
+    }
+
     /// How often a change was attempted.
     pub(in super::super) fn changes(&self) -> u32 {
         u32::try_from(self.attempts.iter().filter(|attempt| attempt.change).count()).unwrap_or(u32::MAX)

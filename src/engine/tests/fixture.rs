@@ -123,7 +123,7 @@ async fn play(script: Script, context: &AttemptContext) -> Performed {
     }
 }
 
-struct Nothing;
+pub(super) struct Nothing;
 
 impl Evidence for Nothing {
     fn begin(&self, _: &str) -> Result<Box<dyn EvidenceWriter>, StoreError> {
@@ -184,7 +184,7 @@ impl RunStore for Memory {
     }
 }
 
-struct Letters(Arc<Mutex<Vec<InboxDecision>>>, Arc<Mutex<Vec<InboxWord>>>);
+pub(super) struct Letters(pub(super) Arc<Mutex<Vec<InboxDecision>>>, pub(super) Arc<Mutex<Vec<InboxWord>>>);
 
 impl Inbox for Letters {
     fn take(&mut self) -> Result<Vec<InboxDecision>, StoreError> {
@@ -197,7 +197,7 @@ impl Inbox for Letters {
 }
 
 /// Locks of which some are held by another run.
-struct Held(Vec<String>);
+pub(super) struct Held(pub(super) Vec<String>);
 
 impl Locks for Held {
     fn take(&mut self, what: &str) -> Result<(), LockRefused> {
@@ -221,12 +221,12 @@ impl Clock for Paused {
     }
 }
 
-type Reply = Box<dyn FnMut(&Prompt) -> Option<Answer> + Send>;
+pub(super) type Reply = Box<dyn FnMut(&Prompt) -> Option<Answer> + Send>;
 
-struct Actor {
-    reply: Option<Reply>,
-    answers: mpsc::Sender<(PromptId, Answer)>,
-    prompts: Arc<Mutex<Vec<Prompt>>>,
+pub(super) struct Actor {
+    pub(super) reply: Option<Reply>,
+    pub(super) answers: mpsc::Sender<(PromptId, Answer)>,
+    pub(super) prompts: Arc<Mutex<Vec<Prompt>>>,
 }
 
 impl Person for Actor {
@@ -372,24 +372,8 @@ impl Scripted {
         self
     }
 
-    fn graph(&self) -> Arc<StepGraph> {
-        let mut context = CheckContext::default();
-        let mut last = None;
-        for yaml in self.called.iter().chain([&self.yaml]) {
-            let source = Source::new("test.yaml", yaml.clone());
-            let mut problems = Diagnostics::new();
-            let runbook = parse_runbook(&source, &mut problems);
-            let graph = runbook.and_then(|runbook| check(Arc::new(runbook), &context, &mut problems));
-            let graph = graph.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false)));
-            let graph = Arc::new(graph);
-            context.callees.insert(graph.runbook().id().to_owned(), Callee::Checked(graph.clone()));
-            last = Some(graph);
-        }
-        last.expect("a runbook")
-    }
-
     pub(super) async fn play(self) -> Played {
-        let graph = self.graph();
+        let graph = graph(self.called.iter().chain([&self.yaml]));
         let records = Arc::new(Mutex::new(Vec::new()));
         let hands =
             Arc::new(Hands { scripts: Mutex::new(self.scripts), seen: Mutex::default(), running: Mutex::default() });
@@ -440,6 +424,7 @@ impl Scripted {
             machine: "0123".into(),
             grace: Duration::from_secs(1),
             past: None,
+            undo: None,
             abort: None,
         };
         let ports = Ports {
@@ -465,7 +450,24 @@ impl Scripted {
     }
 }
 
-fn started(run: RunId, operator: Operator) -> Event {
+/// The graph of the last of these runbooks; each may call those before it.
+pub(super) fn graph<'a>(texts: impl IntoIterator<Item = &'a String>) -> Arc<StepGraph> {
+    let mut context = CheckContext::default();
+    let mut last = None;
+    for yaml in texts {
+        let source = Source::new("test.yaml", yaml.clone());
+        let mut problems = Diagnostics::new();
+        let runbook = parse_runbook(&source, &mut problems);
+        let graph = runbook.and_then(|runbook| check(Arc::new(runbook), &context, &mut problems));
+        let graph = graph.unwrap_or_else(|| panic!("{}", render(&problems, DiagnosticFormat::Text, false)));
+        let graph = Arc::new(graph);
+        context.callees.insert(graph.runbook().id().to_owned(), Callee::Checked(graph.clone()));
+        last = Some(graph);
+    }
+    last.expect("a runbook")
+}
+
+pub(super) fn started(run: RunId, operator: Operator) -> Event {
     Event::RunStarted {
         run,
         semantics: crate::event::SEMANTICS,

@@ -32,6 +32,7 @@ const WORDS: &[&str] = &[
     "attempt_started",
     "attempts",
     "background_ready",
+    "attempts",
     "bad_answer",
     "bad_value",
     "cancelled",

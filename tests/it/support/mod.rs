@@ -3,6 +3,7 @@
 
 mod example;
 mod journal;
+mod killer;
 mod kubernetes;
 mod output;
 mod postgres;
@@ -16,6 +17,7 @@ mod terminal;
 
 pub(crate) use example::example;
 pub(crate) use journal::{Entry, Journal};
+pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
 pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};

@@ -1,0 +1,116 @@
+//! Runs that are killed with SIGKILL and taken up again, through the program: whatever the moment, no change is made
+//! twice, none is lost, and none is claimed.
+//!
+//! The full sweep over every system call takes minutes: `RUNWRIGHT_SWEEP=1 cargo test --test it killed`.
+
+mod flight;
+mod races;
+mod sweep;
+
+use crate::support::{Output, Sandbox};
+
+/// Steps whose effects are lines in the file `done`; each should stand there once.
+pub(super) const STEPS: &str = "
+steps:
+  - { id: look, diagnose: Look, run: [cat, data], capture: { n: stdout | int } }
+  - id: proven
+    remediate: With a verify
+    shell: echo proven >> done
+    undo: { shell: sed -i /proven/d done }
+    verify: { run: [grep, -c, proven, done], ok: [0, 1], tolerate: [exit_2], expect: exit == 0 }
+  - id: plain
+    remediate: Without one
+    shell: echo plain >> done
+    undo: { shell: sed -i /plain/d done }
+  - id: ban
+    remediate: For a while
+    shell: echo ban >> done
+    temporary: true
+    undo: { shell: echo unban >> done }
+  - id: each
+    group: One after the other
+    for_each: \"['a', 'b']\"
+    steps:
+      - { id: make, remediate: Make, shell: \"echo {{ item }} >> done\", irreversible: It is nothing. }
+  - { id: pause, diagnose: A moment, wait: 100ms }
+  - id: which
+    decide: Which?
+    options:
+      more: { when: look.n == 3, steps: [ { id: more, remediate: More, shell: echo more >> done, irreversible: It is nothing. } ] }
+      less: { when: look.n != 3 }
+  - { id: proof, validate: It is done, run: [grep, -c, proven, done] }
+finally:
+  - { id: tidy, remediate: Tidy, shell: echo tidy >> done, irreversible: It is nothing. }
+";
+
+/// What stands in `done` after a run that nobody disturbed.
+pub(super) const DONE: [&str; 8] = ["proven", "plain", "ban", "a", "b", "more", "unban", "tidy"];
+
+/// A sandbox with that runbook.
+pub(super) fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::library();
+    _ = sandbox.runbook("case", STEPS);
+    _ = sandbox.write("data", "3\n");
+    sandbox
+}
+
+/// The lines of `done`.
+pub(super) fn done(sandbox: &Sandbox) -> Vec<String> {
+    let text = std::fs::read_to_string(sandbox.path("done")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The last event of the only run: its kind, and the whole of it.
+pub(super) fn last_event(sandbox: &Sandbox) -> serde_json::Value {
+    Sandbox::events(&sandbox.only_run()).pop().map_or(serde_json::Value::Null, |record| record["event"].clone())
+}
+
+/// The id of the only run.
+pub(super) fn run_id(sandbox: &Sandbox) -> String {
+    sandbox.only_run().file_name().expect("a name").to_string_lossy().into_owned()
+}
+
+/// Takes a run up until it has ended. A change whose end was not seen is settled by somebody who looks.
+pub(super) fn go_on(sandbox: &Sandbox, was_done: impl Fn(&str) -> bool) -> Output {
+    let run = run_id(sandbox);
+    for _ in 0..12 {
+        let output = sandbox.call(["resume", &run]);
+        let event = last_event(sandbox);
+        match event["kind"].as_str() {
+            Some("run_ended") => return output,
+            Some("run_parked") => {
+                for waiting in event["waiting"].as_array().expect("a list") {
+                    assert_eq!(waiting["what"], "settle", "{output}");
+                    let step = waiting["step"].as_str().expect("a step");
+                    let word = if was_done(step) { "done" } else { "retry" };
+                    let answer = format!("result={word}");
+                    _ = sandbox.call(["answer", &run, step, &answer, "--reason", "I looked"]).exits(0);
+                }
+            }
+            _ => panic!("the run neither ended nor waits: {event}\n{output}"),
+        }
+    }
+    panic!("the run never ends: {}", last_event(sandbox));
+}
+
+/// Whether the effect of a step of [`STEPS`] stands in `done`.
+pub(super) fn stands(sandbox: &Sandbox, step: &str) -> bool {
+    let word = match step {
+        "each[0]/make" => "a",
+        "each[1]/make" => "b",
+        "ban/undo" => "unban",
+        other => other.rsplit('/').next().unwrap_or(other),
+    };
+    done(sandbox).iter().any(|line| line == word)
+}
+
+/// Takes the run of [`STEPS`] up and judges what came of it.
+#[track_caller]
+pub(super) fn comes_to_its_end(sandbox: &Sandbox, what: &str) {
+    let output = go_on(sandbox, |step| stands(sandbox, step));
+    assert_eq!(done(sandbox), DONE, "{what}: {output}");
+    assert_eq!(output.code, 0, "{what}: {output}");
+    assert_eq!(last_event(sandbox)["result"], "resolved", "{what}: {output}");
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
