@@ -1,5 +1,6 @@
 //! The command line as declared: commands, options and their help.
 
+use crate::event::Mark;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -76,6 +77,16 @@ Examples:
 Without a terminal a run parks at the first gate, with exit code 5. With
 --park-after it waits that long for `runwright approve` before it parks.")]
     Run(RunArguments),
+    /// Take a run up again that was parked, suspended or whose process died
+    #[command(after_help = "\
+Examples:
+  runwright resume 20261121-0114-k3f9
+  runwright resume last -i admin=@/run/admin   a secret is never kept
+  runwright resume last --refresh              reads are performed again
+
+What has ended is never performed again. The runbook, the inputs and
+runwright.yaml are those of the start, out of the record.")]
+    Resume(ResumeArguments),
     /// Show what a run would do, touching nothing: no process, no connection
     #[command(after_help = "\
 Examples:
@@ -128,6 +139,34 @@ Examples:
   runwright answer last move_traffic result=done       work by hand
   runwright answer last drain perform=yes              a `when` nobody can tell")]
     Answer(AnswerArguments),
+    /// Tell the next person where a run stands, in under 40 lines, from its record
+    #[command(after_help = "\
+Examples:
+  runwright handover last
+  runwright handover 20261121-0114-k3f9 --markdown > ticket.md")]
+    Handover(HandoverArguments),
+    /// Note something in the record of a run, whoever has it
+    #[command(after_help = "\
+Examples:
+  runwright note last 'the database team is on the phone'
+  runwright note 20261121-0114-k3f9 --as ana 'seen this in May, too'
+
+A run that has ended keeps its record as it is: the note stands beside it.")]
+    Note(NoteArguments),
+    /// Say when the incident was detected, declared, mitigated or resolved
+    #[command(after_help = "\
+Examples:
+  runwright mark last detected --at 01:02 'the pager'
+  runwright mark last mitigated
+  runwright mark last declared --at '12m ago'
+
+A mark may be said again: the later word counts, both stay on record.")]
+    Mark(MarkArguments),
+    /// End a run for good: temporary changes are taken back, `finally` runs
+    #[command(after_help = "\
+Examples:
+  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'")]
+    Abort(AbortArguments),
     /// Print the JSON Schema for editors
     Schema(SchemaArguments),
     /// Print completions for a shell
@@ -180,9 +219,52 @@ pub struct RunArguments {
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,
+    /// Change a place although this interrupted run left a change there whose end is unknown
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
     /// Go by this saved plan; refuse if anything differs
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "How")]
     pub plan: Option<PathBuf>,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// A secret input again, when it came from the command line or a question; all other inputs are frozen
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub inputs: Vec<(String, String)>,
+    /// Answer confirmations up to this risk with yes; never a typed gate, a question, stale evidence, or what became of a change
+    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
+    pub yes: Option<Yes>,
+    /// Answers to questions and decisions, as YAML
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub answers: Option<PathBuf>,
+    /// How many reads at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "How")]
+    pub jobs: u16,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
+    pub as_name: Option<String>,
+    /// How long to wait for answers from elsewhere when nobody is at the terminal
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
+    pub park_after: Option<std::time::Duration>,
+    /// Perform the reads again that have ended, so that everything rests on fresh evidence
+    #[arg(long, help_heading = "How")]
+    pub refresh: bool,
+    /// Take it from a process on another machine that cannot be asked any more; say why
+    #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
+    pub take_over: Option<String>,
+    /// Go on although an interrupted run left an unfinished change at the same place: name that run
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
+    /// The working folder, when that of the start is not here
+    #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
+    pub folder: Option<PathBuf>,
+    /// Look for the required programs again, when those of the start are not here
+    #[arg(long, help_heading = "In place of what is recorded")]
+    pub find_programs: bool,
 }
 
 /// How much a dry run does.
@@ -312,6 +394,9 @@ pub struct ShowArguments {
     /// The form
     #[arg(long, value_enum, default_value_t)]
     pub format: ShowFormat,
+    /// Watch it until it ends or its process lets it go; Ctrl-C leaves the run alone
+    #[arg(long, conflicts_with = "format")]
+    pub follow: bool,
 }
 
 /// The form of a shown run.
@@ -385,6 +470,64 @@ pub struct AnswerArguments {
     pub as_name: Option<String>,
 }
 
+/// `handover`.
+#[derive(Debug, Args)]
+pub struct HandoverArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// One JSON document, with everything
+    #[arg(long)]
+    pub json: bool,
+    /// Markdown for a ticket, with everything
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+/// `note`.
+#[derive(Debug, Args)]
+pub struct NoteArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// What is noted
+    #[arg(required = true, value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `mark`.
+#[derive(Debug, Args)]
+pub struct MarkArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// detected, declared, mitigated or resolved
+    #[arg(value_parser = clap::value_parser!(Mark))]
+    pub mark: Mark,
+    /// Something about it
+    #[arg(value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// When it was: a time of day in UTC (`01:02`), a time stamp, or `12m ago` [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `abort`.
+#[derive(Debug, Args)]
+pub struct AbortArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
 /// `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArguments {
@@ -429,6 +572,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     crate::runbook::parse_duration(text).ok_or_else(|| "write it like 90s, 10m or 1h 30m".to_owned())
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("say why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn digest(text: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@ use crate::graph::{Callee, CheckContext, StepGraph, check};
 use crate::library::{Library, LookupError, RunbookPlace, resolve_runbook};
 use crate::plan::check_call;
 use crate::runbook::{Action, Call, Runbook, Step, StepBody, Target, Undo, parse_runbook};
-use crate::source::{Diagnostic, Diagnostics};
+use crate::source::{Diagnostic, Diagnostics, Source};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -225,22 +225,44 @@ pub(super) fn tell_further(problems: &mut Diagnostics, further: &Diagnostics) {
     }
 }
 
-/// The runbooks that a record holds, checked again: `None` for what this version cannot read.
-pub(super) fn thawed(
-    text: &crate::source::Source,
-    frozen: &BTreeMap<String, crate::source::Source>,
-    depth: usize,
-) -> Option<StepGraph> {
-    // A record that somebody wrote by hand may hold a ring.
-    if depth > 64 {
-        return None;
+/// The runbooks that a record holds, checked again.
+pub(super) struct Thaw<'f> {
+    /// The texts of the called runbooks, by name.
+    pub(super) frozen: &'f BTreeMap<String, Source>,
+    /// The targets of the environment, which stand in for those of the runbooks.
+    pub(super) targets: &'f IndexMap<String, Target>,
+    known: HashMap<String, Callee>,
+}
+
+impl<'f> Thaw<'f> {
+    pub(super) fn new(frozen: &'f BTreeMap<String, Source>, targets: &'f IndexMap<String, Target>) -> Self {
+        Self { frozen, targets, known: HashMap::new() }
     }
-    let runbook = parse_runbook(text, &mut Diagnostics::new())?;
-    let mut context = CheckContext::default();
-    for call in calls(&runbook) {
-        let callee = frozen.get(&call.name.value).and_then(|text| thawed(text, frozen, depth + 1));
-        let callee = callee.map_or(Callee::Invalid, |graph| Callee::Checked(Arc::new(graph)));
-        context.callees.insert(call.name.value.clone(), callee);
+
+    /// The graph of a text, as it was when the run began; nothing, and problems, for what this version does not accept.
+    pub(super) fn graph(&mut self, text: &Source, problems: &mut Diagnostics) -> Option<StepGraph> {
+        self.below(text, 0, problems)
     }
-    check(Arc::new(runbook), &context, &mut Diagnostics::new())
+
+    fn below(&mut self, text: &Source, depth: usize, problems: &mut Diagnostics) -> Option<StepGraph> {
+        // A record that somebody wrote by hand may hold a ring.
+        if depth > 64 {
+            return None;
+        }
+        let runbook = parse_runbook(text, problems)?.with_targets(self.targets);
+        let mut context = CheckContext::default();
+        for call in calls(&runbook) {
+            let name = &call.name.value;
+            if !self.known.contains_key(name) {
+                let frozen = self.frozen.get(name);
+                let callee = frozen.and_then(|text| self.below(text, depth + 1, problems));
+                let callee = callee.map_or(Callee::Invalid, |graph| Callee::Checked(Arc::new(graph)));
+                self.known.insert(name.clone(), callee);
+            }
+            if let Some(callee) = self.known.get(name) {
+                context.callees.insert(name.clone(), callee.clone());
+            }
+        }
+        check(Arc::new(runbook), &context, problems)
+    }
 }

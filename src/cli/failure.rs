@@ -2,7 +2,8 @@
 
 use super::console::Console;
 use super::exit::Exit;
-use crate::engine::StoreError;
+use super::refusal::Refusal;
+use crate::engine::{LockRefused, StoreError};
 use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
 use crate::report::{Problem, Style, problem};
@@ -106,9 +107,15 @@ pub(super) enum CommandError {
         #[source]
         error: StoreError,
     },
+    /// What the run had locked is not free.
+    #[error("{0}")]
+    PlaceHeld(String),
     /// The run cannot be taken up.
     #[error(transparent)]
     Resume(ResumeError),
+    /// The run cannot go on as it is.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The run was not found.
     #[error(transparent)]
     Find(#[from] FindError),
@@ -145,6 +152,8 @@ impl CommandError {
             Self::Store(StoreError::NoRun(_)) | Self::Find(FindError::None(_) | FindError::Several { .. }) => {
                 (Exit::Usage, "unknown-run")
             }
+            Self::PlaceHeld(_) => (Exit::Refused, "place-held"),
+            Self::Refused(refusal) => refusal.kind(),
             Self::Resume(ResumeError::Held(_)) => (Exit::Refused, "run-held"),
             Self::Resume(ResumeError::Ended { .. }) => (Exit::Usage, "run-ended"),
             Self::Store(StoreError::TakenOver { .. })
@@ -188,6 +197,7 @@ impl CommandError {
             Self::Resume(ResumeError::Ended { run, .. }) => {
                 Some(format!("its record: runwright show {run}; its changes are taken back with: runwright undo {run}"))
             }
+            Self::Refused(refusal) => Some(refusal.hint()),
             Self::RecordLost { run, error } => Some(Self::after_loss(run, error)),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Find(FindError::None(_)) => Some("`runwright list` names the runs".to_owned()),
@@ -243,6 +253,15 @@ fn held_hint(holding: &Holding) -> String {
         format!("; to have it here, let that process suspend it first: kill -TERM {}", owner.pid)
     });
     format!("watch it: runwright show {run} --follow{stop}; or end it: runwright abort {run} --reason 'why'")
+}
+
+impl From<LockRefused> for CommandError {
+    fn from(refused: LockRefused) -> Self {
+        match refused {
+            LockRefused::Held(who) => Self::PlaceHeld(who),
+            LockRefused::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<ResumeError> for CommandError {

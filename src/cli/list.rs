@@ -5,11 +5,13 @@ use super::exit::Exit;
 use super::failure::CommandError;
 use super::overdue::overdue;
 use super::session::Session;
-use crate::event::{Mode, RunResult};
+use crate::event::{Mode, RunId, RunResult, Waiting};
 use crate::library::{Library, built_in};
 use crate::report::sanitize::{json_text, visible};
-use crate::report::{RunLine, list_json, list_text};
-use crate::store::{RunState, RunSummary};
+use crate::report::{OpenLine, OwnerLine, RunLine, WaitLine, list_json, list_text};
+use crate::store::{OpenChange, RunState, RunSummary, Store, Whereabouts};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 /// Prints a list.
 pub(super) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit, CommandError> {
@@ -20,7 +22,9 @@ pub(super) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit,
         return overdue(session, arguments.json);
     }
     let store = session.store()?;
-    let runs: Vec<RunLine> = store.runs()?.iter().map(line).collect();
+    let summaries = store.runs()?;
+    let (undone, now) = (undone(&summaries), Timestamp::now());
+    let runs: Vec<RunLine> = summaries.iter().map(|run| line(&store, run, &undone, now)).collect();
     if arguments.json {
         session.console.data(&ended(list_json(&runs)))?;
     } else if runs.is_empty() {
@@ -31,8 +35,29 @@ pub(super) fn list(session: &Session, arguments: &ListArguments) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-fn line(run: &RunSummary) -> RunLine {
-    let waits = |waiting: &crate::event::Waiting| format!("{} {}", waiting.what, waiting.step);
+/// One run with how it stands; a record that cannot be read is no reason to list nothing.
+fn line(store: &Store, run: &RunSummary, undone: &BTreeSet<&RunId>, now: Timestamp) -> RunLine {
+    let standing = store.standing(run, now).unwrap_or_default();
+    let ms = |length: SignedDuration| u64::try_from(length.as_millis()).unwrap_or(0);
+    let owner = standing.holding.and_then(|holding| {
+        let owner = holding.owner?;
+        Some(OwnerLine {
+            operator: owner.operator.name,
+            pid: owner.pid,
+            host: owner.host,
+            since: owner.since,
+            last_sign_ms: holding.last_sign.map(ms),
+            is_certain: holding.whereabouts != Whereabouts::Unseen,
+        })
+    });
+    let waits = match &run.state {
+        RunState::Parked(waiting) => waiting.as_slice(),
+        _ => &[],
+    };
+    let wait =
+        |wait: &Waiting| WaitLine { step: wait.step.to_string(), what: wait.what.clone(), text: wait.text.clone() };
+    let open = |open: OpenChange| OpenLine { step: open.step.to_string(), undo: open.undo, until: open.until };
+    let is_undone = undone.contains(&run.id);
     RunLine {
         run: run.id.to_string(),
         runbook: run.runbook.clone(),
@@ -40,12 +65,23 @@ fn line(run: &RunSummary) -> RunLine {
         operator: run.operator.name.clone(),
         environment: run.environment.clone(),
         state: state(run),
-        elapsed_ms: u64::try_from(run.last.duration_since(run.started).as_millis()).unwrap_or(0),
-        open: match &run.state {
-            RunState::Parked(waiting) => Some(waiting.iter().map(waits).collect::<Vec<_>>().join(", ")),
-            _ => None,
-        },
+        elapsed_ms: ms(run.last.duration_since(run.started)),
+        owner,
+        step: standing.step.map(|step| step.to_string()),
+        unknown: standing.unknown.map(|step| step.to_string()),
+        reason: standing.reason,
+        waits: waits.iter().map(wait).collect(),
+        open_changes: standing.open.into_iter().map(open).filter(|_| !is_undone).collect(),
+        hosts: if standing.hosts.len() > 1 { standing.hosts } else { Vec::new() },
     }
+}
+
+/// The runs whose changes another run has taken back, all of them.
+fn undone(runs: &[RunSummary]) -> BTreeSet<&RunId> {
+    let is_good = |run: &&RunSummary| {
+        matches!(run.state, RunState::Ended(RunResult::Resolved | RunResult::Completed | RunResult::NoAction))
+    };
+    runs.iter().filter(is_good).filter_map(|run| run.undo_of.as_ref()).collect()
 }
 
 fn state(run: &RunSummary) -> String {

@@ -17,7 +17,9 @@ mod earlier;
 mod exit;
 mod failure;
 mod files;
+mod follow;
 mod frozen;
+mod handover;
 mod helper;
 mod list;
 mod new;
@@ -32,13 +34,17 @@ mod prepare;
 mod prepared;
 mod programs;
 mod recorded;
+mod refusal;
+mod resume;
 mod run;
 mod screen;
 mod scripts;
 mod session;
 mod show;
 mod signals;
+mod thaw;
 mod verify;
+mod word;
 
 #[cfg(test)]
 mod tests;
@@ -85,6 +91,7 @@ fn perform(arguments: Arguments) -> Exit {
 fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Run(arguments) => run::run(session, &arguments),
+        Command::Resume(arguments) => resume::resume(session, &arguments),
         Command::Plan(arguments) => plan::plan(session, &arguments),
         Command::Probe(arguments) => run::probe(session, &arguments),
         Command::Check(arguments) => check::check(session, &arguments),
@@ -94,6 +101,10 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Verify(arguments) => verify::verify(session, &arguments),
         Command::Approve(arguments) => decide::approve(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
+        Command::Handover(arguments) => handover::handover(session, &arguments),
+        Command::Note(arguments) => word::note(session, &arguments),
+        Command::Mark(arguments) => word::mark(session, &arguments),
+        Command::Abort(arguments) => word::abort(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),
         Command::Man(arguments) => pages::man(session, &arguments),

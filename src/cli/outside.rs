@@ -16,6 +16,7 @@ use crate::source::{Diagnostic, Diagnostics};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
+use std::path::Path;
 
 /// The most that is read of a file that gives an input its value.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -96,9 +97,14 @@ impl Outside<'_> {
 
     /// The bytes of a file; `~/` is the home folder, other relative names start at the working folder.
     pub(super) fn file(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.file_in(self.session.folder(), path)
+    }
+
+    /// The same, with relative names that start at another folder.
+    pub(super) fn file_in(&self, folder: &Path, path: &str) -> io::Result<Vec<u8>> {
         let path = match (path.strip_prefix("~/"), self.session.home()) {
             (Some(rest), Some(home)) => home.join(rest),
-            _ => self.session.folder().join(path),
+            _ => folder.join(path),
         };
         let mut bytes = Vec::new();
         std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 /// Commands by what they are for; the others come last.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Do", &["run", "plan", "probe"]),
+    ("Do", &["run", "resume", "plan", "probe"]),
     ("Write", &["check", "new", "schema"]),
     ("Look", &["list", "show", "verify"]),
     ("Decide", &["approve", "answer"]),

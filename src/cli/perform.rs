@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answer, Answers, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
+use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
 use crate::event::{Event, Mode, Operator, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
@@ -38,6 +38,8 @@ pub(super) struct Way {
     pub(super) jobs: u16,
     pub(super) park_after: Duration,
     pub(super) operator: Operator,
+    /// Interrupted runs whose unfinished changes are no reason to leave the same place alone.
+    pub(super) beside: Vec<RunId>,
 }
 
 /// A run whose record is open, about to be performed.
@@ -50,6 +52,12 @@ pub(super) struct Work<'a> {
     pub(super) opening: Event,
     /// Who started it first: what expressions read as `run.operator`.
     pub(super) starter: String,
+    /// What an earlier process did of it.
+    pub(super) past: Option<Past>,
+    /// What the run had locked before, to be locked again before anything goes on ([`crate::store::Transcript::locked`]).
+    pub(super) locked: Vec<String>,
+    /// Why it is ended as soon as what was left open is settled.
+    pub(super) abort: Option<String>,
 }
 
 /// The risk up to which a flag answers confirmations.
@@ -90,13 +98,16 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter } = work;
+    let Work { prepared, way, owner, record, opening, starter, past, locked, abort } = work;
+    let mut locks = store.holds(record.id(), &owner).beside(&way.beside);
+    locks.retake(&locked)?;
     let attended = Console::has_person();
     let (sink, style) = session.console.run_sink(attended);
     let paper = Arc::new(Paper::new(sink, style.terminal));
     let graph = &prepared.graph;
     let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
-    let screen = Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), &session.flags(), attended);
+    let screen =
+        Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended, session.commands());
     let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {
@@ -115,7 +126,7 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let seen = screen.clone();
     let library = prepared.library.clone();
     let run_value = prepared.run_value(Some(record.id().as_str()), &starter);
-    let setup = setup(prepared, way, run_value, record.id(), opening);
+    let setup = Setup { past, abort, ..setup(prepared, way, run_value, record.id(), opening) };
     let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {
@@ -123,7 +134,7 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
         person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
         answers: engine_answers,
         inbox: Box::new(record.inbox()?),
-        locks: Box::new(store.holds(record.id(), &owner)),
+        locks: Box::new(locks),
         clock: Arc::new(MachineClock),
         signals: listen(&lent, &screen)?,
         observer: Box::new(move |record| seen.see(record)),

@@ -1,6 +1,6 @@
 //! A run read back from the store, with what its frozen runbook says of its steps.
 
-use super::callees::thawed;
+use super::callees::Thaw;
 use super::failure::{CommandError, with_causes};
 use crate::engine::restore;
 use crate::event::{Event, EvidenceRef, Record, RunId, StepPath};
@@ -9,7 +9,7 @@ use crate::graph::{Place as StepPlace, StepGraph};
 use crate::plan::Values;
 use crate::report::{StepInfo, StepTable};
 use crate::runbook::{Action, StepBody};
-use crate::source::Source;
+use crate::source::{Diagnostics, Source};
 use crate::store::{Store, Transcript};
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
@@ -58,7 +58,8 @@ fn frozen(records: &[Record]) -> Option<StepGraph> {
     let source = Source::new(file.as_str(), text.as_str());
     let called =
         called.iter().map(|frozen| (frozen.runbook.clone(), Source::new(frozen.file.as_str(), frozen.text.as_str())));
-    thawed(&source, &called.collect(), 0)
+    let called = called.collect();
+    Thaw::new(&called, &IndexMap::new()).graph(&source, &mut Diagnostics::new())
 }
 
 /// The inputs as they were recorded; everything else is not known here.

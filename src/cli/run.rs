@@ -39,8 +39,9 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<Exit, C
         jobs: arguments.jobs,
         park_after: arguments.park_after.unwrap_or_default(),
         operator: operator(arguments.as_name.as_deref()),
+        beside: Vec::new(),
     };
-    start(session, &prepared, way)
+    start(session, &prepared, way, &arguments.beside)
 }
 
 /// Performs the reads of a runbook.
@@ -53,9 +54,10 @@ pub(super) fn probe(session: &Session, arguments: &ProbeArguments) -> Result<Exi
         jobs: arguments.jobs,
         park_after: Duration::ZERO,
         operator: operator(arguments.as_name.as_deref()),
+        beside: Vec::new(),
     };
     announce(session, &arguments.runbook, &prepared, &way.operator);
-    start(session, &prepared, way)
+    start(session, &prepared, way, &[])
 }
 
 /// Says what a probe will touch, before it touches anything.
@@ -68,8 +70,9 @@ fn announce(session: &Session, runbook: &RunbookArguments, prepared: &Prepared, 
     }
 }
 
-fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, CommandError> {
+fn start(session: &Session, prepared: &Prepared, mut way: Way, beside: &[String]) -> Result<Exit, CommandError> {
     let store = session.store()?;
+    way.beside = beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?;
     let owner = Owner::this_process(way.operator.clone(), prepared.began);
     let secrets = Masker::new();
     // Tried on a masker of its own first: a refused secret must not leave an empty run behind.
@@ -78,7 +81,22 @@ fn start(session: &Session, prepared: &Prepared, way: Way) -> Result<Exit, Comma
     teach(&record.masker(), &prepared.inputs)?;
     let opening = started(prepared, &way, &store, record.id(), &record.masker());
     let starter = way.operator.name.clone();
-    operate(session, &store, Work { prepared, way, owner, record, opening, starter })
+    operate(
+        session,
+        &store,
+        Work { prepared, way, owner, record, opening, starter, past: None, locked: Vec::new(), abort: None },
+    )
+}
+
+/// Interrupted runs of the same runbook that left a change nobody knows the end of. Whether they stood at the same place
+/// is known only when the first change is due, and refused there; but a person should know at once.
+fn left_unfinished(store: &Store, runbook: &str, way: &Way) -> Vec<String> {
+    if way.mode != Mode::Run {
+        return Vec::new();
+    }
+    let others = store.unfinished().unwrap_or_default();
+    let others = others.iter().filter(|other| other.runbook == runbook && !way.beside.contains(&other.run));
+    others.map(|other| format!("{other}; go on with it: runwright resume {}", other.run)).collect()
 }
 
 /// The first event.
@@ -88,6 +106,7 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId, masker: &
     let called = frozen::called(&prepared.graph);
     let mut warnings = prepared.warnings.clone();
     warnings.extend(frozen::not_frozen(masker, called.iter().chain([&own]), prepared.settings.as_ref()));
+    warnings.extend(left_unfinished(store, runbook.id(), way));
     Event::RunStarted {
         run: run.clone(),
         semantics: SEMANTICS,

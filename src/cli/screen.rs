@@ -4,7 +4,7 @@ use super::failure::CommandError;
 use crate::engine::{Answer, Chunk, PromptId};
 use crate::event::Record;
 use crate::report::sanitize::visible;
-use crate::report::{LiveScreen, ScreenOptions, StepTable, Style, prompt, prompt_act, prompt_evidence};
+use crate::report::{Commands, LiveScreen, ScreenOptions, StepTable, Style, prompt, prompt_act, prompt_evidence};
 use crate::terminal::{Desk, Face, Lend, Paper};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -28,18 +28,17 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// A screen on a paper; `flags` are those that a later call needs to find the run, `attended` says whether somebody
-    /// answers here.
+    /// A screen on a paper; `attended` says whether somebody answers here.
     pub(super) fn new(
         paper: Arc<Paper>,
         style: Style,
         steps: StepTable,
         places: HashMap<crate::event::StepPath, String>,
-        flags: &[String],
         attended: bool,
+        commands: Commands,
     ) -> Self {
         let options = if attended { ScreenOptions::LIVE } else { ScreenOptions::UNATTENDED };
-        let live = LiveScreen::new(style, steps.clone(), options).with_places(places).with_flags(flags);
+        let live = LiveScreen::new(style, steps.clone(), options).with_places(places).with_commands(commands);
         Self { paper, live: Arc::new(Mutex::new(live)), style, steps, ticked: Arc::default() }
     }
 

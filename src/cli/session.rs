@@ -5,6 +5,7 @@ use super::console::Console;
 use super::earlier::EarlierRuns;
 use super::failure::CommandError;
 use crate::library::Library;
+use crate::report::Commands;
 use crate::report::sanitize::visible;
 use crate::store::Store;
 use etcetera::BaseStrategy as _;
@@ -56,6 +57,27 @@ impl Session {
         }
     }
 
+    /// What a command needs that is printed to be pasted: the folders that were named on this command line. What stands in
+    /// the environment stands there for the next command, too.
+    pub(super) fn commands(&self) -> Commands {
+        let folders = [
+            ("--store", "RUNWRIGHT_STORE", &self.global.store),
+            ("--library", "RUNWRIGHT_LIBRARY", &self.global.library),
+        ];
+        let mut options = Vec::new();
+        for (option, variable, folder) in folders {
+            let by_environment = std::env::var_os(variable);
+            if let Some(folder) = folder.as_ref().filter(|folder| by_environment.as_deref() != Some(folder.as_os_str()))
+            {
+                options.extend([option.to_owned(), self.folder.join(folder).display().to_string()]);
+            }
+        }
+        if self.global.store_unsafe {
+            options.push("--store-unsafe".to_owned());
+        }
+        Commands::with(options)
+    }
+
     /// Where values of earlier runs are looked up.
     pub(super) fn earlier_runs(&self) -> EarlierRuns {
         EarlierRuns { folder: self.store_folder().ok(), unsafe_fs: self.global.store_unsafe }
@@ -68,13 +90,6 @@ impl Session {
             self.console.say(&format!("warning: {}\n", visible(warning)));
         }
         Ok(store)
-    }
-
-    /// The flags by which a later call finds the store and the library of this one: those that were given.
-    pub(super) fn flags(&self) -> Vec<String> {
-        let given = [("--store", &self.global.store), ("--library", &self.global.library)];
-        let given = given.into_iter().filter_map(|(flag, folder)| Some((flag, folder.as_ref()?)));
-        given.flat_map(|(flag, folder)| [flag.to_owned(), folder.display().to_string()]).collect()
     }
 
     /// A path as messages show it: relative to the working folder when it is below.

@@ -3,25 +3,24 @@
 use super::arguments::{ShowArguments, ShowFormat};
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::follow::follow;
 use super::list::ended;
 use super::recorded::Read;
 use super::session::Session;
-use crate::event::Event;
-use crate::report::{Recorded, show_json, show_markdown, show_text};
+use crate::event::{Event, Record};
+use crate::report::{Commands, Recorded, show_json, show_markdown, show_text};
+use crate::store::Store;
 
 /// Prints a run.
 pub(super) fn show(session: &Session, arguments: &ShowArguments) -> Result<Exit, CommandError> {
     let store = session.store()?;
+    if arguments.follow {
+        return follow(session, &store, &arguments.run);
+    }
     let read = Read::run(&store, &arguments.run)?;
-    let records = &read.transcript.records;
-    let is_over = records.last().is_some_and(|record| matches!(record.event, Event::RunEnded { .. }));
-    let findings = findings(&read);
-    let recorded = Recorded {
-        records,
-        steps: &read.steps,
-        findings: &findings,
-        head: is_over.then_some(read.transcript.head.as_str()),
-    };
+    let told = Told::of(&store, &read)?;
+    let commands = session.commands();
+    let recorded = told.recorded(&read, &commands);
     match arguments.format {
         ShowFormat::Text => {
             let lines = show_text(&recorded, &session.console.out_style());
@@ -31,6 +30,37 @@ pub(super) fn show(session: &Session, arguments: &ShowArguments) -> Result<Exit,
         ShowFormat::Markdown => session.console.data(&ended(show_markdown(&recorded)))?,
     }
     Ok(Exit::Done)
+}
+
+/// A run with what was said after its end, and what was seen while reading.
+pub(super) struct Told {
+    records: Vec<Record>,
+    findings: Vec<String>,
+    is_over: bool,
+    is_live: bool,
+}
+
+impl Told {
+    pub(super) fn of(store: &Store, read: &Read) -> Result<Self, CommandError> {
+        let mut records = read.transcript.records.clone();
+        let is_over = records.last().is_some_and(|record| matches!(record.event, Event::RunEnded { .. }));
+        let mut findings = findings(read);
+        let addenda = store.addenda(&read.transcript)?;
+        records.extend(addenda.records);
+        findings.extend(addenda.findings);
+        Ok(Self { records, findings, is_over, is_live: !is_over && store.is_live(&read.id) })
+    }
+
+    pub(super) fn recorded<'t>(&'t self, read: &'t Read, commands: &'t Commands) -> Recorded<'t> {
+        Recorded {
+            records: &self.records,
+            steps: &read.steps,
+            findings: &self.findings,
+            head: self.is_over.then_some(read.transcript.head.as_str()),
+            live: self.is_live,
+            commands,
+        }
+    }
 }
 
 /// What was seen while reading.

@@ -97,6 +97,8 @@ pub(super) struct Dispatcher {
     operator: Operator,
     yes: Option<Risk>,
     started: Option<Event>,
+    /// Why the record cannot be gone on with, although it can still be written.
+    trouble: Option<StoreError>,
     /// The walk through the past of a run that was taken up again.
     walk: Option<walk::Walk>,
     /// The changes of another run that are taken back.
@@ -190,6 +192,7 @@ impl Dispatcher {
             operator: setup.operator,
             yes: setup.yes,
             started: Some(setup.started),
+            trouble: None,
             walk,
             undoing: setup.undo.map(undoing::Undoing::new),
         }
@@ -397,16 +400,14 @@ impl Dispatcher {
         let Some(message) = self.follow_acts(message) else { return };
         match message {
             Message::Record { at, path, attempt, actor, event, durable } => {
-                self.push(Some(StepPath(path)), attempt, actor, event);
-                if let Some(durable) = durable {
-                    let guards_change = self.is_change(at);
-                    if guards_change && self.store.room().is_err() {
-                        // Dropping the sender stops the act: no change starts without room for its record.
-                        self.abort("the disk has no room left for the record".to_owned(), Actor::Runwright);
-                    } else {
-                        self.durable.push(durable);
-                    }
+                if matches!(event, Event::AttemptStarted { change: true, .. })
+                    && let Err(error) = self.store.room()
+                {
+                    // Dropping the sender stops the act, and what never started is not put on record.
+                    return self.leave_for(at, error);
                 }
+                self.push(Some(StepPath(path)), attempt, actor, event);
+                self.durable.extend(durable);
             }
             Message::Permit { at, change, reply } => self.queue.push_back(Queued { at, change, reply }),
             Message::Gate { at, request, reply } => self.open_gate(at, request, reply),
@@ -431,10 +432,13 @@ impl Dispatcher {
     /// Takes a lock. Where another run has it, this one ends: what it would do there is being done.
     fn take_lock(&mut self, what: &str, reply: oneshot::Sender<Result<(), LockRefused>>) {
         let taken = self.locks.take(what);
-        if let Err(LockRefused::Held(who)) = &taken {
-            self.end_early(BodyId::ROOT, Early::Held(who.clone()), false);
+        match &taken {
+            // Whoever takes the run up knows by this what to lock, and a later run what this one was about to change.
+            Ok(true) => self.log(Event::Locked { what: what.to_owned() }),
+            Ok(false) | Err(LockRefused::Store(_)) => {}
+            Err(LockRefused::Held(who)) => self.end_early(BodyId::ROOT, Early::Held(who.clone()), false),
         }
-        reply.send(taken).ok();
+        reply.send(taken.map(drop)).ok();
     }
 
     /// Hands out places: reads up to `--jobs`, one change at a time, in the order asked.
@@ -492,6 +496,15 @@ impl Dispatcher {
             }
         }
         None
+    }
+
+    /// Leaves the run because its record has no room: no change starts without it, not even one that takes another
+    /// back, so the run is not ended but suspended. The last of the room is for the words that say so.
+    fn leave_for(&mut self, at: At, trouble: StoreError) {
+        if self.trouble.is_none() {
+            self.suspend(format!("`{}` was not started: {trouble}", self.bodies.path(at)));
+            self.trouble = Some(trouble);
+        }
     }
 
     /// Puts an event on record.

@@ -221,11 +221,11 @@ pub enum LockRefused {
 
 /// What one run at a time may change. Locks are let go when this is dropped, and when the process is gone.
 pub trait Locks: Send {
-    /// Takes a lock for this run; one that it has already is had again.
+    /// Takes a lock for this run; one that it has already is had again. Gives whether it is a new one.
     ///
     /// # Errors
     /// Another run has it, or it cannot be taken.
-    fn take(&mut self, what: &str) -> Result<(), LockRefused>;
+    fn take(&mut self, what: &str) -> Result<bool, LockRefused>;
 }
 
 /// Keeps output.

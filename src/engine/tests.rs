@@ -13,6 +13,7 @@ mod limits;
 mod locks;
 mod loops;
 mod questions;
+mod room;
 mod stopping;
 mod temporary;
 mod words;

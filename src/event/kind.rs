@@ -489,6 +489,11 @@ pub enum Event {
         /// What was found.
         found: String,
     },
+    /// What one run at a time may change was locked for this run, until its process lets it go.
+    Locked {
+        /// What: the runbook and the place, as other runs see it.
+        what: String,
+    },
     /// A step began whose title has values in it.
     StepStarted {
         /// Its title, values in.

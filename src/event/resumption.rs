@@ -1,6 +1,6 @@
 //! What a run's record says when another process takes the run up, and what a person settles then.
 
-use super::kind::{Event, EvidenceRef, FrozenRunbook};
+use super::kind::{Event, EvidenceRef, FrozenRunbook, ProgramView};
 use super::name::Operator;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,6 +36,15 @@ pub struct Resumption {
     /// The runbook that is used from here on, when it is not the one that was frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<FrozenRunbook>,
+    /// The working folder from here on, when that of the start is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    /// The library's root from here on, when that of the start is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    /// The programs from here on, when they were looked for anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<ProgramView>,
     /// Whether the reads are performed again, although they had ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refresh: bool,

@@ -162,10 +162,13 @@ fn marked(entries: &serde_json::Map<String, serde_json::Value>) -> Option<Value>
     }
 }
 
-/// The one entry of a map, when its name could be one of ours.
+/// The keys of the one-key maps that stand for values JSON does not have.
+const MARKS: [&str; 6] = ["$time", "$duration", "$number", "$unknown", "$secret", "$map"];
+
+/// The one entry of a map, when its name is one of ours.
 fn only_mark(entries: &serde_json::Map<String, serde_json::Value>) -> Option<(&str, &serde_json::Value)> {
     let (mark, content) = entries.iter().next().filter(|_| entries.len() == 1)?;
-    mark.starts_with('$').then_some((mark.as_str(), content))
+    MARKS.contains(&mark.as_str()).then_some((mark.as_str(), content))
 }
 
 /// A number that JSON does not have.

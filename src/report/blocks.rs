@@ -1,17 +1,15 @@
-//! The blocks of a run's text: its head, its steps, its end. Each is a function from facts to lines.
+//! The blocks of a run's text: its head, its steps. Each is a function from facts to lines.
 
 use super::layout::{INDENT, headline, labelled, prose};
 use super::prompt::value_table;
-use super::steps::{StepInfo, StepTable};
+use super::steps::StepInfo;
 use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::{short, used};
 use super::words;
 use crate::event::{
-    CheckView, EvidenceRef, InputView, Mode, Operator, Outcome, RunId, RunResult, StepVerdict, StoredValue, UsedView,
-    Waiting,
+    CheckView, EvidenceRef, InputView, Mode, Operator, Outcome, RunId, StepVerdict, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
-use jiff::Timestamp;
 
 /// Lines of a failed program's output that are repeated beside the failure.
 const EXCERPT: usize = 8;
@@ -257,183 +255,4 @@ pub(crate) fn loud(style: &Style, word: &str, text: &str) -> Vec<String> {
         *first = first.replacen(word, &style.paint(Tone::Attention, word), 1);
     }
     out
-}
-
-/// What a parked run waits for, each with the command that settles it.
-pub(crate) fn parked(style: &Style, run: &str, waiting: &[Waiting], steps: &StepTable) -> Vec<String> {
-    let count = if waiting.len() == 1 { "1 answer is".to_owned() } else { format!("{} answers are", waiting.len()) };
-    let mut out = loud(style, "PARKED", &format!("the run waits in the store; {count} needed"));
-    for wait in waiting {
-        let step = style.text(&wait.step.0);
-        let what = style.text(&wait.what);
-        out.extend(labelled(style, 2, &what, "  ", &format!("{step}: {}", style.text(&wait.text))));
-    }
-    out.extend(prose(style, 2, GO_ON));
-    for wait in waiting {
-        // Another run has another name and another digest: a command with those of this one would be refused.
-        let (command, instead) = settles("last", wait, &steps.find(&wait.step).answers);
-        out.push(format!("    {command}"));
-        out.extend(instead.iter().flat_map(|text| prose(style, 4, &style.text(text))));
-    }
-    out.push(format!("  record   runwright show {run}"));
-    out
-}
-
-/// What this version makes of a parked run.
-const GO_ON: &str = "This version does not take up a run that has stopped: start it anew at a terminal, or with \
-                     --answers. With --park-after 30m a run stays, and while it waits this answers it:";
-
-/// The command that settles what is waited for, and what else can be said in its place.
-fn settles(run: &str, wait: &Waiting, answers: &[String]) -> (String, Option<String>) {
-    let word = super::sanitize::shell_quote(&[run, wait.step.0.as_str()]);
-    match wait.what.as_str() {
-        "decide" => {
-            // No option is filled in: a command that is pasted must not choose by itself.
-            let known = (!answers.is_empty()).then(|| format!("OPTION is one of {}", answers.join(", ")));
-            (format!("runwright answer {word} --choose OPTION"), known)
-        }
-        "when" => (format!("runwright answer {word} perform=yes"), Some("or perform=no".to_owned())),
-        "manual" => (format!("runwright answer {word} result=done"), Some("or result=failed --reason TEXT".to_owned())),
-        "ask" => {
-            let names = if answers.is_empty() { vec!["NAME".to_owned()] } else { answers.to_vec() };
-            let name = |name: &String| super::sanitize::shell_quote(&[name]);
-            let pairs: Vec<String> = names.iter().map(|one| format!("{}=VALUE", name(one))).collect();
-            (format!("runwright answer {word} {}", pairs.join(" ")), None)
-        }
-        _ => {
-            let instead = "with --digest and the digest on the card where there is no terminal, or with --deny";
-            (format!("runwright approve {word}"), Some(instead.to_owned()))
-        }
-    }
-}
-
-/// A run that was left by its operator.
-///
-/// `flags` are those that a later call needs to find the run, with a blank before each.
-pub(crate) fn suspended(style: &Style, run: &str, reason: &str, flags: &str) -> Vec<String> {
-    let mut out = loud(style, "SUSPENDED", "nothing is undone and nothing is closed");
-    out.extend(labelled(style, 2, "because ", " ", &style.text(reason)));
-    // Not broken into lines: they are pasted.
-    out.push(format!("  go on    runwright resume {run}{flags}"));
-    out.push(format!("  end it   runwright abort {run}{flags}"));
-    out.push(format!("  record   runwright show {run}{flags}"));
-    out
-}
-
-/// The closing facts of a run.
-pub(crate) struct Closing<'a> {
-    pub(crate) run: &'a str,
-    pub(crate) result: RunResult,
-    pub(crate) elapsed_ms: u64,
-    pub(crate) waited_ms: u64,
-    pub(crate) ran_to_end: bool,
-    pub(crate) reasons: &'a [String],
-    pub(crate) holds: u32,
-    pub(crate) validations: u32,
-    pub(crate) changes: u32,
-    pub(crate) open_changes: &'a [String],
-    pub(crate) cleaned_up: Option<bool>,
-    pub(crate) deviations: &'a [(Timestamp, String)],
-}
-
-impl Closing<'_> {
-    pub(crate) fn lines(&self, style: &Style) -> Vec<String> {
-        let (word, tone) = words::result(self.result);
-        let mut out = labelled(style, 0, word, "  ", &self.time());
-        if let Some(first) = out.first_mut() {
-            *first = first.replacen(word, &style.paint(tone, word), 1);
-        }
-        for reason in self.reasons {
-            out.extend(labelled(style, 2, &pad("because", 16), " ", &style.text(reason)));
-        }
-        let ran = if self.ran_to_end { "yes" } else { "no" };
-        out.extend(fact(style, "ran to the end", ran, ""));
-        out.extend(self.goal(style));
-        out.extend(fact(style, "changes made", &self.changes.to_string(), ""));
-        match self.cleaned_up {
-            None => {}
-            Some(true) => out.extend(fact(style, "cleaned up", "yes", "temporary changes were taken back")),
-            Some(false) => out.extend(fact(style, "cleaned up", "NO", "a temporary change stands")),
-        }
-        out.extend(self.standing(style));
-        out.extend(self.deviating(style));
-        out.extend(command("record", &format!("runwright show {}", self.run)));
-        out
-    }
-
-    fn time(&self) -> String {
-        let all = words::span(self.elapsed_ms);
-        if self.waited_ms == 0 {
-            return format!("in {all} (nobody was waited for)");
-        }
-        let machine = words::span(self.elapsed_ms.saturating_sub(self.waited_ms));
-        format!("in {all} (machine {machine}, waiting for people {})", words::span(self.waited_ms))
-    }
-
-    fn goal(&self, style: &Style) -> Vec<String> {
-        let proof = format!("{} of {} validations hold", self.holds, self.validations);
-        let (word, text) = match (self.result, self.validations) {
-            (RunResult::Resolved, _) => ("yes", proof),
-            (RunResult::NoAction, 0) => ("yes", "nothing needed doing".to_owned()),
-            (RunResult::NoAction, _) => ("yes", format!("nothing needed doing; {proof}")),
-            (RunResult::Completed, _) => ("none", "this runbook validates nothing, and it changed nothing".to_owned()),
-            (_, 0) => ("no", "not proven: nothing was validated".to_owned()),
-            _ => ("no", proof),
-        };
-        fact(style, "goal met", word, &text)
-    }
-
-    /// Changes that stand and could be taken back; where nothing was changed there is nothing to say.
-    fn standing(&self, style: &Style) -> Vec<String> {
-        let Some((first, rest)) = self.open_changes.split_first() else {
-            let nothing = "nothing that an undo would take back";
-            return if self.changes == 0 { Vec::new() } else { labelled(style, 2, &pad("stands", 17), "", nothing) };
-        };
-        let count = match self.open_changes.len() {
-            1 => "1 change that can be taken back".to_owned(),
-            count => format!("{count} changes that can be taken back"),
-        };
-        let mut out = labelled(style, 2, &pad("stands", 17), "", &format!("{count}:"));
-        for change in std::iter::once(first).chain(rest) {
-            // The text of an undo can be pasted, so it is broken only where it must be.
-            let (step, undo) = change.split_once(": ").unwrap_or(("", change));
-            let step = if step.is_empty() { String::new() } else { format!("{}  ", style.text(step)) };
-            let lead = format!("    {step}");
-            let undo = style.text(undo);
-            let whole = format!("{lead}{undo}");
-            if columns_of(&whole) <= style.columns() {
-                out.push(whole);
-            } else {
-                out.push(lead.trim_end().to_owned());
-                let pieces = break_exact(&undo, style.columns().saturating_sub(6));
-                out.extend(pieces.into_iter().map(|piece| format!("      {piece}").trim_end().to_owned()));
-            }
-        }
-        out
-    }
-
-    fn deviating(&self, style: &Style) -> Vec<String> {
-        let count = self.deviations.len();
-        if count == 0 {
-            return fact(style, "deviations", "none", "");
-        }
-        let mut label = "deviations";
-        let mut word = count.to_string();
-        let mut out = Vec::new();
-        for (_, deviation) in self.deviations {
-            out.extend(fact(style, std::mem::take(&mut label), &std::mem::take(&mut word), &style.text(deviation)));
-        }
-        out
-    }
-}
-
-/// One closing fact: what, in a word, and more about it.
-fn fact(style: &Style, label: &str, word: &str, text: &str) -> Vec<String> {
-    let lead = pad(label, 17) + &pad(word, 6);
-    labelled(style, 2, &lead, " ", text)
-}
-
-/// A closing fact that can be pasted, on one line.
-fn command(label: &str, text: &str) -> Vec<String> {
-    vec![format!("  {}{text}", pad(label, 17))]
 }

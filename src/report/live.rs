@@ -1,13 +1,19 @@
 //! The screen of a run: a fold over its records that gives the lines to print, in the order things happen.
 
-use super::blocks::{Closing, Head, loud, marked, parked, suspended, target};
+use super::blocks::{Head, loud, marked, target};
+use super::changes::Changes;
+use super::closing::{Around, Closing};
+use super::commands::Commands;
 use super::deviations::Deviations;
 use super::layout::{labelled, prose};
+use super::left::Left;
+use super::marks::Marks;
 use super::output::Output;
 use super::problem::{Problem, problem};
 use super::prompt::boxed;
+use super::resumed;
 use super::steps::StepTable;
-use super::style::{Style, Tone};
+use super::style::{Style, Tone, pad};
 use super::words;
 use crate::engine::Chunk;
 use crate::event::{Actor, Door, ErrorClass, Event, EvidenceRef, Record, StepPath};
@@ -82,10 +88,15 @@ pub struct LiveScreen {
     /// Whether something stands below the head.
     begun: bool,
     deviations: Deviations,
+    changes: Changes,
+    marks: Marks,
+    commands: Commands,
+    /// Whether the run takes the changes of another one back.
+    is_undo: bool,
+    /// When the run last did something.
+    last: Option<Timestamp>,
     output: Output,
     places: HashMap<StepPath, String>,
-    /// Flags of the commands that are shown, with a blank before each.
-    flags: String,
 }
 
 impl LiveScreen {
@@ -104,17 +115,14 @@ impl LiveScreen {
             skipped_at: None,
             begun: false,
             deviations: Deviations::default(),
+            changes: Changes::default(),
+            marks: Marks::default(),
+            commands: Commands::default(),
+            is_undo: false,
+            last: None,
             output: Output::default(),
             places: HashMap::new(),
-            flags: String::new(),
         }
-    }
-
-    /// The same screen, whose commands have more flags: what a later call needs to find the run.
-    #[must_use]
-    pub fn with_flags(self, flags: &[String]) -> Self {
-        let flags = flags.iter().map(|flag| format!(" {}", super::sanitize::shell_quote(&[flag.as_str()]))).collect();
-        Self { flags, ..self }
     }
 
     /// Says where steps stand in the runbook (`runbooks/x.yaml:38:7`), so that failures can point at it.
@@ -124,9 +132,25 @@ impl LiveScreen {
         self
     }
 
+    /// Says which options the commands need that are printed to be pasted.
+    #[must_use]
+    pub fn with_commands(mut self, commands: Commands) -> Self {
+        self.commands = commands;
+        self
+    }
+
+    /// Takes in what is on record already and was shown before: what is counted at the end is counted from the start.
+    pub fn remember<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) {
+        for record in records {
+            drop(self.fold(record));
+        }
+    }
+
     /// Takes a record; gives the lines to print for it, which may be none.
     pub fn fold(&mut self, record: &Record) -> Vec<String> {
         let inner = self.inner_style();
+        self.changes.take(record);
+        self.marks.take(record);
         let mut out = Vec::new();
         let opened = self.opened.take_if(|_| !passes(record));
         if let Some(opened) = opened {
@@ -139,6 +163,9 @@ impl LiveScreen {
             out.extend(self.timed(opened.time, card));
         }
         let lines = self.event(record, &inner);
+        if !record.event.is_remark() {
+            self.last = Some(record.time);
+        }
         if lines.is_empty() {
             return out;
         }
@@ -263,13 +290,26 @@ impl LiveScreen {
             (Event::TargetRefused { target, address, expected, found }, step) => {
                 self.refused(step.as_ref(), [target, address, expected, found], style)
             }
-            (Event::Noted { text }, _) => {
-                let who = if record.actor == Actor::Runwright {
-                    String::new()
-                } else {
-                    format!(" ({})", words::actor(&record.actor))
+            (Event::Noted { text }, _) => noted(style, text, &record.actor),
+            (Event::Marked { mark, at, text }, _) => {
+                let text = text.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+                let when = words::near(*at, record.time);
+                let text = format!("{mark} at {when} UTC{text} ({})", words::actor(&record.actor));
+                marked(style, Tone::Kind, "mark", &style.text(&text))
+            }
+            (Event::Aborted { reason }, _) => {
+                let who = match &record.actor {
+                    Actor::Runwright => String::new(),
+                    person => format!(" by {}", words::actor(person)),
                 };
-                labelled(style, 2, "note", "  ", &style.text(&format!("{text}{who}")))
+                let mut out = loud(style, "ABORTING", &style.text(&format!("the run is ended{who}: {reason}")));
+                out.insert(0, String::new());
+                out
+            }
+            (Event::RunResumed(resumption), _) => {
+                self.resumed();
+                let facts = resumed::facts(record, resumption, self.last);
+                spaced(loud(style, "RESUMED", &style.text(&facts.join("; "))))
             }
             (Event::Deviated { text }, _) => {
                 if !self.deviations.said(record.time, text) {
@@ -292,13 +332,13 @@ impl LiveScreen {
                 out.extend(boxed(style, text));
                 out
             }
-            (Event::RunParked { waiting }, _) => spaced(parked(style, &self.run, waiting, &self.steps)),
             (Event::Suspending { waits_for, .. }, _) => {
                 let names: Vec<String> = waits_for.iter().map(|step| format!("`{}`", step.0)).collect();
                 let text = format!("waits for the end of {}; Ctrl-C or a second signal cuts it off", names.join(", "));
                 spaced(marked(style, Tone::Attention, "suspending", &style.text(&text)))
             }
-            (Event::RunSuspended { reason }, _) => spaced(suspended(style, &self.run, reason, &self.flags)),
+            (Event::RunParked { waiting }, _) => spaced(self.left(record.time).parked(style, waiting)),
+            (Event::RunSuspended { reason }, _) => spaced(self.left(record.time).suspended(style, reason)),
             (Event::RunEnded { .. }, _) => self.ended(record, style),
             (_, Some(step)) => self.step_event(record, step, style),
             _ => Vec::new(),
@@ -317,11 +357,13 @@ impl LiveScreen {
             operator,
             inputs,
             warnings,
+            undo_of,
             ..
         } = &record.event
         else {
             return Vec::new();
         };
+        self.is_undo = undo_of.is_some();
         run.as_str().clone_into(&mut self.run);
         let head = Head {
             run,
@@ -389,37 +431,42 @@ impl LiveScreen {
     }
 
     fn ended(&self, record: &Record, style: &Style) -> Vec<String> {
-        let Event::RunEnded {
-            result,
-            ran_to_end,
-            reasons,
-            holds,
-            validations,
-            changes,
-            open_changes,
-            waited_ms,
-            cleaned_up,
-            ..
-        } = &record.event
-        else {
-            return Vec::new();
-        };
-        let end = Closing {
+        let around = Around {
             run: &self.run,
-            result: *result,
-            elapsed_ms: record.elapsed_ms,
-            waited_ms: *waited_ms,
-            ran_to_end: *ran_to_end,
-            reasons,
-            holds: *holds,
-            validations: *validations,
-            changes: *changes,
-            open_changes,
-            cleaned_up: *cleaned_up,
+            changes: &self.changes,
+            marks: &self.marks,
             deviations: self.deviations.all(),
+            commands: &self.commands,
+            is_undo: self.is_undo,
         };
-        spaced(end.lines(style))
+        Closing::of(record).map(|closing| spaced(closing.lines(style, &around))).unwrap_or_default()
     }
+
+    /// What the last lines of a run need that a process lets go of.
+    pub(crate) fn left(&self, at: Timestamp) -> Left<'_> {
+        let (run, steps, changes, commands) = (&self.run, &self.steps, &self.changes, &self.commands);
+        Left { run, steps, changes, commands, at }
+    }
+
+    /// Nothing runs any more of what the process before had started, and nobody is asked what it asked.
+    fn resumed(&mut self) {
+        for step in self.running.values_mut() {
+            (step.active, step.waiting, step.paused, step.sampled) = (false, None, None, None);
+        }
+    }
+}
+
+/// A note, with who said it; as many lines as it has.
+fn noted(style: &Style, text: &str, by: &Actor) -> Vec<String> {
+    let who = if *by == Actor::Runwright { String::new() } else { format!(" ({})", words::actor(by)) };
+    let mut lines = style.lines(text);
+    match lines.last_mut() {
+        Some(last) => last.push_str(&style.text(&who)),
+        None => lines.push(style.text(&who)),
+    }
+    let mut label = "note";
+    let lines = lines.iter().flat_map(|line| labelled(style, 2, &pad(std::mem::take(&mut label), 4), "  ", line));
+    lines.collect()
 }
 
 /// Why steps are left out that come after the runbook's own end.

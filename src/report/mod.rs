@@ -5,17 +5,24 @@
 
 mod blocks;
 mod card;
+mod changes;
+mod closing;
+mod commands;
 mod deviations;
 mod grid;
+mod handover;
 mod layout;
+mod left;
 mod list;
 mod live;
 mod markdown;
+mod marks;
 mod output;
 mod passed;
 mod plan;
 mod problem;
 mod prompt;
+mod resumed;
 pub mod sanitize;
 mod show;
 mod steps;
@@ -25,7 +32,10 @@ mod value;
 mod words;
 
 pub use card::{CardFrame, card, evidence};
-pub use list::{RunLine, list_json, list_text};
+pub use commands::Commands;
+pub use handover::About;
+pub use handover::page::{handover_json, handover_markdown, handover_text};
+pub use list::{OpenLine, OwnerLine, RunLine, WaitLine, list_json, list_text};
 pub use live::{LiveScreen, ScreenOptions};
 pub use markdown::show_markdown;
 pub use plan::plan_text;

@@ -1,12 +1,15 @@
 //! A recorded run as text and as JSON.
 
+use super::changes::Became;
+use super::closing::Closing;
+use super::commands::Commands;
 use super::live::{LiveScreen, ScreenOptions};
 use super::sanitize::json_text;
 use super::steps::StepTable;
 use super::story::{DecisionStory, GateStory, StepStory, Story};
 use super::style::Style;
 use super::value::to_json;
-use crate::event::{Actor, CheckView, Event, Operator, Record, StepPath, StoredValue, UsedView};
+use crate::event::{Actor, CheckView, Event, Operator, Record, Settlement, StepPath, StoredValue, UsedView};
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
@@ -21,29 +24,26 @@ pub struct Recorded<'a> {
     pub findings: &'a [String],
     /// The head of a sealed record, in hex.
     pub head: Option<&'a str>,
+    /// Whether a process has the run right now.
+    pub live: bool,
+    /// What the commands need that are printed to be pasted.
+    pub commands: &'a Commands,
 }
 
 /// The run as text: the blocks of the screen, each with the time of day.
 #[must_use]
 pub fn show_text(run: &Recorded<'_>, style: &Style) -> Vec<String> {
-    let mut screen = LiveScreen::new(*style, run.steps.clone(), ScreenOptions::RECORDED);
+    let screen = LiveScreen::new(*style, run.steps.clone(), ScreenOptions::RECORDED);
+    let mut screen = screen.with_commands(run.commands.clone());
     let mut out: Vec<String> = run.records.iter().flat_map(|record| screen.fold(record)).collect();
     let story = Story::of(run.records, run.steps);
-    if story.state() == "INCOMPLETE" {
+    if let Some(last) = story.last.filter(|_| story.state() == "INCOMPLETE" || run.live) {
         out.push(String::new());
-        out.push("INCOMPLETE  the record has no closing event: it runs still, or its process died".to_owned());
-        for (path, _) in story.steps.iter().filter(|(_, step)| step.change && step.acting) {
-            let text = "had begun, and its end is not in the record: whether it happened is not known";
-            out.extend(super::layout::labelled(
-                style,
-                2,
-                "unknown ",
-                " ",
-                &style.text(&format!("`{}` {text}", path.0)),
-            ));
+        if run.live {
+            out.push("RUNNING  a process has the run; this is how far its record goes".to_owned());
+        } else {
+            out.extend(screen.left(last.time).interrupted(style));
         }
-        let run = story.run_id();
-        out.push(format!("  record   runwright verify {run}"));
     }
     if let Some(head) = run.head {
         out.extend(screen.sealed(head));
@@ -60,8 +60,9 @@ pub fn show_json(run: &Recorded<'_>) -> String {
     json_text(&show_json_value(run))
 }
 
-/// The run as JSON: `run`, `state`, `result`, `targets`, `steps`, `gates`, `decisions`, `answers`, `notes`,
-/// `deviations`, `findings`. Times are RFC 3339, spans are milliseconds.
+/// The run as JSON: `run`, `state`, `live`, `result`, `waiting`, `targets`, `steps`, `gates`, `decisions`, `answers`,
+/// `settled`, `aborted`, `open` (changes that stand), `marks` and the `spans` between them, `left` and `resumed`,
+/// `clock_moved`, `notes`, `deviations`, `findings`. Times are RFC 3339, spans are milliseconds.
 #[must_use]
 pub fn show_json_value(run: &Recorded<'_>) -> Json {
     let story = Story::of(run.records, run.steps);
@@ -77,6 +78,7 @@ pub fn show_json_value(run: &Recorded<'_>) -> Json {
     json!({
         "run": head(&story, run.head),
         "state": story.state().to_lowercase().replace(' ', "_"),
+        "live": run.live,
         "result": result(&story),
         "waiting": waiting(&story),
         "escalated": story.escalated.map(|(to, text)| json!({ "to": to, "text": text })),
@@ -85,6 +87,14 @@ pub fn show_json_value(run: &Recorded<'_>) -> Json {
         "gates": story.gates.iter().map(gate).collect::<Vec<_>>(),
         "decisions": story.decisions.iter().map(decision).collect::<Vec<_>>(),
         "answers": story.answers.iter().map(answers).collect::<Vec<_>>(),
+        "settled": settled(&story),
+        "aborted": story.aborted.map(|(record, reason)| json!({ "time": record.time.to_string(), "by": actor(&record.actor), "reason": reason })),
+        "open": open(&story),
+        "marks": marks(&story),
+        "spans": spans(&story),
+        "left": left(&story),
+        "resumed": resumed(&story),
+        "clock_moved": story.clock_moved.iter().map(|(time, ms)| json!({ "time": time.to_string(), "by_ms": ms })).collect::<Vec<_>>(),
         "notes": story.notes.iter().map(notes).collect::<Vec<_>>(),
         "deviations": story.deviations.all().iter().map(deviations).collect::<Vec<_>>(),
         "findings": run.findings,
@@ -124,27 +134,84 @@ fn head(story: &Story<'_>, seal: Option<&str>) -> Json {
 }
 
 fn result(story: &Story<'_>) -> Json {
-    let Some(record) = story.end else { return Json::Null };
-    let Event::RunEnded {
-        result,
-        ran_to_end,
-        reasons,
-        holds,
-        validations,
-        changes,
-        open_changes,
-        waited_ms,
-        outputs,
-        cleaned_up,
-    } = &record.event
-    else {
-        return Json::Null;
-    };
+    let Some(end) = story.end.and_then(Closing::of) else { return Json::Null };
+    let count = |of| story.changes.count(of);
     json!({
-        "result": result, "ended": record.time.to_string(), "elapsed_ms": record.elapsed_ms, "waited_ms": waited_ms,
-        "ran_to_end": ran_to_end, "reasons": reasons, "validations": validations, "holds": holds, "changes": changes,
-        "open_changes": open_changes, "cleaned_up": cleaned_up, "outputs": values_json(outputs),
+        "result": end.result, "ended": end.time.to_string(), "elapsed_ms": end.elapsed_ms, "waited_ms": end.waited_ms,
+        "ran_to_end": end.ran_to_end, "reasons": end.reasons, "validations": end.validations, "holds": end.holds,
+        "changes": end.changes,
+        "changes_by_outcome": {
+            "done": count(Became::Done), "taken_back": count(Became::TakenBack), "failed": count(Became::Failed),
+            "unknown": count(Became::Unknown),
+        },
+        "open_changes": end.open_changes, "cleaned_up": end.cleaned_up, "outputs": values_json(end.outputs),
     })
+}
+
+/// What stands, or may stand, at the end of the record.
+fn open(story: &Story<'_>) -> Json {
+    let Some(last) = story.last else { return json!([]) };
+    let open = story.changes.standing(last.time).map(|(path, change)| {
+        json!({
+            "step": path.0, "title": change.title, "act": change.act, "undo": change.undo,
+            "irreversible": change.irreversible, "until": change.until.map(|until| until.to_string()),
+            "temporary": change.temporary, "known": change.became() != Became::Unknown,
+            "not_taken_back": change.not_taken_back(),
+        })
+    });
+    open.collect()
+}
+
+fn marks(story: &Story<'_>) -> Json {
+    let current = story.marks.current();
+    let all = story.marks.all().iter().map(|said| {
+        let counts = current.iter().any(|one| std::ptr::eq(*one, said));
+        json!({
+            "mark": said.mark, "at": said.at.to_string(), "text": said.text, "by": actor(&said.by),
+            "noted": said.noted.to_string(), "counts": counts,
+        })
+    });
+    all.collect()
+}
+
+fn spans(story: &Story<'_>) -> Json {
+    let spans = story.marks.spans().into_iter();
+    spans.map(|(from, to, ms)| json!({ "from": from, "to": to, "ms": ms })).collect()
+}
+
+/// Each time that a process took the run up.
+fn resumed(story: &Story<'_>) -> Json {
+    let one = |(record, left): &(&Record, Option<jiff::Timestamp>)| {
+        let Event::RunResumed(resumption) = &record.event else { return Json::Null };
+        json!({
+            "time": record.time.to_string(), "left": left.map(|left| left.to_string()),
+            "operator": person(&resumption.operator), "host": resumption.host, "version": resumption.version,
+            "moved_from": resumption.moved_from, "reason": resumption.reason, "torn": resumption.torn,
+            "runbook": resumption.runbook.as_ref().map(|runbook| &runbook.digest), "refresh": resumption.refresh,
+        })
+    };
+    story.resumed.iter().map(one).collect()
+}
+
+/// Each time that a process let go of the run without ending it.
+fn left(story: &Story<'_>) -> Json {
+    let one = |record: &&Record| match &record.event {
+        Event::RunSuspended { reason } => {
+            json!({ "time": record.time.to_string(), "how": "suspended", "reason": reason })
+        }
+        _ => json!({ "time": record.time.to_string(), "how": "parked" }),
+    };
+    story.left.iter().map(one).collect()
+}
+
+fn settled(story: &Story<'_>) -> Json {
+    let one = |(record, settlement, reason): &(&Record, Settlement, &str)| {
+        json!({
+            "step": record.step.as_ref().map(|step| &step.0), "time": record.time.to_string(),
+            "settlement": settlement, "reason": reason, "by": actor(&record.actor),
+        })
+    };
+    story.settled.iter().map(one).collect()
 }
 
 fn waiting(story: &Story<'_>) -> Json {

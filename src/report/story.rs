@@ -1,7 +1,9 @@
 //! A transcript put together by step: what Markdown and JSON are made from.
 
+use super::changes::Changes;
 use super::deviations::Deviations;
 use super::live::told;
+use super::marks::Marks;
 use super::steps::{StepInfo, StepTable, is_item};
 use crate::event::{
     ActView, Actor, CheckView, Event, EvidenceRef, GateAnswer, OptionView, Outcome, Record, StepPath, StepVerdict,
@@ -14,7 +16,17 @@ use jiff::Timestamp;
 #[derive(Default)]
 pub(crate) struct Story<'a> {
     pub(crate) started: Option<&'a Record>,
+    /// The last record that says something about the state: no note and no mark.
     pub(crate) last: Option<&'a Record>,
+    /// Each time a process took the run up, and when the one before did something last.
+    pub(crate) resumed: Vec<(&'a Record, Option<Timestamp>)>,
+    /// Each time a process let go of it.
+    pub(crate) left: Vec<&'a Record>,
+    pub(crate) changes: Changes,
+    pub(crate) marks: Marks,
+    pub(crate) aborted: Option<(&'a Record, &'a str)>,
+    pub(crate) clock_moved: Vec<(Timestamp, i64)>,
+    pub(crate) settled: Vec<(&'a Record, crate::event::Settlement, &'a str)>,
     pub(crate) targets: IndexMap<&'a str, (&'a str, Option<&'a str>, Timestamp)>,
     pub(crate) steps: IndexMap<&'a StepPath, StepStory<'a>>,
     pub(crate) gates: Vec<GateStory<'a>>,
@@ -37,6 +49,8 @@ pub(crate) struct StepStory<'a> {
     pub(crate) attempts: u32,
     /// Whether an attempt began whose end is not in the record.
     pub(crate) acting: bool,
+    /// Whether a person was asked and has not answered.
+    pub(crate) asked: bool,
     pub(crate) act: Option<&'a ActView>,
     pub(crate) change: bool,
     pub(crate) outcome: Option<Outcome>,
@@ -87,7 +101,14 @@ impl<'a> Story<'a> {
     pub(crate) fn of(records: &'a [Record], steps: &StepTable) -> Self {
         let mut story = Self::default();
         for record in records {
-            story.last = Some(record);
+            story.changes.take(record);
+            story.marks.take(record);
+            if matches!(record.event, Event::RunResumed(_)) {
+                story.resumed.push((record, story.last.map(|last| last.time)));
+            }
+            if !record.event.is_remark() {
+                story.last = Some(record);
+            }
             match &record.step {
                 Some(step) => story.step(record, step, steps),
                 None => story.run(record),
@@ -131,6 +152,9 @@ impl<'a> Story<'a> {
             }
             Event::Escalated { to, text } => self.escalated = Some((to.as_deref(), text)),
             Event::RunEnded { .. } => self.end = Some(record),
+            Event::RunParked { .. } | Event::RunSuspended { .. } => self.left.push(record),
+            Event::Aborted { reason } => self.aborted = Some((record, reason)),
+            Event::ClockMoved { by_ms } => self.clock_moved.push((record.time, *by_ms)),
             _ => {}
         }
     }
@@ -138,9 +162,14 @@ impl<'a> Story<'a> {
     fn step(&mut self, record: &'a Record, path: &'a StepPath, steps: &StepTable) {
         match &record.event {
             // These may name the step they came from; they are facts of the run.
-            Event::TargetProven { .. } | Event::Noted { .. } | Event::Deviated { .. } | Event::Escalated { .. } => {
+            Event::TargetProven { .. }
+            | Event::Noted { .. }
+            | Event::Marked { .. }
+            | Event::Deviated { .. }
+            | Event::Escalated { .. } => {
                 return self.run(record);
             }
+            Event::Settled { settlement, reason, .. } => self.settled.push((record, *settlement, reason)),
             Event::StepSkipped { reason, deviation: true, .. } => {
                 self.deviations.skipped(record.time, path, reason);
             }
@@ -198,6 +227,8 @@ impl<'a> StepStory<'a> {
                 let attempt = record.attempt.unwrap_or(self.attempts);
                 self.evidence.extend(evidence.iter().map(|kept| (attempt, kept)));
             }
+            Event::Asked { .. } => self.asked = true,
+            Event::Answered { .. } => self.asked = false,
             Event::StepSkipped { reason, .. } => {
                 self.outcome = Some(Outcome::Skipped);
                 self.reason = Some(reason);

@@ -1,7 +1,9 @@
 //! The words a person reads for the closed sets of the record, and spans and points of time as people say them.
 
 use super::style::Tone;
-use crate::event::{Actor, AnswerKind, Door, IdentityKind, Operator, OptionVerdict, Outcome, RunResult, StepVerdict};
+use crate::event::{
+    Actor, AnswerKind, Door, IdentityKind, Operator, OptionVerdict, Outcome, RunResult, Settlement, StepVerdict,
+};
 use jiff::Timestamp;
 
 /// A span in the largest two units that matter: `0.2 s`, `21 s`, `4 min 12 s`, `1 h 05 min`, `2 d 03 h`.
@@ -30,6 +32,11 @@ pub(crate) fn clock(time: Timestamp) -> String {
 /// Day and time of day, UTC.
 pub(crate) fn day_and_clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A moment as it is told at another one: the time of day, with the day when that is another one.
+pub(crate) fn near(time: Timestamp, now: Timestamp) -> String {
+    if time.strftime("%F").to_string() == now.strftime("%F").to_string() { clock(time) } else { day_and_clock(time) }
 }
 
 /// Who, with how we know: `ana (os user)`.
@@ -70,6 +77,14 @@ pub(crate) fn answer(kind: AnswerKind) -> (&'static str, Tone) {
         AnswerKind::Skipped => ("skipped", Tone::Attention),
         AnswerKind::Expired => ("expired", Tone::Attention),
         AnswerKind::Voided => ("voided", Tone::Attention),
+    }
+}
+
+pub(crate) fn settlement(settlement: Settlement) -> &'static str {
+    match settlement {
+        Settlement::Done => "it was done",
+        Settlement::NotDone => "it was not done",
+        Settlement::Retry => "it is tried again",
     }
 }
 

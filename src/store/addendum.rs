@@ -57,6 +57,12 @@ impl Store {
         super::inbox::take_back(&self.folder_of(run)?, name)
     }
 
+    /// Whether a word that was left is still there. It is removed only once it is on record.
+    #[must_use]
+    pub fn has_word(&self, run: &RunId, name: &str) -> bool {
+        self.folder_of(run).is_ok_and(|folder| super::inbox::is_there(&folder, name))
+    }
+
     /// Keeps a note or a mark of a run that no process has.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use super::evidence::sha256;
 use super::folder::{Folder, failed, is_missing};
 use super::owner::{Owner, RunLock};
 use super::root::Store;
+use super::take::last_step;
+use super::unfinished::Unfinished;
 use crate::engine::{LockRefused, Locks, StoreError};
 use crate::event::RunId;
 use serde::{Deserialize, Serialize};
@@ -85,45 +87,85 @@ pub struct RunHolds {
     run: RunId,
     owner: Owner,
     held: HashMap<String, Hold>,
+    beside: Vec<RunId>,
 }
 
 impl Store {
     /// The locks that a run will take.
     #[must_use]
     pub fn holds(&self, run: &RunId, owner: &Owner) -> RunHolds {
-        RunHolds { store: self.clone(), run: run.clone(), owner: owner.clone(), held: HashMap::new() }
+        let (held, beside) = (HashMap::new(), Vec::new());
+        RunHolds { store: self.clone(), run: run.clone(), owner: owner.clone(), held, beside }
     }
 }
 
 impl Locks for RunHolds {
-    fn take(&mut self, what: &str) -> Result<(), LockRefused> {
+    fn take(&mut self, what: &str) -> Result<bool, LockRefused> {
         if self.held.contains_key(what) {
-            return Ok(());
+            return Ok(false);
         }
-        match self.store.hold(what, &self.run, &self.owner) {
-            Ok(hold) => {
-                self.held.insert(what.to_owned(), hold);
-                Ok(())
-            }
-            Err(HoldError::Held(Some(holder))) => Err(LockRefused::Held(self.told(&holder))),
-            Err(error @ HoldError::Held(None)) => Err(LockRefused::Held(format!("{what}: {error}"))),
-            Err(HoldError::Store(error)) => Err(error.into()),
+        let hold = match self.store.hold(what, &self.run, &self.owner) {
+            Ok(hold) => hold,
+            Err(HoldError::Held(Some(holder))) => return Err(LockRefused::Held(self.told(&holder))),
+            Err(error @ HoldError::Held(None)) => return Err(LockRefused::Held(format!("{what}: {error}"))),
+            Err(HoldError::Store(error)) => return Err(error.into()),
+        };
+        if let Some(refusal) = self.unfinished(what)? {
+            return Err(LockRefused::Held(refusal));
         }
+        self.held.insert(what.to_owned(), hold);
+        Ok(true)
     }
 }
 
 impl RunHolds {
-    /// Who has it, since when, at which step, and how to watch that run.
+    /// The same, where changes whose end is unknown of these runs are no reason to refuse.
+    #[must_use]
+    pub fn beside(mut self, runs: &[RunId]) -> Self {
+        self.beside.extend_from_slice(runs);
+        self
+    }
+
+    /// Takes what the run had locked before it was left ([`super::Transcript::locked`]), all of it, before anything goes on.
+    ///
+    /// # Errors
+    /// Another run has some of it now, or left a change behind there whose end is unknown.
+    pub fn retake(&mut self, locked: &[String]) -> Result<(), LockRefused> {
+        locked.iter().try_for_each(|what| self.take(what).map(drop))
+    }
+
+    /// Why the place is not free although its lock was: an interrupted run left a change there, and what came of it must
+    /// be known first.
+    fn unfinished(&self, what: &str) -> Result<Option<String>, StoreError> {
+        let unfinished = self.store.unfinished()?;
+        let is_one = |other: &&Unfinished| {
+            other.run != self.run
+                && !self.beside.contains(&other.run)
+                && other.locked.iter().any(|locked| locked == what)
+        };
+        Ok(unfinished.iter().find(is_one).map(|other| {
+            let run = &other.run;
+            format!(
+                "{what}: {other}; go on with it (runwright resume {run}) or end it (runwright abort {run}) first, or say \
+                 --beside {run}"
+            )
+        }))
+    }
+
+    /// Who has it, since when, at which step, how to watch that run, and how to have the place instead.
     fn told(&self, holder: &Holder) -> String {
-        let step = self.store.read(&holder.run).ok().and_then(|transcript| {
-            transcript.records.iter().rev().find_map(|record| record.step.as_ref().map(ToString::to_string))
-        });
-        let step = step.map_or_else(String::new, |step| format!(", at `{step}`"));
         let Holder { what, run, owner } = holder;
+        let step = self.store.read(run).ok().and_then(|transcript| last_step(&transcript.records));
+        let step = step.map_or_else(String::new, |step| format!(", at `{step}`"));
         let (name, pid, host) = (&owner.operator.name, owner.pid, &owner.host);
         let since = owner.since.strftime("%Y-%m-%d %H:%M:%S UTC");
         let who = format!("run `{run}` of {name} (process {pid} on {host}) since {since}");
-        format!("{what} is held by {who}{step}; watch it: runwright show {run}")
+        let take = if owner.shares_boot(&self.owner) {
+            format!("let it suspend (kill -TERM {pid}), then runwright resume {run}")
+        } else {
+            format!("runwright resume {run} --take-over 'why'")
+        };
+        format!("{what} is held by {who}{step}; watch it: runwright show {run} --follow; take over: {take}")
     }
 }
 

@@ -170,6 +170,11 @@ pub(super) fn take_back(run: &Folder, name: &str) -> Result<bool, StoreError> {
     Ok(is_there)
 }
 
+/// Whether a word that was left is still there.
+pub(super) fn is_there(run: &Folder, name: &str) -> bool {
+    run.folder("inbox").is_ok_and(|inbox| matches!(inbox.facts(name), Ok(Some(_))))
+}
+
 fn put(run: &Folder, entry: &impl Serialize, at: Timestamp, ending: &str) -> Result<String, StoreError> {
     let folder = run.ensure_folder("inbox")?;
     let bytes = serde_json::to_vec(entry).map_err(|error| failed("write", folder.path(), error))?;

@@ -33,6 +33,10 @@ pub struct RunSummary {
     pub operator: Operator,
     /// How it stands.
     pub state: RunState,
+    /// The run whose changes this one takes back.
+    pub undo_of: Option<RunId>,
+    /// Whether its end tells of changes that stand.
+    pub leaves_open: bool,
 }
 
 /// How a run stands.
@@ -133,13 +137,17 @@ pub(super) fn is_closed(folder: &Folder) -> bool {
 fn summary(folder: &Folder, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
     let Ok(mut file) = folder.read(TRANSCRIPT) else { return Ok(None) };
     let Some(first) = first_record(&mut file, folder)? else { return Ok(None) };
-    let Event::RunStarted { mode, runbook, title, environment, production, operator, .. } = first.event else {
+    let Event::RunStarted { mode, runbook, title, environment, production, operator, undo_of, .. } = first.event else {
         return Ok(None);
     };
     // Before the last line is read: a run that ends just now must not look interrupted.
     let is_live = RunLock::is_held(folder);
     let last = last_record(&mut file, folder)?;
     let time = last.as_ref().map_or(first.time, |record| record.time);
+    let leaves_open = matches!(
+        last.as_ref().map(|record| &record.event),
+        Some(Event::RunEnded { open_changes, cleaned_up, .. }) if !open_changes.is_empty() || *cleaned_up == Some(false)
+    );
     let state = match state_after(last) {
         RunState::Ended(result) => RunState::Ended(result),
         _ if is_live => RunState::Running,
@@ -147,7 +155,20 @@ fn summary(folder: &Folder, run: &RunId) -> Result<Option<RunSummary>, StoreErro
     };
     let id = run.clone();
     let (started, last) = (first.time, time);
-    Ok(Some(RunSummary { id, runbook, title, mode, started, last, environment, production, operator, state }))
+    Ok(Some(RunSummary {
+        id,
+        runbook,
+        title,
+        mode,
+        started,
+        last,
+        environment,
+        production,
+        operator,
+        state,
+        undo_of,
+        leaves_open,
+    }))
 }
 
 fn state_after(last: Option<Record>) -> RunState {

@@ -225,9 +225,14 @@ struct Before {
 
 impl Before {
     fn of(store: &Store, folder: &Folder, transcript: &Transcript) -> Result<Self, StoreError> {
-        // What people say of a run that nobody has is added to its record.
-        let is_said = |event: &&Event| matches!(event, Event::Noted { .. } | Event::Marked { .. });
-        let last = transcript.records.iter().rev().map(|record| &record.event).find(|event| !is_said(event));
+        // Words of people may follow: they change nothing about who has it.
+        let of_owners = |record: &&Record| {
+            matches!(
+                record.event,
+                Event::RunStarted { .. } | Event::RunResumed(_) | Event::RunParked { .. } | Event::RunSuspended { .. }
+            )
+        };
+        let last = transcript.records.iter().rev().find(of_owners).map(|record| &record.event);
         let let_go = matches!(last, Some(Event::RunParked { .. } | Event::RunSuspended { .. }));
         let told = transcript.records.iter().rev().find_map(told_owner);
         let is_of_other_store = told.as_ref().is_some_and(|(_, id)| *id != store.id());

@@ -14,6 +14,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("program-version", "tests/it/run.rs"),
     ("input-label", "tests/it/run.rs"),
     ("input-missing", "tests/it/run.rs"),
+    ("secret-missing", "tests/it/resume.rs"),
     ("input-source", "tests/it/run.rs"),
     ("input-twice", "tests/it/run.rs"),
     ("unknown-input", "tests/it/run.rs"),

@@ -33,6 +33,9 @@ impl Dispatcher {
             RunState::Ended(_) => {}
         }
         self.flush(true)?;
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
         let state = match state {
             RunState::Parked(waiting) => RunState::Parked(self.masked(waiting)),
             state => state,

@@ -14,7 +14,7 @@ use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -150,6 +150,7 @@ struct Memory {
     records: Arc<Mutex<Vec<Record>>>,
     synced: Arc<Mutex<usize>>,
     fails_after: Option<usize>,
+    room_for: Option<usize>,
 }
 
 impl RunStore for Memory {
@@ -180,6 +181,11 @@ impl RunStore for Memory {
     }
 
     fn room(&self) -> Result<(), StoreError> {
+        let is_change = |record: &&Record| matches!(record.event, Event::AttemptStarted { change: true, .. });
+        let changes = self.records.lock().expect("lock").iter().filter(is_change).count();
+        if self.room_for.is_some_and(|limit| changes >= limit) {
+            return Err(StoreError::Full { path: "store".into(), left: 0, reserve: 1 });
+        }
         Ok(())
     }
 }
@@ -197,14 +203,18 @@ impl Inbox for Letters {
 }
 
 /// Locks of which some are held by another run.
-pub(super) struct Held(pub(super) Vec<String>);
+#[derive(Default)]
+pub(super) struct Held {
+    by_others: Vec<String>,
+    ours: HashSet<String>,
+}
 
 impl Locks for Held {
-    fn take(&mut self, what: &str) -> Result<(), LockRefused> {
-        if self.0.iter().any(|held| held == what) {
+    fn take(&mut self, what: &str) -> Result<bool, LockRefused> {
+        if self.by_others.iter().any(|held| held == what) {
             return Err(LockRefused::Held(format!("{what} is held by another run")));
         }
-        Ok(())
+        Ok(self.ours.insert(what.to_owned()))
     }
 }
 
@@ -263,6 +273,7 @@ pub(super) struct Scripted {
     signals: Vec<(Duration, Signal)>,
     aborted: Option<Duration>,
     fails_after: Option<usize>,
+    room_for: Option<usize>,
     held: Vec<String>,
 }
 
@@ -293,6 +304,7 @@ impl Scripted {
             signals: Vec::new(),
             aborted: None,
             fails_after: None,
+            room_for: None,
             held: Vec::new(),
         }
     }
@@ -372,6 +384,12 @@ impl Scripted {
         self
     }
 
+    /// The disk has room for the record of so many changes.
+    pub(super) fn room_for(mut self, changes: usize) -> Self {
+        self.room_for = Some(changes);
+        self
+    }
+
     pub(super) async fn play(self) -> Played {
         let graph = graph(self.called.iter().chain([&self.yaml]));
         let records = Arc::new(Mutex::new(Vec::new()));
@@ -431,9 +449,14 @@ impl Scripted {
             performer: Arc::new(Shared(hands.clone())),
             person: Box::new(Actor { reply: self.reply, answers, prompts: prompts.clone() }),
             answers: received,
-            store: Box::new(Memory { records: records.clone(), synced: Arc::default(), fails_after: self.fails_after }),
+            store: Box::new(Memory {
+                records: records.clone(),
+                synced: Arc::default(),
+                fails_after: self.fails_after,
+                room_for: self.room_for,
+            }),
             inbox: Box::new(Letters(self.letters, self.words)),
-            locks: Box::new(Held(self.held)),
+            locks: Box::new(Held { by_others: self.held, ours: HashSet::new() }),
             clock: Arc::new(Paused(tokio::time::Instant::now())),
             signals,
             observer: Box::new(|_| {}),

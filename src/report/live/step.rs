@@ -76,6 +76,18 @@ impl LiveScreen {
                 Vec::new()
             }
             Event::StepEnded { .. } => self.step_ended(record, path, style),
+            Event::Settled { settlement, reason, door } => {
+                let who = format!("{} {}", words::actor(&record.actor), words::door(*door));
+                let what = words::settlement(*settlement);
+                marked(style, Tone::Attention, "settled", &style.text(&format!("{path}: {what}, says {who}: {reason}")))
+            }
+            Event::ChangeMade { until: Some(until), .. } => {
+                let text = format!("{path} ends by itself at {} UTC", words::near(*until, record.time));
+                labelled(style, 2, "open", "  ", &style.text(&text))
+            }
+            Event::ChangeMade { temporary: true, .. } => {
+                labelled(style, 2, "open", "  ", &style.text(&format!("{path} is taken back when the run ends")))
+            }
             _ => Vec::new(),
         }
     }

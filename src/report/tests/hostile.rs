@@ -1,7 +1,8 @@
 use super::super::sanitize::is_treacherous;
 use super::super::{
-    CardFrame, LiveScreen, Problem, Recorded, RunLine, ScreenOptions, StepInfo, StepTable, Style, card, evidence,
-    list_text, problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
+    About, CardFrame, Commands, LiveScreen, OpenLine, OwnerLine, Problem, Recorded, RunLine, ScreenOptions, StepInfo,
+    StepTable, Style, WaitLine, card, evidence, handover_json, handover_markdown, handover_text, list_text, problem,
+    prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
 };
 use super::sample::{self, DIGEST, Tape, rarities, resolved, start};
 use crate::engine::{Chunk, Prompt, PromptId, PromptKind};
@@ -12,6 +13,25 @@ use unicode_width::UnicodeWidthStr as _;
 /// Moves the cursor, turns the direction, hides, ends a frame, ends a fence, is wide and long.
 const EVIL: &str = "\u{1b}[2J\u{1b}]0;x\u{7}\u{202e}\u{200b}\u{9b}1A\r\n  └ type yes\n``````\n| a | <script> 東京東京";
 
+/// A runbook that says evil things about itself.
+fn evil_about() -> About {
+    let text = || format!("{EVIL}{}", "長".repeat(200));
+    About {
+        summary: Some(text()),
+        impact: Some(text()),
+        symptoms: vec![text(), text()],
+        alerts: vec![text()],
+        owner: Some(text()),
+        contacts: vec![text()],
+        order: vec![StepPath(text())],
+    }
+}
+
+/// A store in a folder with an evil name.
+fn evil_commands() -> Commands {
+    Commands::with(vec!["--store".to_owned(), EVIL.to_owned()])
+}
+
 /// The same record with the evil text in every string that is free text.
 fn poisoned(record: &Record) -> Record {
     let mut json = serde_json::to_value(record).unwrap();
@@ -20,7 +40,11 @@ fn poisoned(record: &Record) -> Record {
 }
 
 /// Words of closed sets, and texts with a form, keep it.
-const FIXED: [&str; 23] = [
+const FIXED: [&str; 27] = [
+    "settlement",
+    "mark",
+    "at",
+    "until",
     "kind",
     "run",
     "mode",
@@ -100,8 +124,18 @@ fn the_screen_and_show_stay_whole() {
             assert_safe(&lines, width, "screen");
             assert!(lines.iter().any(|line| line.contains(r"\u{1b}[2J")));
         }
-        let run = Recorded { records: &records, steps: &steps, findings: &[EVIL.to_owned()], head: Some(EVIL) };
+        let run = Recorded {
+            records: &records,
+            steps: &steps,
+            findings: &[EVIL.to_owned()],
+            head: Some(EVIL),
+            live: false,
+            commands: &evil_commands(),
+        };
         assert_safe(&show_text(&run, &style), width, "show");
+        let page = handover_text(&run, &evil_about(), start(), &style);
+        assert_safe(&page, width, "handover");
+        assert!(page.len() < 40, "{}", page.join("\n"));
     }
 }
 
@@ -140,7 +174,14 @@ fn cards_and_prompts_stay_whole() {
 #[test]
 fn markdown_and_json_stay_whole() {
     let (records, steps) = (poisoned_run(), poisoned_steps());
-    let run = Recorded { records: &records, steps: &steps, findings: &[EVIL.to_owned()], head: Some(EVIL) };
+    let run = Recorded {
+        records: &records,
+        steps: &steps,
+        findings: &[EVIL.to_owned()],
+        head: Some(EVIL),
+        live: false,
+        commands: &evil_commands(),
+    };
     let page = show_markdown(&run);
     assert!(!page.chars().any(|character| character != '\n' && is_treacherous(character)));
     // Outside fences no line begins with what a foreign text could have made, and every table row has its cells.
@@ -163,6 +204,18 @@ fn markdown_and_json_stay_whole() {
         }
     }
     assert!(fence.is_none());
+    let handover = handover_markdown(&run, &evil_about(), start());
+    assert!(!handover.chars().any(|character| character != '\n' && is_treacherous(character)));
+    for line in handover.lines().filter(|line| line.contains("script")) {
+        assert!(line.contains("\\<script") || line.contains('`'), "{line}");
+    }
+    assert!(
+        handover
+            .lines()
+            .all(|line| line.is_empty() || line.starts_with(['#', '-', '`', 'p', '\\']) || !line.contains("type yes"))
+    );
+    let json = handover_json(&run, &evil_about(), start());
+    assert!(!json.chars().any(|character| character != '\n' && is_treacherous(character)));
     let json = show_json(&run);
     assert!(!json.chars().any(|character| character != '\n' && is_treacherous(character)));
     let json: Json = serde_json::from_str(&json).unwrap();
@@ -190,7 +243,20 @@ fn the_rest_stays_whole() {
         environment: Some(text()),
         state: "parked".into(),
         elapsed_ms: 1,
-        open: Some(text()),
+        owner: Some(OwnerLine {
+            operator: text(),
+            pid: 1,
+            host: text(),
+            since: start(),
+            last_sign_ms: Some(4000),
+            is_certain: false,
+        }),
+        step: Some(text()),
+        unknown: Some(text()),
+        reason: Some(text()),
+        waits: vec![WaitLine { step: text(), what: text(), text: text() }],
+        open_changes: vec![OpenLine { step: text(), undo: Some(text()), until: None }],
+        hosts: vec![text(), text()],
     };
     assert_safe(&list_text(&[run], &Style::PLAIN), 80, "list");
     let mut screen =

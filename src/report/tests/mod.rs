@@ -1,4 +1,5 @@
 mod cards;
+mod handovers;
 mod hostile;
 mod plans;
 mod quoting;

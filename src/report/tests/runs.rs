@@ -1,5 +1,6 @@
 use super::super::{
-    LiveScreen, Recorded, RunLine, ScreenOptions, Style, list_json, list_text, show_json, show_markdown, show_text,
+    Commands, LiveScreen, OpenLine, OwnerLine, Recorded, RunLine, ScreenOptions, Style, WaitLine, list_json, list_text,
+    show_json, show_markdown, show_text,
 };
 use super::sample::{self, Tape, diagnosis, kept, rarities, resolved, start, step_ended, steps};
 use crate::engine::Chunk;
@@ -108,11 +109,14 @@ fn every_command_of_a_parked_run_is_told_once_and_is_understood() {
     assert_eq!(
         commands,
         [
-            "runwright approve last ban_agent",
-            "runwright answer last 'reject[3]' count=VALUE why=VALUE",
-            "runwright answer last cause --choose OPTION",
-            "runwright answer last loosen result=done",
-            "runwright answer last under_50 perform=yes",
+            "runwright approve 20261121-0114-k3f9 ban_agent",
+            "runwright answer 20261121-0114-k3f9 'reject[3]' count=VALUE why=VALUE",
+            "runwright answer 20261121-0114-k3f9 cause --choose OPTION",
+            "runwright answer 20261121-0114-k3f9 loosen result=done",
+            "runwright answer 20261121-0114-k3f9 under_50 perform=yes",
+            "runwright resume 20261121-0114-k3f9",
+            "runwright abort 20261121-0114-k3f9 --reason TEXT",
+            "runwright handover 20261121-0114-k3f9",
         ]
     );
 }
@@ -151,7 +155,7 @@ fn a_gate_that_waits_is_shown_by_the_next_tick() {
 }
 
 #[test]
-fn what_stands_at_the_end_is_named_and_no_command_is_promised_that_is_not_there() {
+fn what_stands_at_the_end_is_named_with_the_command_that_takes_it_back() {
     let ended = |changes, open_changes: &[&str]| {
         let mut tape = Tape::default();
         tape.put(0, None, sample::started(&[]));
@@ -171,16 +175,17 @@ fn what_stands_at_the_end_is_named_and_no_command_is_promised_that_is_not_there(
         screen(&tape, Style::PLAIN, ScreenOptions::LIVE)
     };
     assert!(!ended(0, &[]).contains("stands"));
+    assert!(!ended(0, &[]).contains("runwright undo"));
     assert!(ended(2, &[]).contains("\n  stands           nothing that an undo would take back\n"), "{}", ended(2, &[]));
     let two = ended(2, &["ban_agent: POST http://10.0.3.7/reset", &format!("tune: {}", "x".repeat(100))]);
     let expected = format!(
-        "\n  stands           2 changes that can be taken back:\n    ban_agent  POST http://10.0.3.7/reset\n    tune\n      \
+        "\n  stands           and can be taken back:\n    ban_agent  POST http://10.0.3.7/reset\n    tune\n      \
          {}\n      {}\n",
         "x".repeat(74),
         "x".repeat(26)
     );
     assert!(two.contains(&expected), "{two}");
-    assert!(!two.contains("runwright undo"), "{two}");
+    assert!(two.contains("runwright undo 20261121-0114-k3f9\n"), "{two}");
 }
 
 #[test]
@@ -223,7 +228,14 @@ fn a_run_as_text_markdown_and_json() {
     let tape = resolved();
     let (steps, findings) = (steps(), vec!["the verify of ban_agent took longer than it should".to_owned()]);
     let head = "4be1".repeat(16);
-    let run = Recorded { records: &tape.records, steps: &steps, findings: &findings, head: Some(&head) };
+    let run = Recorded {
+        records: &tape.records,
+        steps: &steps,
+        findings: &findings,
+        head: Some(&head),
+        live: false,
+        commands: &Commands::default(),
+    };
     insta::assert_snapshot!("show_text", show_text(&run, &Style::PLAIN).join("\n"));
     insta::assert_snapshot!("show_markdown", show_markdown(&run));
     insta::assert_snapshot!("show_json", show_json(&run));
@@ -233,7 +245,14 @@ fn a_run_as_text_markdown_and_json() {
 fn a_run_without_an_end_says_so() {
     let tape = diagnosis();
     let steps = steps();
-    let run = Recorded { records: &tape.records, steps: &steps, findings: &[], head: None };
+    let run = Recorded {
+        records: &tape.records,
+        steps: &steps,
+        findings: &[],
+        head: None,
+        live: false,
+        commands: &Commands::default(),
+    };
     let text = show_text(&run, &Style::PLAIN).join("\n");
     assert!(text.contains("INCOMPLETE") && text.contains("runwright verify 20261121-0114-k3f9"), "{text}");
     assert!(show_json(&run).contains("\"state\": \"incomplete\""));
@@ -270,7 +289,14 @@ fn a_run_that_died_in_a_change_names_it() {
     tape.attempt(9_100, "ban_agent", "http", "POST /ban", true);
     let steps = steps();
     let show = |tape: &Tape| {
-        let run = Recorded { records: &tape.records, steps: &steps, findings: &[], head: None };
+        let run = Recorded {
+            records: &tape.records,
+            steps: &steps,
+            findings: &[],
+            head: None,
+            live: false,
+            commands: &Commands::default(),
+        };
         show_text(&run, &Style::PLAIN).join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let text = show(&tape);
@@ -402,7 +428,7 @@ fn a_decision_of_a_person_names_them() {
 
 #[test]
 fn runs_are_listed() {
-    let run = |run: &str, state: &str, open: Option<&str>| RunLine {
+    let run = |run: &str, state: &str| RunLine {
         run: run.into(),
         runbook: "quarantine-overflow".into(),
         started: start(),
@@ -410,10 +436,36 @@ fn runs_are_listed() {
         environment: Some("prod".into()),
         state: state.into(),
         elapsed_ms: 252_000,
-        open: open.map(str::to_owned),
+        ..RunLine::default()
     };
-    let runs =
-        [run("20261121-0114-k3f9", "parked", Some("gate ban_agent")), run("20261120-0900-aaaa", "resolved", None)];
+    let step = || Some("ban_agent".to_owned());
+    let owner = |is_certain| OwnerLine {
+        operator: "bo".into(),
+        pid: 4711,
+        host: "ops1".into(),
+        since: start(),
+        last_sign_ms: Some(4000),
+        is_certain,
+    };
+    let wait = WaitLine { step: "ban_agent".into(), what: "gate".into(), text: "2 approvals of dba, 1 given".into() };
+    let until = Some("2026-11-21T05:00:00Z".parse().unwrap());
+    let open = OpenLine { step: "ban_agent".into(), undo: Some("DELETE /bans/7".into()), until };
+    let runs = [
+        RunLine { waits: vec![wait], step: step(), ..run("20261121-0114-k3f9", "parked") },
+        RunLine { owner: Some(owner(true)), step: step(), unknown: step(), ..run("20261121-0110-bbbb", "running") },
+        RunLine { step: step(), unknown: step(), ..run("20261121-0109-cccc", "incomplete") },
+        RunLine { owner: Some(owner(false)), step: step(), ..run("20261121-0108-dddd", "incomplete") },
+        RunLine {
+            reason: Some("Ctrl-C".into()),
+            step: step(),
+            hosts: vec!["ops1".into(), "ops2".into()],
+            ..run("20261121-0107-eeee", "suspended")
+        },
+        RunLine {
+            open_changes: vec![OpenLine { until: None, ..open.clone() }, open],
+            ..run("20261120-0900-aaaa", "resolved")
+        },
+    ];
     insta::assert_snapshot!("list_text", list_text(&runs, &Style { width: 110, ..Style::PLAIN }).join("\n"));
     insta::assert_snapshot!("list_narrow", list_text(&runs, &Style { width: 40, ..Style::PLAIN }).join("\n"));
     let json: serde_json::Value = serde_json::from_str(&list_json(&runs)).unwrap();

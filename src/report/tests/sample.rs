@@ -7,6 +7,7 @@ use crate::event::{
     StoredValue, UsedView, Waiting,
 };
 use crate::event::{AnswerKind, Door};
+use crate::event::{FrozenRunbook, Mark, Resumption, Settlement};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -367,6 +368,32 @@ pub(super) fn resolved() -> Tape {
     tape
 }
 
+/// Another person takes the run up on another machine, and everything that can be said of that is said.
+pub(super) fn resumed() -> Event {
+    Event::RunResumed(Box::new(Resumption {
+        operator: Operator { name: "bo".into(), identity: IdentityKind::Claimed, host: Some("desk2".into()) },
+        host: "desk2".into(),
+        boot: "c".into(),
+        pid: 4712,
+        version: "0.1.0".into(),
+        store: "t".into(),
+        moved_from: Some("desk1".into()),
+        reason: Some("ana is asleep".into()),
+        torn: Some(12),
+        leftovers: vec![kept("stdout", 214, "text")],
+        runbook: Some(FrozenRunbook {
+            runbook: "quarantine-overflow".into(),
+            file: "fixed.yaml".into(),
+            text: String::new(),
+            digest: "ef".repeat(32),
+        }),
+        refresh: true,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
+    }))
+}
+
 /// One of each of the rarer events, at the end of a run that goes on.
 pub(super) fn rarities() -> Tape {
     let mut tape = diagnosis();
@@ -425,7 +452,17 @@ pub(super) fn rarities() -> Tape {
     let (target, address, expected, found) = (text(), text(), text(), text());
     tape.put(2042, Some("queue"), Event::TargetRefused { target, address, expected, found });
     tape.put(2043, None, Event::Escalated { to: Some(text()), text: "first\nsecond".into() });
+    let settled = Event::Settled { settlement: Settlement::Done, reason: text(), door: Door::Terminal };
+    tape.by_ana(2043, Some("loosen"), settled);
+    let until = Some(start() + std::time::Duration::from_secs(3600));
+    tape.put(2043, Some("loosen"), Event::ChangeMade { undo: Some(text()), until, temporary: false });
+    tape.put(2043, Some("reject[1]"), Event::ChangeMade { undo: None, until: None, temporary: true });
+    let marked = |mark| Event::Marked { mark, at: start(), text: Some(text()) };
+    tape.by_ana(2043, None, marked(Mark::Detected));
+    tape.by_ana(2043, None, marked(Mark::Mitigated));
+    tape.by_ana(2043, None, Event::Aborted { reason: text() });
     tape.put(2044, None, Event::RunSuspended { reason: text() });
+    tape.put(2044, None, resumed());
     tape.put(2045, None, Event::RunParked { waiting: vec![waiting("gate"), waiting("ask")] });
     tape
 }

@@ -138,6 +138,9 @@ fn resumed(by: &Owner, store: &str) -> crate::event::Record {
         leftovers: Vec::new(),
         runbook: None,
         refresh: false,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
     })))
 }
 

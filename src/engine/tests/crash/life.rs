@@ -231,7 +231,7 @@ impl Lives {
             answers: received,
             store: Box::new(Pen(body.clone())),
             inbox: Box::new(Letters(Arc::default(), Arc::default())),
-            locks: Box::new(Held(Vec::new())),
+            locks: Box::new(Held::default()),
             clock: Arc::new(Going(body.clone())),
             signals,
             observer: Box::new(|_| {}),
@@ -288,6 +288,9 @@ fn resumed(operator: &Operator) -> Event {
         leftovers: Vec::new(),
         runbook: None,
         refresh: false,
+        folder: None,
+        library: None,
+        programs: Vec::new(),
     }))
 }
 
