@@ -229,8 +229,7 @@ fn an_abort_cuts_the_change_off_and_the_exit_says_so() {
 fn without_a_terminal_every_signal_suspends() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 130)] {
         let sandbox = library(READ);
-        let mut run = Unattended::start(&sandbox);
-        run.sees("look");
+        let run = Unattended::start(&sandbox);
         wait_for(&sandbox, "begun");
         run.is_told(signal);
         let said = run.exits(code);
