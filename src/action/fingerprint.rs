@@ -33,9 +33,11 @@ impl Fingerprints {
             Act::Service(service) => service.command().map(|command| self.of_command(command)).unwrap_or_default(),
             Act::Http(_) | Act::Sql(_) | Act::Prometheus(_) | Act::Log(_) => Vec::new(),
             // On another machine, the engine binds the approval to the preview.
-            Act::Edit(_) | Act::Write(_) if matches!(act.machine(), Some(Machine::Ssh(_))) => Vec::new(),
+            Act::Edit(_) | Act::Write(_) | Act::Restore(_) if matches!(act.machine(), Some(Machine::Ssh(_))) => {
+                Vec::new()
+            }
             // What would be written, seen from what is there now.
-            Act::Edit(_) | Act::Write(_) => {
+            Act::Edit(_) | Act::Write(_) | Act::Restore(_) => {
                 let diff = file::preview(act).unwrap_or_else(|none| Some(none.message)).unwrap_or_default();
                 vec![("diff".to_owned(), hex(&Sha256::digest(diff)))]
             }

@@ -43,7 +43,7 @@ impl Hands {
             Act::Command(command) => Box::pin(process::perform(command, context, Arc::clone(&self.workshop))),
             Act::Http(request) => Box::pin(http::perform(request, context, Arc::clone(&self.connector))),
             Act::Prometheus(query) => Box::pin(prometheus::perform(*query, context, Arc::clone(&self.connector))),
-            act @ (Act::Edit(_) | Act::Write(_)) => match act.machine() {
+            act @ (Act::Edit(_) | Act::Write(_) | Act::Restore(_)) => match act.machine() {
                 Some(Machine::Ssh(_)) => Box::pin(file::perform_far(act, context, Arc::clone(&self.workshop))),
                 _ => Box::pin(file::perform(act, context)),
             },
@@ -75,11 +75,11 @@ impl Performer for Hands {
     }
 
     fn preview(&self, act: Act, context: AttemptContext) -> BoxFuture<'static, Result<Option<String>, NoPreview>> {
-        match (&act, act.machine()) {
-            (Act::Edit(_) | Act::Write(_), Some(Machine::Ssh(_))) => {
+        match act.machine() {
+            Some(Machine::Ssh(_)) if act.is_file() => {
                 Box::pin(file::preview_far(act, context, Arc::clone(&self.workshop)))
             }
-            (Act::Edit(_) | Act::Write(_), _) => Box::pin(std::future::ready(file::preview(&act))),
+            _ if act.is_file() => Box::pin(std::future::ready(file::preview(&act))),
             _ => Box::pin(std::future::ready(Ok(None))),
         }
     }

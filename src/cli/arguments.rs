@@ -83,6 +83,7 @@ Examples:
   runwright resume 20261121-0114-k3f9
   runwright resume last -i admin=@/run/admin   a secret is never kept
   runwright resume last --refresh              reads are performed again
+  runwright resume last --runbook fixed.yaml   go on with a mended runbook
 
 What has ended is never performed again. The runbook, the inputs and
 runwright.yaml are those of the start, out of the record.")]
@@ -128,9 +129,17 @@ Examples:
   runwright approve 20261121-0114-k3f9 ban_agent
   runwright approve last ban_agent --deny --reason 'wrong cluster'
   runwright approve last ban_agent --digest 9c41e7     without a terminal
+  runwright approve last ban_agent --sign ~/.ssh/id_ed25519
 
-The card is shown first; the answer is for exactly what it shows.")]
+The card is shown first; the answer is for exactly what it shows. Where a gate
+wants approvals, only signatures by the keys of runwright.yaml count. A run
+that no process has takes the answer up when it is resumed.")]
     Approve(ApproveArguments),
+    /// Say no to a gate of a run that waits
+    #[command(after_help = "\
+Examples:
+  runwright deny 20261121-0114-k3f9 ban_agent --reason 'wrong cluster'")]
+    Deny(DenyArguments),
     /// Answer a question or a decision of a run that waits
     #[command(after_help = "\
 Examples:
@@ -259,6 +268,12 @@ pub struct ResumeArguments {
     /// Go on although an interrupted run left an unfinished change at the same place: name that run
     #[arg(long, value_name = "RUN", help_heading = "How")]
     pub beside: Vec<String>,
+    /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
+    #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
+    pub runbook: Option<PathBuf>,
+    /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
+    #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
+    pub accept_runbook: Option<String>,
     /// The working folder, when that of the start is not here
     #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
     pub folder: Option<PathBuf>,
@@ -444,6 +459,33 @@ pub struct ApproveArguments {
     /// The start of the digest on the card (6 characters at least): needed where there is no terminal
     #[arg(long, value_name = "HEX", value_parser = digest)]
     pub digest: Option<String>,
+    /// Sign the answer with this OpenSSH ed25519 key
+    #[arg(long, value_name = "KEYFILE", conflicts_with = "as_name")]
+    pub sign: Option<PathBuf>,
+    /// Print the text to sign, for a key that is elsewhere or in a device
+    #[arg(long, conflicts_with_all = ["sign", "digest", "signed"])]
+    pub to_sign: bool,
+    /// Take the text that was signed elsewhere, with its signature in FILE.sig
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sign", "as_name"])]
+    pub signed: Option<PathBuf>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME")]
+    pub as_name: Option<String>,
+}
+
+/// `deny`.
+#[derive(Debug, Args)]
+pub struct DenyArguments {
+    /// The run: its name, the start of it, or `last`
+    pub run: String,
+    /// The step whose gate waits
+    pub step: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Sign the answer with this OpenSSH ed25519 key
+    #[arg(long, value_name = "KEYFILE", conflicts_with = "as_name")]
+    pub sign: Option<PathBuf>,
     /// Your name for the record, when it is not your user name
     #[arg(long = "as", value_name = "NAME")]
     pub as_name: Option<String>,

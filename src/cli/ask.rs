@@ -27,7 +27,7 @@ pub(super) fn ask_input(console: &Console, name: &str, input: &Input, wrong: Opt
 }
 
 /// A line that is not shown while it is typed; nothing where it could not be hidden.
-fn hidden_line(console: &Console) -> Option<String> {
+pub(super) fn hidden_line(console: &Console) -> Option<String> {
     let terminal = rustix::stdio::stdin();
     let before = tcgetattr(terminal).ok()?;
     let mut hidden = before.clone();

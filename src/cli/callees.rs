@@ -6,7 +6,7 @@ use super::session::Session;
 use crate::graph::{Callee, CheckContext, StepGraph, check};
 use crate::library::{Library, LookupError, RunbookPlace, resolve_runbook};
 use crate::plan::check_call;
-use crate::runbook::{Action, Call, Runbook, Step, StepBody, Target, Undo, parse_runbook};
+use crate::runbook::{Action, Call, Runbook, Step, StepBody, Target, parse_runbook};
 use crate::source::{Diagnostic, Diagnostics, Source};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, HashMap};
@@ -197,9 +197,6 @@ fn calls(runbook: &Runbook) -> Vec<&Call> {
             }
             if let Some(on_failure) = &step.on_failure {
                 of(&on_failure.steps, found);
-            }
-            if let Some(Undo::Steps(steps)) = step.change.as_ref().and_then(|change| change.undo.as_ref()) {
-                of(steps, found);
             }
         }
     }

@@ -51,6 +51,7 @@ pub(super) fn check_context(library: Option<&Library>) -> CheckContext {
         callees: BTreeMap::new(),
         tainted: Vec::new(),
         callable: library.map(ids).unwrap_or_default(),
+        approvers: Some(library.and_then(Library::file).map(|file| file.approvers.clone()).unwrap_or_default()),
         today: Some(jiff::Zoned::now().date()),
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program meets its arguments, environment and clock here")]
 
 mod answers;
+mod approve;
 mod arguments;
 mod ask;
 mod callees;
@@ -21,6 +22,7 @@ mod follow;
 mod frozen;
 mod handover;
 mod helper;
+mod keys;
 mod list;
 mod new;
 mod outside;
@@ -36,12 +38,14 @@ mod programs;
 mod recorded;
 mod refusal;
 mod resume;
+mod revised;
 mod run;
 mod screen;
 mod scripts;
 mod session;
 mod show;
 mod signals;
+mod signatures;
 mod thaw;
 mod verify;
 mod word;
@@ -99,7 +103,8 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::List(arguments) => list::list(session, &arguments),
         Command::Show(arguments) => show::show(session, &arguments),
         Command::Verify(arguments) => verify::verify(session, &arguments),
-        Command::Approve(arguments) => decide::approve(session, &arguments),
+        Command::Approve(arguments) => approve::approve(session, &arguments),
+        Command::Deny(arguments) => approve::deny(session, &arguments),
         Command::Answer(arguments) => decide::answer(session, &arguments),
         Command::Handover(arguments) => handover::handover(session, &arguments),
         Command::Note(arguments) => word::note(session, &arguments),

@@ -9,7 +9,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Do", &["run", "resume", "plan", "probe"]),
     ("Write", &["check", "new", "schema"]),
     ("Look", &["list", "show", "verify"]),
-    ("Decide", &["approve", "answer"]),
+    ("Decide", &["approve", "deny", "answer"]),
 ];
 
 /// The declaration of the whole command line.

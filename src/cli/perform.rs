@@ -6,11 +6,13 @@ use super::clock::MachineClock;
 use super::console::Console;
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::person::user_name;
 use super::prepared::Prepared;
 use super::recorded::{step_places, step_table};
 use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
+use super::signatures::approvers;
 use crate::action::{Hands, Isolation, Lender, install_crypto};
 use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
 use crate::event::{Event, Mode, Operator, RunId};
@@ -181,6 +183,8 @@ fn setup(prepared: &Prepared, way: Way, run_value: Value, run: &RunId, opening: 
         jobs: usize::from(way.jobs),
         park_after: way.park_after,
         operator: way.operator,
+        operators: vec![user_name()],
+        approvers: approvers(prepared.settings.as_ref()),
         host: host_name(),
         machine: machine_id(),
         grace: GRACE,

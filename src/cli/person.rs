@@ -13,7 +13,7 @@ pub(super) fn operator(as_name: Option<&str>) -> Operator {
 }
 
 /// The user's name by the system's own table, not by `USER`, which anybody may set; the number where there is no name.
-fn user_name() -> String {
+pub(super) fn user_name() -> String {
     let uid = rustix::process::getuid().as_raw();
     let table = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     name_of(uid, &table).unwrap_or_else(|| format!("uid {uid}"))

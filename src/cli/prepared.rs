@@ -165,20 +165,13 @@ fn resolver(graph: &StepGraph, programs: &[ProgramView], base: &BaseEnvironment)
 pub(super) fn is_local(runbook: &Runbook) -> bool {
     fn sends(step: &Step) -> bool {
         let probes = step.change.iter().flat_map(|change| {
-            let undo = match &change.undo {
-                Some(Undo::Act(probe)) => Some(probe),
-                _ => None,
-            };
-            change.verify.iter().chain(undo)
+            let undo = change.undo.iter().flat_map(Undo::probes).map(|(probe, _)| probe);
+            change.verify.iter().map(|verify| &**verify).chain(undo)
         });
         let own = step.action().into_iter().chain(probes.map(|probe| &probe.action));
         let failing = step.on_failure.iter().flat_map(|failure| &failure.steps);
-        let undoing = step.change.iter().flat_map(|change| match &change.undo {
-            Some(Undo::Steps(steps)) => steps.as_slice(),
-            _ => &[],
-        });
         own.into_iter().any(|action| matches!(action, Action::Http(_)))
-            || step.children().into_iter().chain(failing).chain(undoing).any(|step| sends(step))
+            || step.children().into_iter().chain(failing).any(|step| sends(step))
     }
     let is_here = |target: &Target| matches!(target.place, TargetPlace::Local);
     runbook.targets.values().all(is_here)

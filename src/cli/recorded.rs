@@ -55,6 +55,12 @@ pub(super) fn kept_values<'s>(
 /// The graph of the runbook as it was frozen into the first event.
 fn frozen(records: &[Record]) -> Option<StepGraph> {
     let Event::RunStarted { text, file, called, .. } = &records.first()?.event else { return None };
+    // A resume may have put another version in its place.
+    let newest = records.iter().rev().find_map(|record| match &record.event {
+        Event::RunResumed(again) => again.runbook.as_ref().map(|runbook| (&runbook.file, &runbook.text)),
+        _ => None,
+    });
+    let (file, text) = newest.unwrap_or((file, text));
     let source = Source::new(file.as_str(), text.as_str());
     let called =
         called.iter().map(|frozen| (frozen.runbook.clone(), Source::new(frozen.file.as_str(), frozen.text.as_str())));

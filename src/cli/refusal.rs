@@ -100,6 +100,28 @@ pub(super) enum Refusal {
         /// The secrets it has.
         known: Vec<String>,
     },
+    /// The runbook of `--runbook` does not fit what was done.
+    #[error("{file} does not fit what run `{run}` has done: {}", .why.join("; "))]
+    Unfit {
+        /// The file.
+        file: String,
+        /// The run.
+        run: RunId,
+        /// What does not fit, one sentence each.
+        why: Vec<String>,
+    },
+    /// The changed runbook was not agreed to.
+    #[error("{file} is not the runbook that run `{run}` goes by")]
+    NotAccepted {
+        /// The file.
+        file: String,
+        /// The run.
+        run: RunId,
+        /// SHA-256 of the file, in hex.
+        digest: String,
+        /// Whether a person was asked.
+        asked: bool,
+    },
 }
 
 fn mode_word(mode: Mode) -> &'static str {
@@ -126,6 +148,9 @@ impl Refusal {
             Self::ProgramGone { .. } => (Exit::Invalid, "program-gone"),
             Self::Frozen(_) => (Exit::Usage, "input-frozen"),
             Self::NoSecret { .. } => (Exit::Usage, "unknown-input"),
+            Self::Unfit { .. } => (Exit::Invalid, "runbook-unfit"),
+            Self::NotAccepted { asked: true, .. } => (Exit::Declined, "runbook-declined"),
+            Self::NotAccepted { asked: false, .. } => (Exit::Invalid, "runbook-differs"),
         }
     }
 
@@ -158,6 +183,19 @@ impl Refusal {
                 "this run has no secret inputs, and all others are frozen".to_owned()
             }
             Self::NoSecret { known, .. } => format!("its secrets are {}; all others are frozen", known.join(", ")),
+            Self::Unfit { .. } => {
+                "what was done cannot be changed any more: change only steps that have not begun, or start a new run"
+                    .to_owned()
+            }
+            Self::NotAccepted { asked: true, .. } => "nothing was done; the run waits as it is".to_owned(),
+            Self::NotAccepted { digest, run, file, .. } => {
+                format!("go on with it: runwright resume {run} --runbook {file} --accept-runbook {}", short(digest))
+            }
         }
     }
+}
+
+/// As much of a digest as a person types.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }

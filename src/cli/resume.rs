@@ -6,11 +6,10 @@ use super::exit::Exit;
 use super::failure::CommandError;
 use super::perform::{Way, Work, confirmations, operate, teach};
 use super::person::operator;
-use super::prepared::Prepared;
 use super::recorded::kept_values;
 use super::refusal::Refusal;
 use super::session::Session;
-use super::thaw::Start;
+use super::thaw::{Start, Thawed};
 use crate::engine::{Answers, Past, StoreError};
 use crate::event::{Event, EvidenceRef, Mode, Resumption, RunId};
 use crate::graph::StepGraph;
@@ -35,7 +34,7 @@ pub(super) fn take_up(
     let start = Start::of(&transcript)?;
     let folder = start.folder(session, arguments.folder.as_deref())?;
     std::env::set_current_dir(&folder).map_err(|source| CommandError::Read { path: folder, source })?;
-    let prepared = start.prepared(session, arguments)?;
+    let Thawed { prepared, runbook } = start.prepared(session, arguments)?;
     let answers = match &arguments.answers {
         Some(path) => read_answers(session, path, &prepared.graph)?,
         None => Answers::new(),
@@ -60,7 +59,14 @@ pub(super) fn take_up(
     if arguments.refresh {
         past.refresh(|path| is_read(&prepared.graph, path));
     }
-    let opening = resumed(&store, &owner, &taken, leftovers, arguments, &start, &prepared);
+    let opening = Resumption {
+        runbook,
+        folder: start.other_folder(&prepared.folder),
+        library: start.other_library(prepared.library.as_deref()),
+        programs: if arguments.find_programs { prepared.programs.clone() } else { Vec::new() },
+        ..resumed(&store, &owner, &taken, leftovers, arguments)
+    };
+    let opening = Event::RunResumed(Box::new(opening));
     let starter = start.operator.name.clone();
     let locked = taken.transcript.locked();
     let record = taken.run;
@@ -100,10 +106,8 @@ fn resumed(
     taken: &Taken,
     leftovers: Vec<EvidenceRef>,
     arguments: &ResumeArguments,
-    start: &Start<'_>,
-    prepared: &Prepared,
-) -> Event {
-    Event::RunResumed(Box::new(Resumption {
+) -> Resumption {
+    Resumption {
         operator: owner.operator.clone(),
         host: host_name(),
         boot: boot_id(),
@@ -115,11 +119,11 @@ fn resumed(
         torn: taken.transcript.torn.map(|torn| torn.bytes),
         leftovers,
         runbook: None,
-        folder: start.other_folder(&prepared.folder),
-        library: start.other_library(prepared.library.as_deref()),
-        programs: if arguments.find_programs { prepared.programs.clone() } else { Vec::new() },
+        folder: None,
+        library: None,
+        programs: Vec::new(),
         refresh: arguments.refresh,
-    }))
+    }
 }
 
 /// Whether a path of the record is that of a step that is performed again for fresh evidence: one that looks at

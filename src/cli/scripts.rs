@@ -33,10 +33,9 @@ fn of_step<'s>(step: &'s Arc<Step>, scripts: &mut Vec<&'s ShellAction>) {
     let Some(change) = &step.change else { return };
     add(change.preview.as_ref().map(|probe| &probe.action));
     add(change.verify.as_ref().map(|probe| &probe.action));
-    match &change.undo {
-        Some(Undo::Act(probe)) => add(Some(&probe.action)),
-        Some(Undo::Steps(steps)) => steps.iter().for_each(|step| of_step(step, scripts)),
-        None => {}
+    for (probe, _) in change.undo.iter().flat_map(Undo::probes) {
+        add(Some(&probe.action));
+        add(probe.verify.as_ref().map(|verify| &verify.action));
     }
 }
 

@@ -10,6 +10,7 @@ use super::outside::Outside;
 use super::prepared::{Found, Prepared};
 use super::programs::find_required;
 use super::refusal::Refusal;
+use super::revised::Proposal;
 use super::session::Session;
 use crate::action::{BaseEnvironment, find_program};
 use crate::engine::restore;
@@ -19,7 +20,7 @@ use crate::event::{
 use crate::graph::StepGraph;
 use crate::library::{FILE_NAME, LibraryFile, parse_library};
 use crate::plan::{InputSources, ResolvedInput, is_frozen, read_again};
-use crate::runbook::{Input, Runbook};
+use crate::runbook::{Input, Runbook, Target};
 use crate::source::{Diagnostics, Source, Sp};
 use crate::store::Transcript;
 use indexmap::IndexMap;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 /// What the record says of how a run began, with what later processes put in its place.
 pub(super) struct Start<'r> {
+    run: &'r RunId,
     pub(super) runbook: FrozenRunbook,
     pub(super) operator: &'r Operator,
     version: &'r str,
@@ -40,6 +42,13 @@ pub(super) struct Start<'r> {
     folder: Option<&'r str>,
     library: Option<&'r str>,
     began: Timestamp,
+    records: &'r [Record],
+}
+
+/// What a run goes by, and the runbook that takes the place of the frozen one.
+pub(super) struct Thawed {
+    pub(super) prepared: Prepared,
+    pub(super) runbook: Option<FrozenRunbook>,
 }
 
 impl<'r> Start<'r> {
@@ -55,7 +64,7 @@ impl<'r> Start<'r> {
                 None => Refusal::NeverBegan(run.clone()),
             });
         };
-        let mut start = Self::first(run, *time, &transcript.records[0].event)?;
+        let mut start = Self::first(run, *time, &transcript.records)?;
         if let Some(newer) = transcript.newer.first() {
             return Err(Refusal::Newer { run: run.clone(), line: newer.line });
         }
@@ -73,8 +82,8 @@ impl<'r> Start<'r> {
         Ok(start)
     }
 
-    fn first(run: &'r RunId, time: Timestamp, event: &'r Event) -> Result<Self, Refusal> {
-        let Event::RunStarted {
+    fn first(run: &'r RunId, time: Timestamp, records: &'r [Record]) -> Result<Self, Refusal> {
+        let Some(Event::RunStarted {
             semantics,
             version,
             mode,
@@ -93,7 +102,7 @@ impl<'r> Start<'r> {
             folder,
             began,
             ..
-        } = event
+        }) = records.first().map(|record| &record.event)
         else {
             return Err(Refusal::NeverBegan(run.clone()));
         };
@@ -109,6 +118,7 @@ impl<'r> Start<'r> {
         }
         let (file, text, digest) = (file.clone(), text.clone(), digest.clone());
         Ok(Self {
+            run,
             runbook: FrozenRunbook { runbook: runbook.clone(), file, text, digest },
             operator,
             version,
@@ -120,6 +130,7 @@ impl<'r> Start<'r> {
             folder: folder.as_deref(),
             library: library.as_deref(),
             began: began.unwrap_or(time),
+            records,
         })
     }
 
@@ -167,7 +178,7 @@ impl<'r> Start<'r> {
     ///
     /// # Errors
     /// Something that is frozen cannot be used here, or a secret cannot be read again.
-    pub(super) fn prepared(&self, session: &Session, arguments: &ResumeArguments) -> Result<Prepared, CommandError> {
+    pub(super) fn prepared(&self, session: &Session, arguments: &ResumeArguments) -> Result<Thawed, CommandError> {
         let folder = self.folder(session, arguments.folder.as_deref())?;
         let library = self.library(session);
         let settings = self.library_file(library.as_deref(), &folder)?;
@@ -177,7 +188,7 @@ impl<'r> Start<'r> {
         });
         let environment = environment.transpose()?;
         let targets = environment.map(|environment| environment.targets.clone()).unwrap_or_default();
-        let graph = self.graph(&targets, &folder)?;
+        let (graph, revised) = self.graph(session, &targets, &folder, arguments)?;
         let base = BaseEnvironment::from_vars(std::env::vars_os());
         let programs = self.programs(&graph, &base, arguments.find_programs)?;
         let outside = Outside { session, base: &base, mode: Mode::Run, now: self.began };
@@ -199,7 +210,7 @@ impl<'r> Start<'r> {
         };
         let inputs = self.inputs(&graph, &mut sources)?;
         drop(sources);
-        Ok(Prepared::of(Found {
+        let prepared = Prepared::of(Found {
             graph,
             library,
             folder,
@@ -211,7 +222,8 @@ impl<'r> Start<'r> {
             warnings: Vec::new(),
             began: self.began,
             earlier: session.earlier_runs(),
-        }))
+        });
+        Ok(Thawed { prepared, runbook: revised })
     }
 
     fn unreadable(&self, file: &str, why: String) -> Refusal {
@@ -230,19 +242,33 @@ impl<'r> Start<'r> {
 
     fn graph(
         &self,
-        targets: &IndexMap<String, crate::runbook::Target>,
+        session: &Session,
+        targets: &IndexMap<String, Target>,
         folder: &Path,
-    ) -> Result<StepGraph, CommandError> {
+        arguments: &ResumeArguments,
+    ) -> Result<(StepGraph, Option<FrozenRunbook>), CommandError> {
         let mut called = BTreeMap::new();
         for FrozenRunbook { runbook, file, text, digest } in self.called {
             let source = as_it_was(file, text, digest, &folder.join(file), "--library DIR")?;
             called.insert(runbook.clone(), source);
         }
         let FrozenRunbook { file, text, digest, .. } = &self.runbook;
-        let source = as_it_was(file, text, digest, &folder.join(file), "--library DIR")?;
+        let named = arguments.runbook.as_ref().map(|path| session.folder().join(path));
+        let now = named.clone().unwrap_or_else(|| folder.join(file));
+        let source = as_it_was(file, text, digest, &now, "--runbook FILE")?;
         let mut problems = Diagnostics::new();
-        let graph = Thaw::new(&called, targets).graph(&source, &mut problems);
-        Ok(graph.ok_or_else(|| self.unreadable(file, first(&problems)))?)
+        let mut thaw = Thaw::new(&called, targets);
+        let graph = thaw.graph(&source, &mut problems);
+        let graph = graph.ok_or_else(|| self.unreadable(file, first(&problems)))?;
+        let Some(named) = named else { return Ok((graph, None)) };
+        let proposal = Proposal { run: self.run, records: self.records, frozen: &self.runbook };
+        match proposal.read(session, &named, &mut thaw, &graph)? {
+            Some((graph, runbook)) => {
+                proposal.agreed(session, &runbook, arguments.accept_runbook.as_deref())?;
+                Ok((graph, Some(runbook)))
+            }
+            None => Ok((graph, None)),
+        }
     }
 
     /// The programs of the start, which must still be where they were; or those that are found now.

@@ -59,6 +59,21 @@ fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
         let sentence = format!("no run writes this: {}", broken.law);
         report.findings.push(Finding { file, line: Some(broken.seq), sentence });
     }
+    if let Ok(transcript) = store.read(&report.run)
+        && report.is_sound()
+    {
+        let (holds, wrong) = super::signatures::judge(&transcript.records);
+        let file = format!("runs/{}/transcript.jsonl", report.run);
+        let finding = |(line, sentence)| Finding { file: file.clone(), line: Some(line), sentence };
+        report.findings.extend(wrong.into_iter().map(finding));
+        if holds > 0 {
+            let sentence = format!(
+                "{} by the keys frozen at the start",
+                count(holds, "approval is signed", "approvals are signed")
+            );
+            report.notes.push(Finding { file, line: None, sentence });
+        }
+    }
     report
 }
 

@@ -147,15 +147,18 @@ impl Task {
                 Compared::Open => true,
                 Compared::New => false,
                 Compared::Moved => {
+                    if let Some(end) = self.expired_before(&past) {
+                        return Ok(Err(end));
+                    }
                     self.void_gate_before(&past);
                     past = past.next();
                     number = past.number;
-                    moved =
-                        vec!["the facts are not those of the card that was shown before the run was taken up".into()];
+                    moved = self.moved_since(&facts.card);
                     continue;
                 }
             };
             self.past().gates.remove(&self.path());
+            let tally = self.past().tallies.remove(&self.path()).filter(|_| is_open);
             let (reply, answer) = tokio::sync::oneshot::channel();
             let request = GateRequest {
                 number,
@@ -165,6 +168,7 @@ impl Task {
                 risk: change.risk,
                 may_skip: !step.required,
                 is_open,
+                tally,
                 in_list: number == 1 && self.scene.approved.take(&self.path(), &facts.digest(0)),
             };
             let message = Message::Gate { at: self.at, request: Box::new(request), reply };
@@ -176,6 +180,12 @@ impl Task {
                     return Ok(Err(StepEnd::because(Outcome::Declined, reason)));
                 }
                 GateOutcome::Skipped(reason) => return Ok(Err(skipped(&reason))),
+                GateOutcome::Moved(why) => {
+                    moved = vec![why];
+                    past = past.next();
+                    number = past.number;
+                    continue;
+                }
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
@@ -187,7 +197,7 @@ impl Task {
             if again.digest(number) == digest {
                 return Ok(Ok(again));
             }
-            moved = differences(&facts.digest_base, &again.digest_base);
+            moved = super::moved::moved(&facts.digest_base, &again.digest_base);
             past = past.next();
             number = past.number;
         }
@@ -394,13 +404,4 @@ fn expectation_failed(mut end: StepEnd) -> StepEnd {
     end.reason = check.map(|check| format!("`{}` does not hold", check.expression));
     end.outcome = if end.verdict == Some(StepVerdict::CannotTell) { Outcome::Unknown } else { Outcome::Failed };
     end
-}
-
-/// What moved between two looks at the same facts, one line each.
-fn differences(before: &serde_json::Value, after: &serde_json::Value) -> Vec<String> {
-    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return Vec::new() };
-    let moved = before.iter().filter(|(name, value)| after.get(*name) != Some(value));
-    moved
-        .map(|(name, value)| format!("{name}: {value} became {}", after.get(name).cloned().unwrap_or_default()))
-        .collect()
 }

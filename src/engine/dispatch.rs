@@ -2,6 +2,7 @@
 
 mod beside;
 mod clearing;
+mod clock;
 mod ending;
 mod joins;
 mod nested;
@@ -18,13 +19,14 @@ use super::bodies::Bodies;
 use super::body::{At, Body, BodyId, Early, Scene};
 use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
-use super::port::{Cancel, Inbox, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
+use super::port::{Cancel, Inbox, InboxDecision, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
 use super::store_value::put_aside;
 use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
 use crate::graph::Section;
+use crate::library::Approvers;
 use crate::runbook::Risk;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -83,6 +85,7 @@ pub(super) struct Dispatcher {
     signals_open: bool,
     signal: Option<i32>,
     stopping: stopping::Stopping,
+    clocks: clock::Clocks,
     /// The host and its boot, for a run that was taken up again.
     here: Option<(String, String)>,
     bus: mpsc::UnboundedSender<Message>,
@@ -95,6 +98,12 @@ pub(super) struct Dispatcher {
     /// When the inbox is looked at again.
     look_at: tokio::time::Instant,
     operator: Operator,
+    operators: Vec<String>,
+    approvers: Approvers,
+    /// When this process took the run up.
+    since: Timestamp,
+    /// Decisions that were left before this process had the run, and whose prompt has not come yet.
+    letters: Vec<InboxDecision>,
     yes: Option<Risk>,
     started: Option<Event>,
     /// Why the record cannot be gone on with, although it can still be written.
@@ -146,6 +155,8 @@ impl Dispatcher {
             past: Mutex::default(),
         };
         let walk = setup.past.is_some().then(|| walk::Walk::new(setup.abort));
+        let before = setup.past.iter().flat_map(|past| past.operators.iter().cloned());
+        let operators = before.chain([setup.operator.name.clone()]).chain(setup.operators).collect();
         let turn = setup.past.as_ref().map_or(0, |past| past.last);
         if let Some(past) = setup.past {
             *shared.past.lock().unwrap_or_else(PoisonError::into_inner) = past;
@@ -180,6 +191,7 @@ impl Dispatcher {
             signals_open: true,
             signal: None,
             stopping: stopping::Stopping::default(),
+            clocks: clock::Clocks::at(ports.clock.now(), ports.clock.elapsed()),
             here,
             bus,
             messages,
@@ -190,6 +202,10 @@ impl Dispatcher {
             park_after: setup.park_after,
             look_at: tokio::time::Instant::now(),
             operator: setup.operator,
+            operators,
+            approvers: setup.approvers,
+            since: ports.clock.now(),
+            letters: Vec::new(),
             yes: setup.yes,
             started: Some(setup.started),
             trouble: None,
@@ -384,6 +400,7 @@ impl Dispatcher {
                 self.read_words();
                 if !self.pending.is_empty() {
                     self.read_inbox()?;
+                    self.look_at_gates();
                     self.park_if_alone();
                 }
             }
@@ -541,6 +558,7 @@ impl Dispatcher {
 
     /// Writes what is on record, and lets those go on that waited for it to be on disk.
     fn flush(&mut self, sync: bool) -> Result<(), StoreError> {
+        self.look_at_clock();
         if !self.records.is_empty() {
             let mut records = std::mem::take(&mut self.records);
             self.store.append(&mut records)?;

@@ -7,7 +7,7 @@ use super::store_value::{store, store_shown};
 use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
-use crate::runbook::{Action, Body, Change, Probe, Step, Temporary, Undo};
+use crate::runbook::{Action, Body, Change, Probe, Step, Temporary};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +118,8 @@ impl Task {
             .policy
             .requirement(change, &name, scope)
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
+        let terms = crate::plan::gate_terms(change, scope)
+            .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
         let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
         let diff = self.diffs(&acts, look, &mut fingerprints).await?;
         let undo = self.undo_text(change, scope);
@@ -141,7 +143,7 @@ impl Task {
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
             preview,
-            verify: change.verify.as_ref().map(|probe| self.probe_text(probe, scope)),
+            verify: change.verify.as_ref().map(|probe| self.probe_text(probe, false, scope)),
             undo,
             irreversible: change.irreversible.as_ref().map(|why| people(why, scope)),
             idempotent: change.idempotent,
@@ -149,6 +151,7 @@ impl Task {
             moved: Vec::new(),
             limit,
             requires: requirement.clone().unwrap_or(GateRequirement::Confirm),
+            terms,
         };
         Ok(Facts { acts, requirement, card, digest_base, number: 1 })
     }
@@ -182,9 +185,8 @@ impl Task {
         let mut first = None;
         for (place, act) in acts.iter().enumerate() {
             let is_elsewhere = matches!(act.machine(), Some(Machine::Ssh(_)));
-            let is_file = matches!(act, Act::Edit(_) | Act::Write(_));
             let is_shown = place == 0 && look == Look::Fresh;
-            if !(is_shown || is_file && is_elsewhere) {
+            if !(is_shown || act.is_file() && is_elsewhere) {
                 continue;
             }
             let context = self.context(&self.path(), 0, false, PREVIEW_TIMEOUT, None);
@@ -260,17 +262,12 @@ impl Task {
     }
 
     fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
-        match &change.undo {
-            Some(Undo::Act(probe)) => Some(self.probe_text(probe, scope)),
-            Some(Undo::Steps(steps)) => {
-                Some(steps.iter().map(|step| people(&step.title, scope)).collect::<Vec<_>>().join("; "))
-            }
-            None => None,
-        }
+        let acts = change.undo.as_ref()?.probes().map(|(probe, changes)| self.probe_text(probe, changes, scope));
+        Some(acts.collect::<Vec<_>>().join("; then "))
     }
 
-    fn probe_text(&self, probe: &Probe, scope: &StepScope) -> String {
-        let act = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
+    fn probe_text(&self, probe: &Probe, changes: bool, scope: &StepScope) -> String {
+        let act = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), changes, scope) {
             Ok(Some(act)) => view(&act).in_short(),
             Ok(None) => probe.action.name().to_owned(),
             Err(refusal) => refusal.message,

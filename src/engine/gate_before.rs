@@ -1,9 +1,12 @@
 //! A change that an earlier process began: what of it is done, and how its gate stands.
 
+use super::approving::expired;
 use super::attempt::{Gone, Task};
 use super::change::{Unit, attempts_of};
 use super::message::StepEnd;
-use crate::event::{Event, GateAnswer, Outcome};
+use super::past::PastGate;
+use super::tally::GateTally;
+use crate::event::{CardView, Event, GateAnswer, Outcome};
 use crate::plan::Act;
 use crate::runbook::{Action, Change, Each, ItemFailure, Step};
 use jiff::{SignedDuration, Timestamp};
@@ -197,15 +200,42 @@ impl Task {
         match gate.passed {
             None if gate.is_answered => used_up,
             None => GateBefore { number: gate.number, standing: Some((gate.digest.clone(), false)), only_left: false },
-            Some(passed) if !self.is_fresh(passed) => used_up,
+            Some(passed) if !self.is_fresh(passed) || !self.is_in_window(gate) => used_up,
             Some(_) => {
                 GateBefore { number: gate.number, standing: Some((gate.digest.clone(), true)), only_left: false }
             }
         }
     }
 
+    /// What was passed in a window is not done outside it.
+    fn is_in_window(&self, gate: &PastGate) -> bool {
+        let now = self.shared.clock.now();
+        gate.card.as_ref().is_none_or(|card| GateTally::new(&card.terms, now).is_open(now))
+    }
+
     fn is_fresh(&self, passed: Timestamp) -> bool {
         self.shared.clock.now().duration_since(passed) <= GOOD_FOR
+    }
+
+    /// What moved since the card on record was shown, as far as that card tells.
+    pub(super) fn moved_since(&self, now: &CardView) -> Vec<String> {
+        let shown = self.round.gate.as_ref().and_then(|gate| gate.card.as_deref());
+        let mut moved = vec!["the run was taken up, and the facts are not those of the card that was shown".to_owned()];
+        moved.extend(shown.map(|shown| super::moved::cards(shown, now)).unwrap_or_default());
+        moved
+    }
+
+    /// A gate that expired while nobody had the run: other facts do not open it again.
+    pub(super) fn expired_before(&self, gate: &GateBefore) -> Option<StepEnd> {
+        let Some((digest, false)) = &gate.standing else { return None };
+        let now = self.shared.clock.now();
+        self.past().tallies.get(&self.path()).filter(|tally| tally.is_over(now))?;
+        self.past().gates.remove(&self.path());
+        let answer = expired();
+        let reason = answer.reason.clone().unwrap_or_default();
+        let event = Event::GateAnswered { number: gate.number, digest: digest.clone(), answer };
+        self.note(&self.path(), None, event);
+        Some(StepEnd::because(Outcome::Declined, reason))
     }
 
     /// A gate that the record has open, and whose facts are others by now.

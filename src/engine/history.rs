@@ -4,8 +4,13 @@
 //! after the closing event), so it is also the judge of one: every prefix of a true record is a legal state, and a
 //! record that breaks a law was not written by a run.
 
-use crate::event::{AnswerKind, Door, Event, Outcome, Record, RunResult, StepPath};
+use super::tally::{GateTally, Given};
+use crate::event::{Actor, AnswerKind, Door, Event, GateAnswer, Outcome, Record, RunResult, StepPath};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A decision and its record are not of the very same moment.
+const MOMENT: SignedDuration = SignedDuration::from_secs(1);
 
 /// The state of a step, as far as the record goes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +25,8 @@ pub struct StepHistory {
     pub chosen: Vec<String>,
     /// The gate that is open: number and digest.
     pub gate: Option<(u32, String)>,
+    /// What that gate asks beside a yes, and the approvals it has; nothing where it asks nothing.
+    pub tally: Option<GateTally>,
     /// The gate that was passed and not used up by the end of the step.
     pub passed: bool,
     /// Whether its gate was ever passed: that covers the undo of a temporary change.
@@ -97,6 +104,13 @@ impl History {
         Ok(())
     }
 
+    /// In another store, approvals that were not used no longer hold (ruling 17).
+    fn void_approvals(&mut self) {
+        for tally in self.steps.values_mut().filter_map(|step| step.tally.as_mut()) {
+            tally.void();
+        }
+    }
+
     /// Whether the gate of a change, or of the list it is an item of, was ever passed.
     fn is_approved(&self, path: &str) -> bool {
         let path = StepPath(path.to_owned());
@@ -121,6 +135,7 @@ impl History {
                 }
                 self.result = Some(*result);
             }
+            Event::RunResumed(resumption) if resumption.moved_from.is_some() => self.void_approvals(),
             Event::TargetProven { target, .. } => {
                 self.proven.insert(target.clone());
             }
@@ -134,7 +149,7 @@ impl History {
                 }
                 let takes_back = path.0.strip_suffix("/undo").is_some_and(|path| self.is_approved(path));
                 let step = self.steps.entry(path.clone()).or_default();
-                step.event(event, record.attempt.unwrap_or(0), covered, takes_back)?;
+                step.event(record, covered, takes_back)?;
             }
         }
         Ok(())
@@ -142,8 +157,9 @@ impl History {
 }
 
 impl StepHistory {
-    fn event(&mut self, event: &Event, attempt: u32, covered: bool, takes_back: bool) -> Result<(), &'static str> {
-        match event {
+    fn event(&mut self, record: &Record, covered: bool, takes_back: bool) -> Result<(), &'static str> {
+        let attempt = record.attempt.unwrap_or(0);
+        match &record.event {
             Event::AttemptStarted { change, .. } => {
                 if self.open.is_some() {
                     return Err("an attempt starts while another one is open");
@@ -160,18 +176,35 @@ impl StepHistory {
                 }
                 self.open = None;
             }
-            Event::GateOpened { number, digest, .. } => {
+            Event::GateOpened { number, digest, expires, card } => {
                 if self.gate.is_some() {
                     return Err("a gate is opened while it is open");
                 }
                 self.passed = false;
                 self.gate = Some((*number, digest.clone()));
+                self.tally = (!card.terms.is_empty()).then(|| GateTally::new(&card.terms, *expires));
+            }
+            Event::GateApproved { number, digest, approval } => {
+                let is_open = self.gate.as_ref() == Some(&(*number, digest.clone()));
+                let tally = self.tally.as_mut().filter(|_| is_open).ok_or("a gate is approved that is not open")?;
+                let Actor::Person(by) = &record.actor else { return Err("a gate is approved by nobody") };
+                let given = Given { by: by.clone(), approval: (**approval).clone() };
+                if tally.has(&given) {
+                    return Err("somebody approves a gate twice");
+                }
+                if tally.wants_signatures() && given.approval.signature.is_none() {
+                    return Err("an approval without a signature counts where signatures are wanted");
+                }
+                tally.add(given);
             }
             Event::GateAnswered { number, digest, answer } => {
                 if self.gate.take() != Some((*number, digest.clone())) {
                     return Err("a gate is answered that is not open");
                 }
                 self.passed = answer.answer == AnswerKind::Approved;
+                if let Some(tally) = self.tally.take().filter(|_| self.passed) {
+                    judge_passing(&tally, answer, record.time)?;
+                }
                 self.approved |= self.passed;
             }
             Event::Decided { chosen, .. } => self.chosen.clone_from(chosen),
@@ -187,6 +220,27 @@ impl StepHistory {
         }
         Ok(())
     }
+}
+
+/// A gate that asks more than a yes is passed by the list that it belongs to, or with all that it asks.
+fn judge_passing(tally: &GateTally, answer: &GateAnswer, now: Timestamp) -> Result<(), &'static str> {
+    let a_moment_ago = now.checked_sub(MOMENT).unwrap_or(now);
+    let at_either = |rule: &dyn Fn(Timestamp) -> bool| rule(now) || rule(a_moment_ago);
+    if !at_either(&|at| tally.is_open(at)) {
+        return Err("a gate is passed outside its window");
+    }
+    match answer.door {
+        Door::List => return Ok(()),
+        Door::Terminal | Door::Inbox => {}
+        Door::Flag | Door::Policy | Door::Clock => return Err("a gate that asks for more is passed without a person"),
+    }
+    if !at_either(&|at| !tally.is_over(at)) {
+        return Err("a gate is passed after it expired");
+    }
+    if tally.wants_signatures() && !tally.is_enough() {
+        return Err("a gate is passed with fewer approvals than it wants");
+    }
+    Ok(())
 }
 
 /// The list that an item belongs to: `reject[3]` gives `reject`, `store[3]/reject[0]` gives `store[3]/reject`.

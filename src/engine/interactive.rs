@@ -110,8 +110,8 @@ impl Task {
             Err(end) => return Ok(Err(end)),
         };
         match facts.requirement {
-            None | Some(GateRequirement::Confirm) => Ok(Ok(Some(facts))),
-            Some(_) => Ok(self.pass_gate(step, action, change, &units, &before).await?.map(|_| None)),
+            None | Some(GateRequirement::Confirm) if facts.card.terms.is_empty() => Ok(Ok(Some(facts))),
+            _ => Ok(self.pass_gate(step, action, change, &units, &before).await?.map(|_| None)),
         }
     }
 

@@ -45,8 +45,9 @@ impl Task {
         items.perform().await?;
         let end = items.end();
         Ok(match self.round.step_end() {
-            // Its outcome is the one on record; what the record has not are the rows of its results.
-            Some(past) => StepEnd { values: end.values, ..past },
+            // Its outcome is the one on record; what the record has not are the rows of its results, and of a list that
+            // was left out how much of it was.
+            Some(past) => StepEnd { values: end.values, undone: past.undone.max(end.undone), ..past },
             None => end,
         })
     }
@@ -107,6 +108,7 @@ impl Items<'_> {
         }
         // What ended before is walked through first; nothing new starts before all of it was.
         let goes_on = self.task.shared.goes_on.clone();
+        let has_begun = !running.is_empty();
         let mut stopped = self.task.round.end.is_some();
         let mut not_before = Instant::now();
         loop {
@@ -140,7 +142,8 @@ impl Items<'_> {
                     not_before = Instant::now() + self.pause;
                 }
                 () = tokio::time::sleep_until(not_before), if may_start => {}
-                () = goes_on.cancelled(), if walks => {}
+                // The pause after what an earlier process started begins anew: never shorter than it should be.
+                () = goes_on.cancelled(), if walks => if has_begun { not_before = Instant::now() + self.pause },
                 () = self.task.cancel.cancelled(), if may_start => {}
             }
         }

@@ -5,10 +5,10 @@ use super::change::{Unit, outcome_word};
 use super::facts::Facts;
 use super::gate_before::{DoneBefore, FirstNumber};
 use super::message::StepEnd;
-use crate::event::{ErrorClass, Outcome};
+use crate::event::{ErrorClass, Outcome, StepVerdict};
 use crate::expr::Value;
 use crate::plan::Act;
-use crate::runbook::{Action, Change, Each, ItemFailure, Step};
+use crate::runbook::{Action, Change, Each, ItemFailure, Kind, Step};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,6 +35,9 @@ impl Task {
             Err(end) => return Ok(end),
         };
         pace.stopped = before.stops(each);
+        if before.ends.iter().any(Option::is_some) {
+            pace.breathe();
+        }
         let firsts: Vec<_> = (0..units.len()).map(|place| before.first_number(place, facts.number)).collect();
         let mut results = before.ends;
         loop {
@@ -104,6 +107,9 @@ impl Task {
             Ok(pace) => pace,
             Err(end) => return Ok(end),
         };
+        if results.iter().any(Option::is_some) {
+            pace.breathe();
+        }
         let has_failed = results.iter().flatten().any(StepEnd::is_failure);
         pace.stopped = self.round.end.is_some() || has_failed && each.on_item_failure == ItemFailure::Stop;
         loop {
@@ -175,6 +181,9 @@ impl Task {
             Outcome::Succeeded
         };
         let mut end = StepEnd::new(outcome);
+        if step.kind == Kind::Validate {
+            end.verdict = Some(list_verdict(results, within));
+        }
         if failed > 0 || undone > 0 {
             let first = results.iter().flatten_ends().find(|end| end.is_failure()).and_then(|end| end.reason.clone());
             let first = first.map_or_else(String::new, |reason| format!("; the first: {reason}"));
@@ -201,6 +210,19 @@ impl Task {
         end.changed = change && end.attempts > 0;
         end.shown = Vec::new();
         end
+    }
+}
+
+/// What a checklist says: it holds when every item does, but for as many as may fail.
+fn list_verdict(results: &[(Option<Value>, Option<StepEnd>)], within: bool) -> StepVerdict {
+    let says = |verdict| results.iter().flatten_ends().any(|end| end.verdict == Some(verdict));
+    if within || results.iter().all(|(_, end)| end.as_ref().is_some_and(|end| end.verdict == Some(StepVerdict::Holds)))
+    {
+        StepVerdict::Holds
+    } else if says(StepVerdict::DoesNotHold) {
+        StepVerdict::DoesNotHold
+    } else {
+        StepVerdict::CannotTell
     }
 }
 

@@ -50,12 +50,14 @@ impl Task {
             Err(Halt::Blocked(_)) => return Ok(Ok(Approved::default())),
             Err(Halt::Ending) => return Ok(Err(StepEnd::because(Outcome::Cancelled, "the run is ending"))),
         };
+        let mut moved = Vec::new();
         let mut past = self.opening_before();
         for _ in 0..20 {
             let number = past.number;
             let exact = self.exact(step, units, &changes).await;
             let Some(mut card) = card(self, step, &exact) else { return Ok(Ok(Approved::default())) };
             card.limit.clone_from(&limit);
+            card.moved = std::mem::take(&mut moved);
             let digest = digest(&exact, number);
             let is_open = match past.compare(&digest) {
                 Compared::Passed => {
@@ -65,12 +67,17 @@ impl Task {
                 Compared::Open => true,
                 Compared::New => false,
                 Compared::Moved => {
+                    if let Some(end) = self.expired_before(&past) {
+                        return Ok(Err(end));
+                    }
                     self.void_gate_before(&past);
+                    moved = self.moved_since(&card);
                     past = past.next();
                     continue;
                 }
             };
             self.past().gates.remove(&self.path());
+            let tally = self.past().tallies.remove(&self.path()).filter(|_| is_open);
             let (reply, answer) = tokio::sync::oneshot::channel();
             let request = GateRequest {
                 number,
@@ -80,6 +87,7 @@ impl Task {
                 risk: exact.iter().map(|exact| exact.risk).max().unwrap_or(Risk::Medium),
                 may_skip: !step.required && exact.iter().all(|exact| !exact.required),
                 is_open,
+                tally,
                 in_list: false,
             };
             let message = Message::Gate { at: self.at, request: Box::new(request), reply };
@@ -91,6 +99,11 @@ impl Task {
                     return Ok(Err(StepEnd::because(Outcome::Declined, reason)));
                 }
                 GateOutcome::Skipped(reason) => return Ok(Err(skipped(&reason))),
+                GateOutcome::Moved(why) => {
+                    moved = vec![why];
+                    past = past.next();
+                    continue;
+                }
                 GateOutcome::Ended => return Err(Gone),
             }
             let again = self.exact(step, units, &changes).await;
@@ -98,6 +111,7 @@ impl Task {
                 drop(permit);
                 return Ok(Ok(self.approved_list(&again)));
             }
+            moved = super::moved::moved(&bases(&exact), &bases(&again));
             past = past.next();
         }
         Ok(Err(StepEnd::failed(
@@ -131,7 +145,10 @@ impl Task {
                 // Holes, refusals, a target that cannot be proven now: its own gate will tell.
                 let Ok(facts) = task.facts(&inner, action, change, &[own], look).await else { continue };
                 let Some(requirement) = &facts.requirement else { continue };
-                let fits = |other: &Exact<'_>| one_answer(other.facts.requirement.as_ref(), requirement);
+                let fits = |other: &Exact<'_>| {
+                    one_answer(other.facts.requirement.as_ref(), requirement)
+                        && other.facts.card.terms.asks_the_same(&facts.card.terms)
+                };
                 if found.iter().all(fits) {
                     let (risk, required) = (change.risk, inner.required);
                     found.push(Exact { unit, node, path, facts, risk, required });
@@ -192,9 +209,13 @@ fn exact_changes(graph: &StepGraph, holder: NodeId) -> Vec<NodeId> {
         .collect()
 }
 
+/// What the digests of the items are made of.
+fn bases(exact: &[Exact<'_>]) -> serde_json::Value {
+    exact.iter().map(|exact| exact.facts.digest_base.clone()).collect()
+}
+
 fn digest(exact: &[Exact<'_>], number: u32) -> String {
-    let facts: Vec<_> = exact.iter().map(|exact| &exact.facts.digest_base).collect();
-    let text = serde_json::json!({ "list": facts, "number": number }).to_string();
+    let text = serde_json::json!({ "list": bases(exact), "number": number }).to_string();
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -253,5 +274,6 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
         moved: Vec::new(),
         limit: None,
         requires: strictest?,
+        terms: first.facts.card.terms.clone(),
     })
 }

@@ -4,6 +4,7 @@ use super::body::{At, Scene};
 use super::past::PastMoment;
 use super::port::{Answer, Cancel, LockRefused, PromptKind};
 use super::store_value::store;
+use super::tally::GateTally;
 use super::temporary::{Cleared, TakeBack};
 use super::undo::Undoable;
 use crate::event::{
@@ -114,6 +115,8 @@ pub(super) struct GateRequest {
     pub(super) may_skip: bool,
     /// Whether the record has it open already, with these very facts.
     pub(super) is_open: bool,
+    /// How far it is then.
+    pub(super) tally: Option<GateTally>,
     /// Whether these very facts were approved with the list they belong to.
     pub(super) in_list: bool,
 }
@@ -124,6 +127,8 @@ pub(super) enum GateOutcome {
     Approved,
     Declined(Option<String>),
     Skipped(String),
+    /// It is to be opened anew: why.
+    Moved(String),
     /// The run is ending or parked.
     Ended,
 }

@@ -7,6 +7,7 @@
 //! A task is never stopped by dropping it: it is cancelled by its token and ends by itself, so that no child outlives
 //! its step.
 
+mod approving;
 mod attempt;
 mod background;
 mod bodies;
@@ -26,6 +27,7 @@ mod list;
 mod list_gate;
 mod locks;
 mod message;
+mod moved;
 mod outlived;
 mod past;
 mod port;
@@ -34,9 +36,11 @@ mod result;
 mod run;
 mod schedule;
 mod settle;
+mod statement;
 mod step;
 mod store_value;
 mod survivor;
+mod tally;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -53,7 +57,9 @@ pub use port::{
 };
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
+pub use statement::{Signed, SignedRefused, Signer, Statement};
 pub use store_value::{Kept, holds_mask, restore, restore_kept, store};
 pub use survivor::{Started, Survivor, Trace};
+pub use tally::{GateTally, Given, operators};
 pub use undo::UndoOf;
 pub use word::{InboxWord, Said};

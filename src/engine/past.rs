@@ -5,11 +5,12 @@
 
 mod round;
 
-pub(super) use round::{PastAttempt, PastMoment, Round};
+pub(super) use round::{PastAttempt, PastGate, PastMoment, Round};
 
 use super::store_value::{Kept, restore_kept};
 use super::survivor::{Started, Trace};
-use crate::event::{Event, Outcome, Record, StepPath, StoredValue};
+use super::tally::{GateTally, Given, operators};
+use crate::event::{Actor, Event, Outcome, Record, StepPath, StoredValue};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -41,6 +42,10 @@ pub struct Past {
     place: (String, String),
     /// Gates that were opened and not answered: path, number, digest.
     pub(super) gates: BTreeMap<String, (u32, String)>,
+    /// How far each of them is.
+    pub(super) tallies: BTreeMap<String, GateTally>,
+    /// The names of those who ran it.
+    pub(super) operators: Vec<String>,
     /// When the last change ended, in milliseconds since the run began.
     pub(super) last_change_ms: Option<u64>,
 }
@@ -120,6 +125,7 @@ impl Past {
         {
             *self.told.entry(told).or_default() += 1;
         }
+        self.operators.extend(operators(std::slice::from_ref(record)));
         match &record.event {
             Event::RunStarted { host, boot, .. } => self.place = (host.clone(), boot.clone()),
             Event::RunResumed(resumption) => self.place = (resumption.host.clone(), resumption.boot.clone()),
@@ -135,6 +141,12 @@ impl Past {
             Event::RunResumed(resumption) if resumption.moved_from.is_some() => {
                 let rounds = self.rounds.values_mut().flatten();
                 rounds.for_each(Round::void_approvals);
+                self.tallies.values_mut().for_each(|tally| _ = tally.void());
+            }
+            // How long ago something was approved cannot be told any more.
+            Event::ClockMoved { .. } => {
+                self.rounds.values_mut().flatten().for_each(Round::void_approvals);
+                self.tallies.values_mut().for_each(|tally| _ = tally.void());
             }
             _ => {}
         }
@@ -175,11 +187,18 @@ impl Past {
                     self.last_change_ms = Some(record.elapsed_ms);
                 }
             }
-            Event::GateOpened { number, digest, .. } => {
+            Event::GateOpened { number, digest, expires, card } => {
                 self.gates.insert(step.0.clone(), (*number, digest.clone()));
+                self.tallies.insert(step.0.clone(), GateTally::new(&card.terms, *expires));
+            }
+            Event::GateApproved { approval, .. } => {
+                if let (Some(tally), Actor::Person(by)) = (self.tallies.get_mut(&step.0), &record.actor) {
+                    tally.add(Given { by: by.clone(), approval: (**approval).clone() });
+                }
             }
             Event::GateAnswered { .. } => {
                 self.gates.remove(&step.0);
+                self.tallies.remove(&step.0);
             }
             _ => {}
         }

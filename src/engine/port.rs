@@ -293,6 +293,9 @@ pub struct InboxDecision {
     pub by: Operator,
     /// When it was left.
     pub at: Timestamp,
+    /// The same answer to a gate, signed; then it says who, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<super::statement::Signed>,
 }
 
 /// Names one open prompt.

@@ -7,6 +7,7 @@ use super::result::RunEnd;
 use super::undo::UndoOf;
 use crate::event::{Event, Operator, RunId};
 use crate::graph::StepGraph;
+use crate::library::Approvers;
 use crate::plan::{Called, GatePolicy, Resolver, Values};
 use crate::runbook::Risk;
 use indexmap::IndexMap;
@@ -57,6 +58,11 @@ pub struct Setup {
     pub park_after: Duration,
     /// Who runs it.
     pub operator: Operator,
+    /// Other names of the operator: the user of the operating system, where they gave another. `not_operator` is about
+    /// them, about the operator, and about those who ran the run before.
+    pub operators: Vec<String>,
+    /// Whose signatures count, as it was when the run began.
+    pub approvers: Approvers,
     /// The name of this machine: what a typed gate wants for local acts.
     pub host: String,
     /// What tells this machine from others, for the lock on local changes.

@@ -1,9 +1,11 @@
 //! Prompts and gates: the one place where a gate is settled, whatever the door.
 
+use super::approving::{Heard, INBOX_GOOD_FOR, Spoken, outcome};
 use super::body::{At, BodyId};
 use super::dispatch::Dispatcher;
 use super::message::{GateOutcome, GateRequest, Settled};
 use super::port::{Answer, InboxDecision, Prompt, PromptId, PromptKind, StoreError};
+use super::tally::GateTally;
 use crate::event::{
     Actor, AnswerKind, Door, Event, GateAnswer, GateRequirement, Operator, Settlement, StepPath, Waiting,
 };
@@ -13,9 +15,6 @@ use tokio::sync::oneshot;
 
 /// How long an approval is good for.
 const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
-
-/// How long a decision left in the inbox is good for: nobody may have been there to use it.
-const INBOX_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// An open prompt.
 pub(super) struct Pending {
@@ -29,12 +28,16 @@ pub(super) struct Pending {
 
 /// What an open prompt waits for.
 pub(super) enum Wanted {
-    Gate { request: Box<GateRequest>, reply: Option<oneshot::Sender<GateOutcome>> },
+    Gate { request: Box<GateRequest>, tally: Box<GateTally>, reply: Option<oneshot::Sender<GateOutcome>> },
     Ask { kind: PromptKind, reply: Option<oneshot::Sender<Settled>> },
 }
 
 impl Pending {
-    fn waiting(&self, path: &str) -> Waiting {
+    fn waiting(&self, path: &str, now: Timestamp) -> Waiting {
+        let wants = match &self.what {
+            Wanted::Gate { tally, .. } => tally.waits_for(now),
+            Wanted::Ask { .. } => None,
+        };
         let (what, text, digest) = match &self.what {
             Wanted::Gate { request, .. } => ("gate", request.card.act.text.clone(), Some(request.digest.clone())),
             Wanted::Ask { kind, .. } => match kind {
@@ -54,7 +57,7 @@ impl Pending {
             },
         };
         let text = if text.is_empty() { self.title.clone() } else { text };
-        Waiting { step: StepPath(path.to_owned()), what: what.to_owned(), text, digest }
+        Waiting { step: StepPath(path.to_owned()), what: what.to_owned(), text, wants, digest }
     }
 }
 
@@ -73,7 +76,14 @@ impl Dispatcher {
         request.in_list &= failed_reads.len() == self.failed_reads_around(at).len();
         request.card.missing.extend(failed_reads);
         let now = self.now();
-        let expires = now.checked_add(GOOD_FOR).unwrap_or(now);
+        let own = request.card.terms.expires_ms.and_then(|ms| i64::try_from(ms).ok()).map(SignedDuration::from_millis);
+        let expires = now.checked_add(own.unwrap_or(GOOD_FOR)).unwrap_or(Timestamp::MAX);
+        let fresh = || GateTally::new(&request.card.terms, expires);
+        // An opening that the record has goes on: its approvals count, and so does the time it has been open.
+        let tally = Box::new(request.tally.take().unwrap_or_else(fresh));
+        let is_open = tally.is_open(now);
+        request.card.terms.opens = if is_open { None } else { tally.next_opening(now) };
+        let one_yes = request.card.terms.is_empty();
         let opened = Event::GateOpened {
             number: request.number,
             digest: request.digest.clone(),
@@ -85,14 +95,15 @@ impl Dispatcher {
         }
         let door = match &request.requirement {
             None => Some(Door::Policy),
-            Some(_) if request.in_list => Some(Door::List),
-            Some(GateRequirement::Confirm) if self.flag_answers(&request) => Some(Door::Flag),
+            // What the list was asked covers its items; but no gate is passed outside its window.
+            Some(_) if request.in_list && is_open => Some(Door::List),
+            Some(GateRequirement::Confirm) if one_yes && self.flag_answers(&request) => Some(Door::Flag),
             Some(_) => None,
         };
         let title = request.card.title.clone();
         let id = self.new_prompt();
-        let pending =
-            Pending { id, at, title: title.clone(), what: Wanted::Gate { request, reply: Some(reply) }, stays: false };
+        let what = Wanted::Gate { request, tally, reply: Some(reply) };
+        let pending = Pending { id, at, title: title.clone(), what, stays: false };
         if let Some(door) = door {
             let mut pending = pending;
             let answer = GateAnswer { answer: AnswerKind::Approved, door, reason: None };
@@ -120,18 +131,11 @@ impl Dispatcher {
         covers && reversible && request.number == 1 && request.card.missing.is_empty()
     }
 
-    /// The decision function: every answer to a gate passes here, and the first one is the only one.
+    /// Closes a gate: the answer goes on record and to the step that waits. The first one is the only one.
     pub(super) fn settle(&mut self, pending: &mut Pending, answer: GateAnswer, actor: Actor) {
-        let Wanted::Gate { request, reply } = &mut pending.what else { return };
+        let Wanted::Gate { request, reply, .. } = &mut pending.what else { return };
         let Some(reply) = reply.take() else { return };
-        let outcome = match answer.answer {
-            AnswerKind::Approved => GateOutcome::Approved,
-            AnswerKind::Declined | AnswerKind::Expired => GateOutcome::Declined(answer.reason.clone()),
-            AnswerKind::Skipped => {
-                GateOutcome::Skipped(answer.reason.clone().unwrap_or_else(|| "no reason given".to_owned()))
-            }
-            AnswerKind::Voided => GateOutcome::Ended,
-        };
+        let outcome = outcome(&answer);
         let event = Event::GateAnswered { number: request.number, digest: request.digest.clone(), answer };
         self.log_as(pending.at, event, actor);
         reply.send(outcome).ok();
@@ -181,6 +185,9 @@ impl Dispatcher {
             Answer::Suspend => return self.suspend("the operator left the run as it is".to_owned()),
             _ => {}
         }
+        if self.tally_of(id).is_some() && !matches!(answer, Answer::Said(_)) {
+            return self.gate_answer(id, answer);
+        }
         let Some(mut pending) = self.take_pending(id) else { return };
         if let Answer::Said(said) = answer {
             self.said_at(pending.at, &said);
@@ -191,63 +198,77 @@ impl Dispatcher {
         self.answer(&mut pending, answer, Door::Terminal, by);
     }
 
+    /// An answer to a gate from the run's own terminal.
+    fn gate_answer(&mut self, id: PromptId, answer: Answer) {
+        let (answer, reason) = match answer {
+            Answer::Approve => (AnswerKind::Approved, None),
+            Answer::Skip { reason } => (AnswerKind::Skipped, Some(reason)),
+            Answer::Decline { reason } => (AnswerKind::Declined, reason),
+            _ => (AnswerKind::Declined, Some("the answer was no approval".to_owned())),
+        };
+        let (by, at) = (self.operator(), self.now());
+        let spoken = Spoken { answer, door: Door::Terminal, reason, by, at, signed: None };
+        match self.hear(id, spoken) {
+            Heard::Settled => {}
+            Heard::Counts(waits) => self.ask_again(id, &format!("noted, and it will count: {waits}")),
+            Heard::Refused(why) => {
+                let signs = self.tally_of(id).is_some_and(GateTally::wants_signatures);
+                let step = self.pending_mut(id).map(|pending| pending.at).map(|at| self.path_of(at));
+                let how = step
+                    .filter(|_| signs)
+                    .map(|step| format!("; sign it elsewhere: runwright approve {} {step} --sign KEY", self.run_id()));
+                self.ask_again(id, &format!("{why}{}", how.unwrap_or_default()));
+            }
+        }
+    }
+
+    /// An answer to a question.
     fn answer(&mut self, pending: &mut Pending, answer: Answer, door: Door, by: Operator) {
-        match &mut pending.what {
-            Wanted::Gate { .. } => {
-                let (kind, reason) = match answer {
-                    Answer::Approve => (AnswerKind::Approved, None),
-                    Answer::Skip { reason } => (AnswerKind::Skipped, Some(reason)),
-                    Answer::Decline { reason } => (AnswerKind::Declined, reason),
-                    _ => (AnswerKind::Declined, Some("the answer was no approval".to_owned())),
-                };
-                self.settle(pending, GateAnswer { answer: kind, door, reason }, Actor::Person(by));
-            }
-            Wanted::Ask { reply, .. } => {
-                if let Some(reply) = reply.take() {
-                    reply.send(Settled::By(answer, by, door)).ok();
-                }
-            }
+        if let Wanted::Ask { reply, .. } = &mut pending.what
+            && let Some(reply) = reply.take()
+        {
+            reply.send(Settled::By(answer, by, door)).ok();
         }
     }
 
     /// Decisions that others left since the last look.
     pub(super) fn read_inbox(&mut self) -> Result<(), StoreError> {
-        for decision in self.take_inbox()? {
+        let mut decisions = self.take_letters();
+        decisions.extend(self.take_inbox()?);
+        for decision in decisions {
             self.inbox_decision(decision);
         }
         Ok(())
     }
 
     fn inbox_decision(&mut self, decision: InboxDecision) {
-        let Some(mut pending) = self.take_pending_of(&decision.step.0) else {
+        let Some(id) = self.pending_of(&decision.step.0) else {
+            // The step may be asked only after what it needs was walked again.
+            if self.was_left_before(&decision) && self.now().duration_since(decision.at) <= INBOX_GOOD_FOR {
+                return self.keep_letter(decision);
+            }
             let text =
                 format!("an answer of {} for `{}` came when nothing waited for it", decision.by.name, decision.step);
-            self.log(Event::Deviated { text });
-            return;
+            return self.log(Event::Deviated { text });
         };
-        if let Some(problem) = stale(&pending, &decision, self.now()) {
-            let text = format!("an answer of {} for `{}` was not used: {problem}", decision.by.name, decision.step);
-            self.log(Event::Deviated { text });
-            self.add_pending(pending);
-            return;
+        if self.tally_of(id).is_some() {
+            return self.inbox_gate(id, &decision);
         }
+        if self.now().duration_since(decision.at) > INBOX_GOOD_FOR {
+            return self.not_used(&decision, "it is more than an hour old");
+        }
+        let Some(mut pending) = self.take_pending(id) else { return };
         let answer = match (&pending.what, decision.answer) {
-            (Wanted::Gate { .. }, Some(AnswerKind::Approved)) => Answer::Approve,
             (_, Some(AnswerKind::Skipped)) => {
-                Answer::Skip { reason: decision.reason.clone().unwrap_or_else(|| "no reason given".to_owned()) }
+                Some(Answer::Skip { reason: decision.reason.clone().unwrap_or_else(|| "no reason given".to_owned()) })
             }
-            (Wanted::Gate { .. }, _) => Answer::Decline { reason: decision.reason.clone() },
-            (Wanted::Ask { kind, .. }, _) => {
-                if let Some(answer) = question_answer(kind, &decision) {
-                    answer
-                } else {
-                    let text =
-                        format!("an answer of {} for `{}` does not fit the question", decision.by.name, decision.step);
-                    self.log(Event::Deviated { text });
-                    self.add_pending(pending);
-                    return;
-                }
-            }
+            (Wanted::Ask { kind, .. }, _) => question_answer(kind, &decision),
+            (Wanted::Gate { .. }, _) => None,
+        };
+        let Some(answer) = answer else {
+            let text = format!("an answer of {} for `{}` does not fit the question", decision.by.name, decision.step);
+            self.log(Event::Deviated { text });
+            return self.add_pending(pending);
         };
         self.withdraw(pending.id, &format!("{} answered elsewhere", decision.by.name));
         self.answer(&mut pending, answer, Door::Inbox, decision.by);
@@ -255,7 +276,8 @@ impl Dispatcher {
 
     /// What the run waits for.
     pub(super) fn waiting(&self) -> Vec<Waiting> {
-        self.pending().iter().map(|pending| pending.waiting(&self.path_of(pending.at).0)).collect()
+        let now = self.now();
+        self.pending().iter().map(|pending| pending.waiting(&self.path_of(pending.at).0, now)).collect()
     }
 
     /// Takes the prompts of a runbook back, and of those that it has called: it is ending. A `finally` keeps its own.
@@ -287,21 +309,6 @@ impl Dispatcher {
             }
         }
     }
-}
-
-/// Why a decision from elsewhere cannot be used for an open prompt.
-fn stale(pending: &Pending, decision: &InboxDecision, now: Timestamp) -> Option<String> {
-    let age = now.duration_since(decision.at);
-    if age > INBOX_GOOD_FOR {
-        return Some("it is more than an hour old".to_owned());
-    }
-    let Wanted::Gate { request, .. } = &pending.what else { return None };
-    let saw_this = !decision.digest.is_empty() && decision.digest == request.digest;
-    // A refusal needs no digest: it is safe whatever was seen.
-    if decision.answer == Some(AnswerKind::Approved) && !saw_this {
-        return Some("the facts have moved since that card was shown".to_owned());
-    }
-    None
 }
 
 fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer> {

@@ -1,5 +1,6 @@
 //! The engine with scripted hands, a scripted person and paused time.
 
+mod approvals;
 mod background;
 mod calls;
 mod crash;
@@ -13,6 +14,7 @@ mod limits;
 mod locks;
 mod loops;
 mod questions;
+mod races;
 mod room;
 mod stopping;
 mod temporary;

@@ -1,5 +1,6 @@
 //! What a person is shown about an act: plain data, with secrets already named instead of printed.
 
+use super::approval::GateTerms;
 use super::kind::StoredValue;
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +163,9 @@ pub struct CardView {
     /// Which act of how many allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
-    /// What it takes.
+    /// What it takes of the one who answers.
     pub requires: GateRequirement,
+    /// What it takes beside that.
+    #[serde(default, skip_serializing_if = "GateTerms::is_empty")]
+    pub terms: GateTerms,
 }

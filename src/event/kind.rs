@@ -1,5 +1,6 @@
 //! Events and the envelope they are kept in.
 
+use super::approval::GateApproval;
 use super::card::{ActView, CardView, OptionView, UsedView};
 use super::name::{Actor, Operator, RunId, StepPath};
 use super::resumption::{Mark, Resumption, Settlement};
@@ -376,6 +377,9 @@ pub struct Waiting {
     pub what: String,
     /// One line for people.
     pub text: String,
+    /// For a gate that one yes does not pass: what it takes, what it has, when it can be passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wants: Option<String>,
     /// The digest to approve, for a gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -555,6 +559,15 @@ pub enum Event {
         digest: String,
         /// The answer.
         answer: GateAnswer,
+    },
+    /// A person approved a gate that this alone does not pass: it counts until the gate is answered.
+    GateApproved {
+        /// Which opening.
+        number: u32,
+        /// The digest it was opened with.
+        digest: String,
+        /// The approval.
+        approval: Box<GateApproval>,
     },
     /// A list was approved: the digest of the facts of each change inside, by its path. Each is used once.
     ListApproved {

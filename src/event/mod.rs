@@ -4,11 +4,13 @@
 //! read these. The types are the record's format: every change here is a change of the format (`docs/transcript.md`),
 //! and unknown fields of a newer version are kept readable by defaults.
 
+mod approval;
 mod card;
 mod kind;
 mod name;
 mod resumption;
 
+pub use approval::{ApprovalTerms, GateApproval, GateTerms, SignatureView};
 pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
 pub use kind::{
     AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, FrozenRunbook, FrozenSettings, GateAnswer, InputView,

@@ -2,6 +2,7 @@
 
 mod calls;
 mod expressions;
+mod gates;
 mod kubectl;
 mod logs;
 mod mechanisms;
@@ -32,6 +33,8 @@ pub struct CheckContext {
     pub callable: Vec<String>,
     /// Inputs that count as if they came from an alert's label, because a caller gives them so.
     pub tainted: Vec<String>,
+    /// The people who may approve, where that is known: without a library there is nobody.
+    pub approvers: Option<crate::library::Approvers>,
     /// The day, for what goes stale.
     pub today: Option<jiff::civil::Date>,
 }
@@ -56,6 +59,7 @@ pub fn check(runbook: Arc<Runbook>, context: &CheckContext, problems: &mut Diagn
     lift(&mut flat.nodes);
     calls::check(&flat, &runbook, context, &mut found);
     rules::check(&flat, &runbook, context, &mut found);
+    gates::check(&flat.nodes, &runbook, context, &mut found);
     statements::check(&flat, &runbook, &mut found);
     let sorted = if found.has_errors() { None } else { Some(topological(&flat.nodes)) };
     if let Some(Err(ring)) = &sorted {

@@ -11,9 +11,11 @@ mod names;
 mod node;
 mod order;
 mod outline;
+mod revision;
 
 pub use check::{Callee, CheckContext, check};
 pub use draw::{GraphFormat, draw};
 pub use names::step_shape;
 pub use node::{GraphNode, NodeId, Parent, Section, StepGraph};
 pub use outline::Place;
+pub use revision::{Revision, StepChange};

@@ -1,7 +1,8 @@
 //! `runwright.yaml`: what a library says about itself.
 
+use super::approvers::{ApproverRecord, Approvers};
 use super::environment::{Environment, EnvironmentRecord};
-use crate::runbook::{Decode, Decoder, Grammar, json_schema, record};
+use crate::runbook::{Decode, Decoder, Grammar, Many, json_schema, record};
 use crate::source::{Diagnostic, Diagnostics, Source, Sp, parse_yaml};
 use indexmap::IndexMap;
 
@@ -19,8 +20,12 @@ record! {
         with environments = "environments": IndexMap<Sp<String>, EnvironmentRecord>,
         /// The environment of a run that names none.
         may default_environment = "default_environment": Sp<String>,
+        /// The people whose signatures count at gates, by name.
+        with approvers = "approvers": IndexMap<Sp<String>, ApproverRecord>,
+        /// Groups of them, by name: one or a list of names.
+        with groups = "groups": IndexMap<Sp<String>, Many<Sp<String>>>,
     }
-    later: ["notify", "groups", "approvers"]
+    later: ["notify"]
 }
 
 /// What a library says about itself.
@@ -34,6 +39,8 @@ pub struct LibraryFile {
     pub environments: IndexMap<String, Environment>,
     /// The environment of a run that names none.
     pub default_environment: Option<String>,
+    /// Who may approve.
+    pub approvers: Approvers,
 }
 
 /// Reads `runwright.yaml`. Every problem of the text is reported; something comes back only when there is no error.
@@ -82,6 +89,7 @@ fn of_record(record: &LibraryRecord, decoder: &mut Decoder<'_>) -> LibraryFile {
     LibraryFile {
         name: record.library.value.clone(),
         description: record.description.as_ref().map(|text| text.value.clone()),
+        approvers: Approvers::of(&record.approvers, &record.groups, decoder),
         environments,
         default_environment: record.default_environment.as_ref().map(|name| name.value.clone()),
     }

@@ -3,6 +3,7 @@
 //! Rank 3: uses `source`, `expr` and `runbook`. It knows folders and names, not steps, order or runs. Environment
 //! variables, the home folder and the working folder are given to it; it reads none of them itself.
 
+mod approvers;
 mod built_in;
 mod environment;
 mod file;
@@ -13,6 +14,7 @@ mod trust;
 #[cfg(test)]
 mod tests;
 
+pub use approvers::{Approver, Approvers};
 pub use built_in::{BuiltIn, built_in};
 pub use environment::{Environment, GateRule, GateRules};
 pub use file::{FILE_NAME, LibraryFile, library_grammar, library_schema, parse_library};

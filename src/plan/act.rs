@@ -1,6 +1,7 @@
 //! Acts: actions with their values in. Still with holes when a value is unknown; then they cannot be performed.
 
 use super::place::{KubernetesTarget, Machine, PostgresTarget, TargetAct};
+use super::restore::RestoreAct;
 use super::sql::SqlPlaces;
 use super::values::StepScope;
 use crate::expr::{Expr, Rendered, Value};
@@ -18,6 +19,8 @@ pub enum Act {
     Edit(EditAct),
     /// `write`.
     Write(WriteAct),
+    /// What takes an `edit` or `write` back; no author writes it.
+    Restore(Box<RestoreAct>),
     /// `sql`.
     Sql(Box<SqlAct>),
     /// `prometheus` and `alert`.
@@ -53,6 +56,7 @@ impl Act {
             Self::Interactive(command) => return command.machine.target(),
             Self::Edit(edit) => return edit.machine.target(),
             Self::Write(write) => return write.machine.target(),
+            Self::Restore(restore) => return restore.machine().target(),
         };
         (!name.is_empty()).then_some(name)
     }
@@ -65,6 +69,7 @@ impl Act {
             Self::Interactive(command) => Some(&command.machine),
             Self::Edit(edit) => Some(&edit.machine),
             Self::Write(write) => Some(&write.machine),
+            Self::Restore(restore) => Some(restore.machine()),
             Self::Log(log) => Some(&log.machine),
             Self::Service(service) => Some(&service.machine),
             Self::Http(_) | Self::Sql(_) | Self::Prometheus(_) | Self::Kubectl(_) => None,
@@ -108,9 +113,17 @@ impl Act {
             Self::Interactive(command) => command.machine.address(),
             Self::Edit(edit) => edit.machine.address(),
             Self::Write(write) => write.machine.address(),
+            Self::Restore(restore) => restore.machine().address(),
         }
     }
+
+    /// Whether it gives a file other bytes: it can be previewed as a diff against the file as it is.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::Edit(_) | Self::Write(_) | Self::Restore(_))
+    }
 }
+
 /// A value for `$n`.
 #[derive(Clone, Debug)]
 pub struct SqlBind {

@@ -1,7 +1,7 @@
 //! What it takes to pass a gate (`format.md` 8, ruling 14).
 
 use super::resolve::Refusal;
-use crate::event::GateRequirement;
+use crate::event::{ApprovalTerms, GateRequirement, GateTerms};
 use crate::expr::{Place, Scope};
 use crate::runbook::{Change, GateFloor, Risk};
 
@@ -79,4 +79,38 @@ impl GatePolicy {
             }
         })
     }
+}
+
+/// What a runbook asks of a gate beside the answer; nothing where it asks for none of it.
+///
+/// # Errors
+/// How long it stays open cannot be told, or is not a span of time.
+pub fn gate_terms(change: &Change, scope: &dyn Scope) -> Result<GateTerms, Refusal> {
+    let Some(gate) = &change.gate else { return Ok(GateTerms::default()) };
+    let expires_ms = match &gate.expires {
+        None => None,
+        Some(spec) => {
+            let refused = |message: &str| {
+                let span = spec.expression().map_or(gate.span, crate::expr::Expr::span);
+                Refusal { message: message.to_owned(), span }
+            };
+            let after = super::resolve::duration(spec, scope)?;
+            let after = after.ok_or_else(|| refused("how long this gate stays open is not known"))?;
+            if after.is_zero() {
+                return Err(refused("this gate expires before anybody can answer"));
+            }
+            Some(u64::try_from(after.as_millis()).unwrap_or(u64::MAX))
+        }
+    };
+    let approvals = gate.approvals.as_ref().map(|approvals| ApprovalTerms {
+        wanted: u32::try_from(approvals.value).unwrap_or(u32::MAX).max(1),
+        from: gate.from.0.iter().map(|group| group.value.clone()).collect(),
+        not_operator: gate.not_operator.as_ref().is_some_and(|not| not.value),
+    });
+    Ok(GateTerms {
+        approvals,
+        windows: gate.window.0.iter().map(ToString::to_string).collect(),
+        opens: None,
+        expires_ms,
+    })
 }

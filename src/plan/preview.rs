@@ -11,7 +11,7 @@ use crate::event::{ActView, GateRequirement, InputView, Line};
 use crate::expr::{Place, Scope, Template, UnknownSort, Verdict, unknown};
 use crate::graph::{GraphNode, NodeId, Parent, StepGraph};
 use crate::plan::values::{StepScope, Values};
-use crate::runbook::{Action, Change, Probe, StepBody, Temporary, Undo};
+use crate::runbook::{Action, Change, Probe, StepBody, Temporary};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -520,10 +520,17 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
         Ok(Some(GateRequirement::Type { what, .. })) => Some(format!("type {what}")),
         Err(refusal) => Some(refusal.message),
     };
+    let terms = super::policy::gate_terms(change, scope);
+    let terms = terms.map_or_else(|refusal| refusal.message, |terms| terms.to_string());
+    if let Some(gate) = row.gate.as_mut().filter(|_| !terms.is_empty()) {
+        *gate = format!("{gate}; {terms}");
+    }
     let own = node.step.action();
     row.undo = Some(match (&change.undo, &change.irreversible, own) {
-        (Some(Undo::Act(probe)), ..) => part(probe, scope, context),
-        (Some(Undo::Steps(steps)), ..) => format!("{} steps", steps.len()),
+        (Some(undo), ..) => {
+            let acts = undo.probes().map(|(probe, changes)| part(probe, changes, scope, context));
+            acts.collect::<Vec<_>>().join("; then ")
+        }
         (None, Some(why), _) => format!("cannot be undone: {}", plain(why, scope)),
         (None, None, Some(Action::Edit(_) | Action::Write(_))) => "the exact bytes before are kept".to_owned(),
         _ => "not said".to_owned(),
@@ -533,11 +540,11 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
         Some(Temporary::Run) => format!("by itself when the run ends: {undo}"),
         Some(Temporary::Ends(_)) => format!("ends by itself; {undo}"),
     });
-    row.verify = change.verify.as_ref().map(|probe| part(probe, scope, context));
+    row.verify = change.verify.as_ref().map(|probe| part(probe, false, scope, context));
 }
 
-fn part(probe: &Probe, scope: &StepScope, context: &PlanContext<'_>) -> String {
-    let act = match context.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {
+fn part(probe: &Probe, changes: bool, scope: &StepScope, context: &PlanContext<'_>) -> String {
+    let act = match context.resolver.act(&probe.action, probe.target.as_ref(), changes, scope) {
         Ok(Some(act)) => view(&act).in_short(),
         Ok(None) => describe(&probe.action, scope),
         Err(refusal) => refusal.message,

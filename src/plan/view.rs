@@ -31,6 +31,7 @@ pub fn view(act: &Act) -> ActView {
         Act::Http(http) => http_view(http, &mut holes),
         Act::Edit(edit) => edit_view(edit, &mut holes),
         Act::Write(write) => write_view(write, &mut holes),
+        Act::Restore(restore) => return ActView { target, ..super::restore::view(restore) },
         Act::Interactive(command) => ActView { action: "interactive".to_owned(), ..command_view(command, &mut holes) },
         Act::Sql(sql) => return super::sql::view(sql),
         Act::Prometheus(query) => return super::prometheus::view(query),

@@ -6,7 +6,7 @@ use super::steps::StepInfo;
 use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::{short, spread, used, whole};
 use super::words::span;
-use crate::event::{CardView, GateRequirement, ItemView, StoredValue, UsedView};
+use crate::event::{CardView, GateRequirement, GateTerms, ItemView, StoredValue, UsedView};
 
 /// Items that are listed on a card; the rest is counted and shown on demand.
 const ITEMS: usize = 10;
@@ -255,6 +255,18 @@ impl<'a> Frame<'a> {
         if let Some(warning) = &card.warning {
             self.alarm("WARNING", warning);
         }
+        self.terms(&card.terms);
+    }
+
+    /// What it takes beside the answer.
+    fn terms(&mut self, terms: &GateTerms) {
+        if let Some(approvals) = &terms.approvals {
+            self.fact("needs", &format!("{approvals}, signed"));
+        }
+        if !terms.windows.is_empty() {
+            let opens = terms.opens.as_ref().map(|opens| format!("; closed now, opens {opens}"));
+            self.fact("window", &format!("{}{}", terms.windows.join(" or "), opens.unwrap_or_default()));
+        }
     }
 
     fn items(&mut self, card: &CardView) {
@@ -315,7 +327,11 @@ impl<'a> Frame<'a> {
         if lines > PREVIEW {
             parts.push(format!("the act above has {lines} lines"));
         }
-        parts.push(format!("an answer is good for {}", whole_span(frame.good_for_ms)));
+        let span = whole_span(frame.good_for_ms);
+        parts.push(match frame.card.terms.expires_ms {
+            Some(_) => format!("declined when nobody passes it within {span}"),
+            None => format!("an answer is good for {span}"),
+        });
         let short: String = frame.digest.chars().take(8).collect();
         parts.push(format!("digest {}", self.style.text(&short)));
         let text = parts.join(&format!(" {dot} "));
@@ -335,6 +351,7 @@ impl<'a> Frame<'a> {
         }
         let skip = if frame.may_skip { "[s]kip " } else { "" };
         let go = match &frame.card.requires {
+            _ if frame.card.terms.approvals.is_some() => "passes when the last signature is in, or:".to_owned(),
             GateRequirement::Confirm => "[y]es to go on, or:".to_owned(),
             // A target may have proved another name than the runbook gives it: the text itself is said.
             GateRequirement::Type { text, what } => {

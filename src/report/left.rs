@@ -30,6 +30,9 @@ impl Left<'_> {
             let step = style.text(&wait.step.0);
             let what = style.text(&wait.what);
             out.extend(labelled(style, 2, &what, "  ", &format!("{step}: {}", style.text(&wait.text))));
+            if let Some(wants) = &wait.wants {
+                out.extend(labelled(style, 4, "waits for", " ", &style.text(wants)));
+            }
         }
         out.extend(self.standing(style));
         if !waiting.is_empty() {
@@ -117,6 +120,11 @@ fn settles(left: &Left<'_>, wait: &Waiting) -> (String, Option<String>) {
             (command("answer", &pairs.join(" ")), None)
         }
         "settle" => (left.commands.line("resume", &[left.run], ""), Some("asks there what became of it".to_owned())),
+        // Signatures are wanted: a name alone would be refused.
+        _ if wait.wants.as_ref().is_some_and(|wants| wants.contains(" approval")) => {
+            let instead = "with --digest and the digest on the card where there is no terminal, or runwright deny";
+            (command("approve", "--sign KEYFILE"), Some(instead.to_owned()))
+        }
         _ => {
             let instead = "with --digest and the digest on the card where there is no terminal, or with --deny";
             (command("approve", ""), Some(instead.to_owned()))

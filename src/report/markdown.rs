@@ -344,7 +344,11 @@ impl Page<'_> {
                 Some((answer, actor, time)) => {
                     let why = answer.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
                     let text = format!("{}{why}", words::answer(answer.answer).0);
-                    (text, format!("{} {}", who(actor), words::door(answer.door)), span(between(gate.opened, time)))
+                    let by = match gate.approvals.as_slice() {
+                        [] => format!("{} {}", who(actor), words::door(answer.door)),
+                        several => several.iter().map(|(_, by)| who(by)).collect::<Vec<_>>().join(", "),
+                    };
+                    (text, by, span(between(gate.opened, time)))
                 }
                 None => ("open".to_owned(), String::new(), String::new()),
             };

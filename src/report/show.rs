@@ -241,9 +241,10 @@ fn gate(gate: &GateStory<'_>) -> Json {
             "answer": answer.answer, "door": answer.door, "reason": answer.reason, "by": actor(by), "time": time.to_string(),
         })
     });
+    let approvals = gate.approvals.iter().map(|(approval, by)| json!({ "by": actor(by), "approval": approval }));
     json!({
         "step": gate.step.0, "number": gate.number, "digest": gate.digest, "opened": gate.opened.to_string(),
-        "answer": answer,
+        "terms": gate.terms, "approvals": approvals.collect::<Vec<_>>(), "answer": answer,
     })
 }
 

@@ -6,8 +6,8 @@ use super::live::told;
 use super::marks::Marks;
 use super::steps::{StepInfo, StepTable, is_item};
 use crate::event::{
-    ActView, Actor, CheckView, Event, EvidenceRef, GateAnswer, OptionView, Outcome, Record, StepPath, StepVerdict,
-    StoredValue, UsedView,
+    ActView, Actor, CheckView, Event, EvidenceRef, GateAnswer, GateApproval, GateTerms, OptionView, Outcome, Record,
+    StepPath, StepVerdict, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -81,6 +81,10 @@ pub(crate) struct GateStory<'a> {
     pub(crate) number: u32,
     pub(crate) digest: &'a str,
     pub(crate) opened: Timestamp,
+    /// What it asks beside a yes.
+    pub(crate) terms: &'a GateTerms,
+    /// The approvals it was given, with who gave them.
+    pub(crate) approvals: Vec<(&'a GateApproval, &'a Actor)>,
     pub(crate) answer: Option<(&'a GateAnswer, &'a Actor, Timestamp)>,
 }
 
@@ -173,8 +177,23 @@ impl<'a> Story<'a> {
             Event::StepSkipped { reason, deviation: true, .. } => {
                 self.deviations.skipped(record.time, path, reason);
             }
-            Event::GateOpened { number, digest, .. } => {
-                self.gates.push(GateStory { step: path, number: *number, digest, opened: record.time, answer: None });
+            Event::GateOpened { number, digest, card, .. } => {
+                let (terms, approvals, opened) = (&card.terms, Vec::new(), record.time);
+                self.gates.push(GateStory {
+                    step: path,
+                    number: *number,
+                    digest,
+                    opened,
+                    terms,
+                    approvals,
+                    answer: None,
+                });
+            }
+            Event::GateApproved { number, approval, .. } => {
+                let open = self.gates.iter_mut().rev().find(|gate| gate.step == path && gate.number == *number);
+                if let Some(gate) = open {
+                    gate.approvals.push((approval, &record.actor));
+                }
             }
             Event::GateAnswered { number, answer, .. } => {
                 let open = self.gates.iter_mut().rev().find(|gate| gate.step == path && gate.number == *number);

@@ -7,6 +7,7 @@ use super::amount::DurationSpec;
 use super::ask::Ask;
 use super::call::Call;
 use super::decode::{Decode, Decoder, Many};
+use super::gate::Gate;
 use super::grammar::Grammar;
 use super::http::HttpAction;
 use super::log::LogAction;
@@ -14,10 +15,11 @@ use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;
 use super::sql::SqlAction;
 use super::step::{
-    Background, CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Gate, Hold, ItemFailure, Kind,
-    OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Undo, Until,
+    Background, CaptureRule, Change, Choice, Decide, DecideBy, Each, FirstFailure, Hold, ItemFailure, Kind, OnFailure,
+    Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Until,
 };
 use super::target::TargetRef;
+use super::undo::Undo;
 use super::with_action::{Given, one_action};
 use crate::expr::{Expr, Template};
 use crate::source::{Diagnostic, Node, Sp};

@@ -18,6 +18,7 @@ mod ask;
 mod call;
 mod document;
 mod dsn;
+mod gate;
 mod grammar;
 mod http;
 mod input;
@@ -35,6 +36,8 @@ mod sql_script;
 mod sqlstate;
 mod step;
 mod target;
+mod undo;
+mod window;
 
 pub use action::{
     Action, Data, EditAction, EditFormat, Escalation, Program, RunAction, Shell, ShellAction, WriteAction,
@@ -43,10 +46,11 @@ pub use action::{
 pub use amount::{DurationSpec, parse_duration};
 pub use ask::{Ask, Choices, Question};
 pub use call::Call;
-pub use decode::{Decode, Decoder, Placed};
+pub use decode::{Decode, Decoder, Many, Placed};
 pub(crate) use decode::{record, words};
 pub use document::{Alert, Cadence, Contact, Limits, Link, Requirement, Reviewed, Runbook, Share, parse_runbook};
 pub use dsn::{Dsn, DsnHost, DsnProblem, SslMode};
+pub use gate::{Gate, GateFloor};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};
 pub use http::{Body, HttpAction, Method, Pages};
 pub use input::{Input, InputFrom, InputType, is_reserved_name};
@@ -61,11 +65,12 @@ pub use sql::{SqlAction, SqlQuery};
 pub use sql_script::{SqlPart, SqlProblem, SqlScript, SqlText};
 pub use sqlstate::{is_sqlstate_class, sqlstate_class, sqlstate_names};
 pub use step::{
-    Background, CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Gate, GateFloor,
-    Hold, ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Undo, Until,
-    is_error_class,
+    Background, CaptureRule, Change, Choice, Decide, DecideBy, ERROR_CLASSES, Each, End, FirstFailure, Hold,
+    ItemFailure, Kind, OnFailure, Parallel, Probe, Retry, Risk, Step, StepBody, Temporary, Then, Until, is_error_class,
 };
 pub use target::{
     Identity, IdentityExpect, IdentityProbe, KubernetesPlace, SshPlace, Target, TargetAuth, TargetKind, TargetPlace,
     TargetRef, Tls,
 };
+pub use undo::{Undo, UndoAct};
+pub use window::{Window, WindowProblem};

@@ -13,7 +13,7 @@ use super::log::LogAction;
 use super::prometheus::{PrometheusAction, expected};
 use super::service::ServiceAction;
 use super::sql::SqlAction;
-use super::step::{CaptureRule, Choice, End, ItemFailure, OnFailure, Probe, Step, Then, Undo};
+use super::step::{CaptureRule, Choice, End, ItemFailure, OnFailure, Probe, Step, Then};
 use super::target::TargetRef;
 use super::with_action::{Given, one_action};
 use crate::expr::{Expr, Template};
@@ -165,19 +165,6 @@ impl Decode for OnFailure {
                     times,
                 })
             }
-        }
-    }
-}
-
-impl Decode for Undo {
-    fn grammar() -> Grammar {
-        Grammar::AnyOf(vec![Probe::grammar(), Grammar::List(Box::new(Step::grammar()))])
-    }
-
-    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
-        match &node.data {
-            Data::List(_) => Vec::decode(node, decoder).map(Self::Steps),
-            _ => Probe::decode(node, decoder).map(|probe| Self::Act(Box::new(probe))),
         }
     }
 }

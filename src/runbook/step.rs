@@ -4,6 +4,7 @@ use super::action::{Action, Escalation};
 use super::amount::DurationSpec;
 use super::decode::Decode;
 use super::target::TargetRef;
+use super::undo::Undo;
 use crate::expr::{Expr, Template};
 use crate::source::{Sp, Span};
 use indexmap::IndexMap;
@@ -326,7 +327,7 @@ pub struct Change {
     /// Whether the author wrote the risk.
     pub has_own_risk: bool,
     /// What the runbook asks of its gate.
-    pub gate: Option<Gate>,
+    pub gate: Option<super::gate::Gate>,
     /// A read that shows what would change.
     pub preview: Option<Box<Probe>>,
     /// A read after the act.
@@ -339,38 +340,6 @@ pub struct Change {
     pub idempotent: bool,
     /// When it must be over.
     pub temporary: Option<Temporary>,
-}
-
-record! {
-    /// What the runbook asks of a gate: a floor that nothing loosens.
-    pub struct Gate = "gate" {
-        /// Say yes.
-        may confirm = "confirm": Sp<bool>,
-        /// Type this text.
-        may text = "type": Template,
-    }
-    later: ["approvals", "from", "not_operator", "expires", "window"]
-}
-
-/// The least that a gate asks, whatever the environment says.
-#[derive(Clone, Debug)]
-pub enum GateFloor {
-    /// Say yes.
-    Confirm,
-    /// Type this text.
-    Type(Template),
-}
-
-impl Gate {
-    /// The floor it sets, if any.
-    #[must_use]
-    pub fn floor(&self) -> Option<GateFloor> {
-        match (&self.text, &self.confirm) {
-            (Some(text), _) => Some(GateFloor::Type(text.clone())),
-            (None, Some(confirm)) if confirm.value => Some(GateFloor::Confirm),
-            _ => None,
-        }
-    }
 }
 
 /// An action inside a step: `verify`, `preview`, an `undo` that is one act.
@@ -396,15 +365,6 @@ pub struct Probe {
     pub tolerate: Vec<Sp<String>>,
     /// For an undo: the read after it.
     pub verify: Option<Box<Probe>>,
-}
-
-/// How a change is taken back.
-#[derive(Clone, Debug)]
-pub enum Undo {
-    /// One act.
-    Act(Box<Probe>),
-    /// Steps.
-    Steps(Vec<Arc<Step>>),
 }
 
 /// One option of a decide.

@@ -13,6 +13,9 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
     let lines = match kind {
         PromptKind::Gate { card, may_skip, .. } => {
             let go = match card.requires {
+                _ if card.terms.approvals.is_some() => {
+                    "nothing typed here passes it: it counts signatures (runwright approve RUN STEP --sign KEY)"
+                }
                 GateRequirement::Confirm => "y  go on: exactly the act on the card is performed",
                 GateRequirement::Type { .. } => "the text  go on: exactly the act on the card is performed",
             };

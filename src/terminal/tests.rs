@@ -127,6 +127,7 @@ fn gate(requires: GateRequirement) -> PromptKind {
         moved: vec![],
         limit: None,
         requires,
+        terms: crate::event::GateTerms::default(),
     };
     PromptKind::Gate { card: Box::new(card), digest: "9c".into(), expires: Timestamp::UNIX_EPOCH, may_skip: true }
 }

@@ -7,6 +7,7 @@ mod architecture;
 mod canary;
 mod check;
 mod disk;
+mod gates;
 mod generated;
 mod hostile;
 mod http;

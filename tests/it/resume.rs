@@ -354,3 +354,57 @@ fn refresh_performs_the_reads_again() {
     assert_eq!(lines(&sandbox.path("looked")), 2);
     assert_eq!(events(&sandbox, "run_resumed")[0]["refresh"], true);
 }
+
+#[test]
+fn a_mended_runbook_is_gone_on_with_when_it_fits_and_somebody_agrees() {
+    let sandbox = parked(CASE, &[]);
+    let mended = CASE.replace("[touch, 'made{{ look.n }}']", "[touch, 'made{{ look.n }}', also]")
+        + "  - { id: more, validate: More, run: [test, -e, also] }\n";
+    let head = "runbook: case\ntitle: Another title\n";
+    _ = sandbox.write("mended.yaml", &format!("{head}{}", mended.trim_start_matches('\n')));
+    let asked = resume(&sandbox, &["--runbook", "mended.yaml"]).exits(3).says("[runbook-differs]");
+    let asked = asked.tells("changed act run").tells("added more").tells("same 2 steps");
+    let (_, digest) = asked.stderr.split_once("--accept-runbook").expect("a digest");
+    let digest = digest.split_whitespace().next().expect("a digest").to_owned();
+    _ = resume(&sandbox, &["--runbook", "mended.yaml", "--accept-runbook", "0123456789ab"]).exits(3);
+    assert!(events(&sandbox, "run_resumed").is_empty(), "a refusal left something on record");
+    _ = resume(&sandbox, &["--runbook", "mended.yaml", "--accept-runbook", &digest]).exits(5);
+    // From here on it is the frozen one: the file is not wanted any more. The act has moved, so no flag answers.
+    std::fs::remove_file(sandbox.path("mended.yaml")).expect("a file");
+    _ = resume(&sandbox, &["--yes=medium"]).exits(5);
+    let gates = events(&sandbox, "gate_opened");
+    assert_eq!(gates.last().expect("a gate")["card"]["act"]["text"], "touch made7 also");
+    assert_eq!(lines(&sandbox.path("looked")), 1);
+    _ = sandbox.runwright("show last").exits(0).says("also");
+}
+
+#[test]
+fn a_runbook_that_does_not_fit_what_was_done_is_refused() {
+    let sandbox = parked(CASE, &[]);
+    let look = CASE.lines().find(|line| line.contains("id: look")).expect("a line").to_owned();
+    let rows = [
+        (CASE.replace("echo 7", "echo 8"), "`look` has begun, and its `shell` differs"),
+        (CASE.replace(&format!("{look}\n"), ""), "`look` has begun, and is not there any more"),
+        (CASE.replace("steps:\n", "steps:\n  - { id: new, diagnose: New, run: [date] }\n"), "from `new` on"),
+        (format!("inputs: {{ x: {{ type: string, default: a }} }}{CASE}"), "`inputs` is not what it was"),
+        (CASE.replace("local: true", "ssh: somewhere"), "`targets` is not what it was"),
+        (CASE.replace("diagnose: Look", "validate: Look"), "its `kind` differs"),
+    ];
+    for (text, why) in rows {
+        _ = sandbox.write("other.yaml", &format!("runbook: case\ntitle: A case\n{}", text.trim_start_matches('\n')));
+        let output = resume(&sandbox, &["--runbook", "other.yaml", "--accept-runbook", "000000000000"]);
+        // The step that uses what is gone is a problem of the text itself.
+        if why.contains("not there any more") {
+            _ = output.exits(3);
+        } else {
+            _ = output.exits(3).says("[runbook-unfit]").tells(why);
+        }
+    }
+    let text = CASE.replace("diagnose: Look", "diagnose: See for yourself");
+    _ = sandbox.write("other.yaml", &format!("runbook: case\ntitle: A case\n{}", text.trim_start_matches('\n')));
+    _ = resume(&sandbox, &["--runbook", "other.yaml"])
+        .exits(3)
+        .says("[runbook-differs]")
+        .tells("changed look diagnose");
+    _ = resume(&sandbox, &["--yes=medium"]).exits(0);
+}

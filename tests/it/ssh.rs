@@ -3,6 +3,7 @@
 mod doors;
 mod ending;
 mod files;
+mod restoring;
 
 use crate::support::{Output, Sandbox, Sshd, Terminal, example};
 use std::path::Path;

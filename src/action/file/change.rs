@@ -1,14 +1,14 @@
 //! An `edit` or `write` worked out against the file as it is: the new bytes, and a diff without secrets. On this machine,
 //! together with the place on the disk.
 
-use super::datum::{Datum, Found, mask_of, quoted};
+use super::datum::{Datum, mask_of};
 use super::disk::{Kept, Place, Rights, owner};
 use super::edit::{Change, edit, read};
+use super::masks::Masks;
 use super::problem::Problem;
 use crate::event::ErrorClass;
-use crate::expr::{Piece, Rendered, SecretText, Value};
+use crate::expr::{Piece, Rendered};
 use crate::plan::{Act, EditAct, WriteAct};
-use minijinja::value::ValueKind;
 use sha2::{Digest, Sha256};
 use similar::TextDiff;
 use std::path::Path;
@@ -23,8 +23,8 @@ pub(super) const NEW_FILE_MODE: u32 = 0o644;
 pub(super) struct Rewrite {
     /// The file as the act names it.
     pub(super) file: String,
-    /// The new bytes.
-    pub(super) after: Vec<u8>,
+    /// The new bytes; none when the file is removed.
+    pub(super) after: Option<Vec<u8>>,
     /// Unified, secrets masked; empty when nothing changes.
     pub(super) diff: String,
 }
@@ -35,6 +35,7 @@ impl Rewrite {
         match act {
             Act::Edit(act) => Self::of_edit(act, before),
             Act::Write(act) => Self::of_write(act, before),
+            Act::Restore(act) => super::restore::rewrite(act, before),
             _ => Err(Problem::bad_value("this act does not change a file")),
         }
     }
@@ -62,9 +63,12 @@ impl Rewrite {
             masks.collect_old(act, &read(&file, before, act.format)?);
             edit(&file, before, act.format, &changes(act, true)?)?
         };
-        let diff =
-            diff(&file, Some(before), before == after, &masks.apply(before), &masks.apply(&shown), after.as_bytes());
-        Ok(Self { file, after: after.into_bytes(), diff })
+        let diff = if before == after {
+            String::new()
+        } else {
+            diff((&file, &file), &masks.apply(before), &masks.apply(&shown), &sha256(after.as_bytes()))
+        };
+        Ok(Self { file, after: Some(after.into_bytes()), diff })
     }
 
     fn of_write(act: &WriteAct, before: Option<&[u8]>) -> Result<Self, Problem> {
@@ -80,8 +84,9 @@ impl Rewrite {
         let before = before.map(String::from_utf8_lossy);
         let old = masks.apply(before.as_deref().unwrap_or_default());
         let new = masks.apply(&act.text.to_string());
-        let diff = diff(&file, before.as_deref(), equal, &old, &new, after.as_bytes());
-        Ok(Self { file, after: after.into_bytes(), diff })
+        let names = (before.map_or(NO_FILE, |_| &file), file.as_str());
+        let diff = if equal { String::new() } else { diff(names, &old, &new, &sha256(after.as_bytes())) };
+        Ok(Self { file, after: Some(after.into_bytes()), diff })
     }
 }
 
@@ -115,12 +120,15 @@ impl FileChange {
 
     /// Whether the file already says so.
     pub(super) fn is_settled(&self) -> bool {
-        self.before() == Some(self.rewrite.after.as_slice())
+        self.before() == self.rewrite.after.as_deref()
     }
 
     /// Does it. On an error the file is as it was.
     pub(super) fn make(&self) -> Result<Kept, Problem> {
-        self.place.replace(&self.rewrite.after, self.rights)
+        match &self.rewrite.after {
+            Some(after) => self.place.replace(after, self.rights),
+            None => self.place.remove(),
+        }
     }
 }
 
@@ -129,6 +137,7 @@ pub(super) fn path_of(act: &Act) -> Result<(String, bool), Problem> {
     match act {
         Act::Edit(act) => Ok((known(&act.file, "the path")?, act.follow)),
         Act::Write(act) => Ok((known(&act.file, "the path")?, act.follow)),
+        Act::Restore(act) => Ok((act.file.clone(), act.follow())),
         _ => Err(Problem::bad_value("this act does not change a file")),
     }
 }
@@ -159,116 +168,21 @@ fn changes(act: &EditAct, masked: bool) -> Result<Vec<Change>, Problem> {
     act.settings.iter().map(change).collect()
 }
 
-/// Texts that must not be shown, in every spelling a format gives them.
-#[derive(Default)]
-struct Masks {
-    list: Vec<(String, String)>,
-}
+/// What stands in a diff for a file that is not there.
+pub(super) const NO_FILE: &str = "/dev/null";
 
-impl Masks {
-    fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    fn add(&mut self, text: &str, shown: &str) {
-        let json = quoted(text);
-        let shell: String = text
-            .chars()
-            .flat_map(|char| matches!(char, '"' | '\\' | '`' | '$').then_some('\\').into_iter().chain([char]))
-            .collect();
-        let forms = [
-            text.to_owned(),
-            json[1..json.len() - 1].to_owned(),
-            text.replace('\'', "''"),
-            text.replace('\\', "\\\\").replace('\'', "''"),
-            shell,
-        ];
-        // A text over several lines may stand indented in the file.
-        let lines =
-            text.lines().map(str::trim).filter(|line| line.len() >= 8 && line.len() < text.len()).map(str::to_owned);
-        for form in forms.into_iter().chain(lines) {
-            if !form.is_empty() && !self.list.iter().any(|(known, _)| *known == form) {
-                self.list.push((form, shown.to_owned()));
-            }
-        }
-        // The longest first: an escaped form may hold the raw one.
-        self.list.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-    }
-
-    fn collect(&mut self, value: &Value) {
-        if let Some(secret) = value.downcast_object_ref::<SecretText>() {
-            self.add(secret.reveal(), &mask_of(secret));
-        }
-        if matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable | ValueKind::Map)
-            && let Ok(items) = value.try_iter()
-        {
-            for item in items {
-                if value.kind() == ValueKind::Map {
-                    self.collect(&value.get_item(&item).unwrap_or_default());
-                } else {
-                    self.collect(&item);
-                }
-            }
-        }
-    }
-
-    /// The text that a secret replaces was one too.
-    fn collect_old(&mut self, act: &EditAct, data: &Datum) {
-        for setting in &act.settings {
-            let Some(secret) = setting.value.as_ref().and_then(|value| value.downcast_object_ref::<SecretText>())
-            else {
-                continue;
-            };
-            let Found::Here(old) = data.find(&setting.path) else { continue };
-            let mut texts = Vec::new();
-            old_texts(old, &mut texts);
-            for text in texts.iter().filter(|text| *text != secret.reveal()) {
-                self.add(text, &format!("‹secret {}, old›", secret.name));
-            }
-        }
-    }
-
-    /// All at once, so that a mask is never masked again.
-    fn apply(&self, text: &str) -> String {
-        let forms: Vec<_> = self.list.iter().map(|(form, _)| form.as_str()).collect();
-        let shown: Vec<_> = self.list.iter().map(|(_, shown)| shown.as_str()).collect();
-        if forms.is_empty() {
-            return text.to_owned();
-        }
-        match aho_corasick::AhoCorasick::builder().match_kind(aho_corasick::MatchKind::LeftmostLongest).build(&forms) {
-            Ok(search) => search.replace_all(text, &shown),
-            Err(_) => forms.iter().zip(&shown).fold(text.to_owned(), |text, (form, shown)| text.replace(form, shown)),
-        }
-    }
-}
-
-/// The texts in a value. Short numbers and booleans are left out: hiding each `1` would hide the whole diff.
-fn old_texts(datum: &Datum, texts: &mut Vec<String>) {
-    match datum {
-        Datum::Text(text) => texts.push(text.clone()),
-        Datum::Other(raw) => texts.push(raw.trim_matches(['"', '\'']).to_owned()),
-        Datum::List(items) => items.iter().for_each(|item| old_texts(item, texts)),
-        Datum::Map(map) => map.values().for_each(|item| old_texts(item, texts)),
-        other => texts.extend(other.scalar_text().filter(|text| text.len() >= 6)),
-    }
-}
-
-fn diff(file: &str, before: Option<&str>, equal: bool, old: &str, new: &str, after: &[u8]) -> String {
-    if equal {
-        return String::new();
-    }
-    let header = if before.is_some() { file } else { "/dev/null" };
+/// A unified diff of two texts, masked already; `digest` is that of the new bytes, for a diff that is too long to make.
+pub(super) fn diff((from, to): (&str, &str), old: &str, new: &str, digest: &str) -> String {
     let (removed, added) = (old.lines().count(), new.lines().count());
     if removed + added > MAX_DIFF_LINES {
         return format!(
-            "--- {header}\n+++ {file}\n{removed} lines become {added} lines, too many to compare; the new SHA-256 is {}\n",
-            sha256(after)
+            "--- {from}\n+++ {to}\n{removed} lines become {added} lines, too many to compare; the new SHA-256 is {digest}\n"
         );
     }
-    let text = TextDiff::from_lines(old, new).unified_diff().context_radius(3).header(header, file).to_string();
+    let text = TextDiff::from_lines(old, new).unified_diff().context_radius(3).header(from, to).to_string();
     if text.is_empty() {
         // An empty new file, or a change that only secrets can tell.
-        return format!("--- {header}\n+++ {file}\n");
+        return format!("--- {from}\n+++ {to}\n");
     }
     text
 }

@@ -75,9 +75,7 @@ impl Place {
 
     /// Puts new bytes in the place of the file. On an error the file is as it was.
     pub(super) fn replace(&self, bytes: &[u8], rights: Rights) -> Result<Kept, Problem> {
-        let sync =
-            rustix::fs::openat(&self.folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|error| Problem::from_os("open the folder of", &self.path, error))?;
+        let sync = self.readable_folder()?;
         let mut draft = Draft::new(self)?;
         let write = |error: std::io::Error| {
             Problem::new(ErrorClass::System, format!("cannot write beside {}: {error}", self.path.display()))
@@ -103,6 +101,22 @@ impl Place {
             Err(error) => return Err(Problem::from_os("replace", &self.path, error)),
         }
         Ok(if rustix::fs::fsync(&sync).is_ok() { Kept::Durable } else { Kept::Unproven })
+    }
+
+    /// Removes the file. On an error it is still there.
+    pub(super) fn remove(&self) -> Result<Kept, Problem> {
+        let sync = self.readable_folder()?;
+        self.still_the_same()?;
+        rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty())
+            .map_err(|error| Problem::from_os("remove", &self.path, error))?;
+        Ok(if rustix::fs::fsync(&sync).is_ok() { Kept::Durable } else { Kept::Unproven })
+    }
+
+    /// The folder once more, so that it can be synced.
+    fn readable_folder(&self) -> Result<OwnedFd, Problem> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.folder, ".", flags, Mode::empty())
+            .map_err(|error| Problem::from_os("open the folder of", &self.path, error))
     }
 
     fn keep_rights(&self, draft: &File, old: &Old) -> Result<(), Problem> {

@@ -1,4 +1,4 @@
-//! Performs and previews `edit` and `write` on another machine: a constant script there reads and replaces, everything
+//! Performs and previews changes of files on another machine: a constant script there reads and replaces, everything
 //! between is worked out here.
 
 use super::super::outcome::{cancelled_before_start, one_line};
@@ -10,6 +10,8 @@ use crate::engine::{AttemptContext, Cancel, Evidence, NoPreview, Performed};
 use crate::event::{ErrorClass, Outcome, StepPath};
 use crate::expr::Rendered;
 use crate::plan::{Act, CommandAct, Machine};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use indexmap::IndexMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +46,7 @@ struct Failure {
     left: Vec<String>,
 }
 
-/// Performs an `edit` or `write` on another machine. The old bytes and the diff are kept, synced, before the file is
+/// Performs a change of a file on another machine. The old bytes and the diff are kept, synced, before the file is
 /// touched.
 ///
 /// `Failed` means that the file is as it was; `Unknown` that the new bytes were sent and the end was not seen.
@@ -65,7 +67,7 @@ pub(crate) async fn perform(act: Act, context: AttemptContext, workshop: Arc<Wor
         Ok(rewrite) => rewrite,
         Err(problem) => return failed(&*evidence, &problem, Vec::new()),
     };
-    if before.as_deref() == Some(rewrite.after.as_slice()) {
+    if before.as_deref() == rewrite.after.as_deref() {
         return finished(Outcome::Succeeded, &rewrite, before.as_deref(), Vec::new());
     }
     let kept = match keep(&*evidence, &rewrite, before.as_deref()) {
@@ -76,13 +78,17 @@ pub(crate) async fn perform(act: Act, context: AttemptContext, workshop: Arc<Wor
             return failed(&*evidence, &Problem::new(ErrorClass::System, message), Vec::new());
         }
     };
-    match far.replace(&act, before.as_deref(), &rewrite.after).await {
+    let made = match &rewrite.after {
+        Some(after) => far.replace(&act, before.as_deref(), after).await,
+        None => far.remove(before.as_deref()).await,
+    };
+    match made {
         Ok(()) => finished(Outcome::Succeeded, &rewrite, before.as_deref(), kept),
         Err(failure) => Performed { evidence: kept, ..failure.report() },
     }
 }
 
-/// What an `edit` or `write` on another machine would change. The file is read there and nothing else is done.
+/// What a change of a file on another machine would change. The file is read there and nothing else is done.
 ///
 /// # Errors
 /// The file cannot be read or parsed, or would not be changed safely.
@@ -95,7 +101,7 @@ pub(crate) async fn preview(
     let far = FarFile::new(&act, context, workshop).map_err(refused)?;
     let before = far.read().await.map_err(|failure| NoPreview { class: failure.class, message: failure.message })?;
     let rewrite = Rewrite::of(&act, before.as_deref()).map_err(refused)?;
-    let is_settled = before.as_deref() == Some(rewrite.after.as_slice());
+    let is_settled = before.as_deref() == rewrite.after.as_deref();
     Ok(Some(if is_settled { UNCHANGED.to_owned() } else { rewrite.diff }))
 }
 
@@ -137,13 +143,23 @@ impl FarFile {
             Act::Write(write) => (write.mode.unwrap_or(NEW_FILE_MODE), write.owner.clone().unwrap_or_default()),
             _ => (NEW_FILE_MODE, String::new()),
         };
-        let digest = before.map_or_else(|| "none".to_owned(), sha256);
-        let more = [digest, after.len().to_string(), format!("{mode:o}"), owner];
-        // Both actions make text, so nothing is lost here.
-        let text = String::from_utf8_lossy(after).into_owned();
+        // Only what is brought back may be no text.
+        let (encoding, text) = match std::str::from_utf8(after) {
+            Ok(text) => ("plain", text.to_owned()),
+            Err(_) => ("base64", BASE64.encode(after)),
+        };
+        let more = [digest_of(before), after.len().to_string(), format!("{mode:o}"), owner, encoding.to_owned()];
         let (said, _) = self.ask("replace", &more, Some(text)).await?;
         match said.as_str() {
             "replaced" | "made" => Ok(()),
+            other => Err(self.unusable(other, Outcome::Unknown)),
+        }
+    }
+
+    async fn remove(&self, before: Option<&[u8]>) -> Result<(), Failure> {
+        let (said, _) = self.ask("remove", &[digest_of(before)], None).await?;
+        match said.as_str() {
+            "removed" => Ok(()),
             other => Err(self.unusable(other, Outcome::Unknown)),
         }
     }
@@ -163,8 +179,13 @@ impl FarFile {
             ok: vec![0],
             machine: self.machine.clone(),
         };
-        let name = format!("{} `{}`", if doing == "read" { "reading" } else { "replacing" }, self.file);
-        let answer = ask(act, name, self.context(doing == "replace"), Arc::clone(&self.workshop)).await;
+        let words = match doing {
+            "read" => "reading",
+            "remove" => "removing",
+            _ => "replacing",
+        };
+        let name = format!("{words} `{}`", self.file);
+        let answer = ask(act, name, self.context(doing != "read"), Arc::clone(&self.workshop)).await;
         self.understood(&answer)
     }
 
@@ -219,6 +240,11 @@ impl Failure {
     fn report(self) -> Performed {
         Performed { left: self.left, ..ended(self.outcome, self.class, self.message) }
     }
+}
+
+/// What must be in the file when it is replaced or removed, as the script takes it.
+fn digest_of(before: Option<&[u8]>) -> String {
+    before.map_or_else(|| "none".to_owned(), sha256)
 }
 
 /// The class that the script names.

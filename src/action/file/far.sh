@@ -1,7 +1,8 @@
-# A file at a far end: read (`sh -c THIS sh read FILE FOLLOW`), or replaced by what stands on standard input
-# (`sh -c THIS sh replace FILE FOLLOW DIGEST SIZE MODE OWNER`; DIGEST `none`: there must be no file; an existing file
-# keeps its mode and owner). The first line of stdout says how it went: `present`, `absent`, `replaced`, `made`, or
-# `refused CLASS TEXT`; after `present` the bytes follow.
+# A file at a far end: read (`sh -c THIS sh read FILE FOLLOW`), replaced by what stands on standard input
+# (`sh -c THIS sh replace FILE FOLLOW DIGEST SIZE MODE OWNER ENCODING`; DIGEST `none`: there must be no file; an existing
+# file keeps its mode and owner; ENCODING `plain` or `base64`), or removed (`sh -c THIS sh remove FILE FOLLOW DIGEST`).
+# The first line of stdout says how it went: `present`, `absent`, `replaced`, `made`, `removed`, or `refused CLASS TEXT`;
+# after `present` the bytes follow.
 LC_ALL=C
 export LC_ALL
 umask 077
@@ -9,7 +10,7 @@ refuse() {
     printf 'refused %s %s\n' "$1" "$2"
     exit 0
 }
-doing=$1 file=$2 follow=$3 digest=$4 size=$5 mode=$6 owner=$7
+doing=$1 file=$2 follow=$3 digest=$4 size=$5 mode=$6 owner=$7 encoding=$8
 case $file in
     /*) ;;
     *) file=$(pwd -P; echo x) file=${file%?x}/$2 ;;
@@ -70,6 +71,12 @@ rights() {
     stat -c '%a %u %g' -- "$1" 2>/dev/null || stat -f '%Lp %u %g' -- "$1" 2>/dev/null
 }
 same
+if [ "$doing" = remove ]; then
+    rm -f -- "$file" || refuse denied "cannot remove $file"
+    sync -- "$folder" 2>/dev/null
+    echo removed
+    exit 0
+fi
 temp=$(mktemp "$folder/.runwright-XXXXXXXX" 2>/dev/null) || refuse denied "no file can be made beside $file"
 trap 'rm -f -- "$temp"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -77,7 +84,11 @@ if [ -n "$there" ]; then
     # The rights, and where the system knows more of them (lists, labels), those too.
     cp -a -- "$file" "$temp" 2>/dev/null || cp -p -- "$file" "$temp" || refuse system "cannot write beside $file"
 fi
-cat >"$temp" || refuse system "cannot write beside $file"
+if [ "$encoding" = base64 ]; then
+    if command -v base64 >/dev/null; then base64 -d; else openssl base64 -d -A; fi
+else
+    cat
+fi >"$temp" || refuse system "cannot write beside $file"
 [ $(wc -c <"$temp") -eq "$size" ] || refuse system "cannot write beside $file: not all bytes arrived"
 if [ -n "$there" ]; then
     set -- $(rights "$file")

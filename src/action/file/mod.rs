@@ -1,4 +1,4 @@
-//! `edit` and `write`: files changed in place of `sed`, `cat >` and `tee`.
+//! `edit` and `write`: files changed in place of `sed`, `cat >` and `tee`; and files taken back to what they were before.
 //!
 //! Part of the hands (rank 8). It uses `source`, `expr`, `event`, `plan` and the ports; it starts no program. The path of a
 //! change is: reach the file without following links (`disk`), work the new text out (`edit` and one module per format),
@@ -13,8 +13,10 @@ mod far;
 mod ini;
 mod json;
 mod lines;
+mod masks;
 mod perform;
 mod problem;
+mod restore;
 mod toml;
 mod tree;
 mod yaml;

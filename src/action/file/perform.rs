@@ -1,4 +1,4 @@
-//! Performs and previews `edit` and `write`.
+//! Performs and previews `edit`, `write`, and what takes them back.
 
 use super::change::{FileChange, Rewrite, sha256};
 use super::disk::Kept;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The preview of an act that changes nothing.
 pub(super) const UNCHANGED: &str = "no change";
 
-/// Performs an `edit` or `write` on this machine. The old bytes and the diff are kept, synced, before the file is touched.
+/// Performs a change of a file on this machine. The old bytes and the diff are kept, synced, before the file is touched.
 ///
 /// `Failed` means that the file is as it was. `Unknown` means that it was replaced and the disk did not confirm it, or that
 /// the end was not seen within the time.
@@ -36,12 +36,12 @@ pub(crate) async fn perform(act: Act, context: AttemptContext) -> Performed {
     }
 }
 
-/// What an `edit` or `write` would change: a unified diff with secrets masked, or `no change`; nothing for other acts.
+/// What a change of a file would change: a unified diff with secrets masked, or `no change`; nothing for other acts.
 ///
 /// # Errors
 /// One line: the file cannot be read or parsed, or would not be changed safely.
 pub(crate) fn preview(act: &Act) -> Result<Option<String>, NoPreview> {
-    if !matches!(act, Act::Edit(_) | Act::Write(_)) {
+    if !act.is_file() {
         return Ok(None);
     }
     let change = FileChange::of(act).map_err(|problem| NoPreview { class: problem.class, message: problem.message })?;
@@ -72,7 +72,8 @@ fn run(act: &Act, evidence: &dyn Evidence, cancel: &Cancel) -> Performed {
     match change.make() {
         Ok(Kept::Durable) => finished(Outcome::Succeeded, rewrite, before, kept),
         Ok(Kept::Unproven) => {
-            let message = format!("{} was replaced, but its folder could not be synced", rewrite.file);
+            let done = if rewrite.after.is_some() { "replaced" } else { "removed" };
+            let message = format!("{} was {done}, but its folder could not be synced", rewrite.file);
             Performed {
                 error: Some(ErrorClass::System),
                 message: Some(message),
@@ -109,14 +110,14 @@ pub(super) fn finished(
     old: Option<&[u8]>,
     evidence: Vec<EvidenceRef>,
 ) -> Performed {
-    let changed = old != Some(rewrite.after.as_slice());
-    let before = old.map_or_else(|| Value::from(()), |bytes| Value::from(sha256(bytes)));
+    let after = rewrite.after.as_deref();
+    let digest = |bytes: Option<&[u8]>| bytes.map_or_else(|| Value::from(()), |bytes| Value::from(sha256(bytes)));
     let fields = IndexMap::from([
-        ("changed".to_owned(), Value::from(changed)),
-        ("created".to_owned(), Value::from(old.is_none())),
+        ("changed".to_owned(), Value::from(old != after)),
+        ("created".to_owned(), Value::from(old.is_none() && after.is_some())),
         ("file".to_owned(), Value::from(rewrite.file.clone())),
-        ("before_sha256".to_owned(), before),
-        ("after_sha256".to_owned(), Value::from(sha256(&rewrite.after))),
+        ("before_sha256".to_owned(), digest(old)),
+        ("after_sha256".to_owned(), digest(after)),
         ("diff".to_owned(), Value::from(rewrite.diff.clone())),
     ]);
     Performed { outcome, error: None, message: None, fields, evidence, left: Vec::new() }

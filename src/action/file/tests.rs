@@ -2,6 +2,7 @@ mod disk;
 mod formats;
 mod performing;
 mod properties;
+mod restoring;
 
 use super::datum::Datum;
 use super::edit::{Change, edit};

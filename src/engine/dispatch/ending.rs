@@ -27,6 +27,7 @@ pub(super) struct Proof {
 impl Dispatcher {
     /// Leaves a run that has not ended.
     pub(super) fn let_go(&mut self, state: RunState) -> Result<RunEnd, StoreError> {
+        self.drop_letters();
         match &state {
             RunState::Parked(waiting) => self.log(Event::RunParked { waiting: waiting.clone() }),
             RunState::Suspended(reason) => self.log(Event::RunSuspended { reason: reason.clone() }),
@@ -45,6 +46,7 @@ impl Dispatcher {
 
     /// Writes the closing event.
     pub(super) fn close(&mut self) -> Result<RunEnd, StoreError> {
+        self.drop_letters();
         self.void_past_gates();
         self.take_stop_question_back("the run has ended");
         let root = &self.bodies[BodyId::ROOT];
@@ -73,6 +75,13 @@ impl Dispatcher {
         self.flush(true)?;
         self.head = self.store.close()?;
         Ok(self.end(RunState::Ended(result)))
+    }
+
+    /// Decisions that were left for prompts which never came.
+    fn drop_letters(&mut self) {
+        for decision in self.take_letters() {
+            self.not_used(&decision, "nothing asked for it while this process had the run");
+        }
     }
 
     pub(super) fn end(&self, state: RunState) -> RunEnd {

@@ -3,10 +3,12 @@
 use super::super::body::{At, BodyId};
 use super::super::port::{InboxDecision, Prompt, PromptId, PromptKind, QuestionView, StoreError};
 use super::super::result::RunState;
-use super::super::settle::Pending;
+use super::super::settle::{Pending, Wanted};
+use super::super::tally::GateTally;
 use super::Dispatcher;
-use crate::event::StepPath;
+use crate::event::{RunId, StepPath};
 use crate::graph::{GraphNode, Section};
+use crate::library::Approvers;
 use crate::runbook::Kind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -91,9 +93,54 @@ impl Dispatcher {
         Some(self.remove_pending(place))
     }
 
-    pub(in super::super) fn take_pending_of(&mut self, step: &str) -> Option<Pending> {
-        let place = self.pending.iter().position(|pending| self.path_of(pending.at).0 == step)?;
-        Some(self.remove_pending(place))
+    /// The open prompt of a step.
+    pub(in super::super) fn pending_of(&self, step: &str) -> Option<PromptId> {
+        let open = self.pending.iter().find(|pending| self.path_of(pending.at).0 == step)?;
+        Some(open.id)
+    }
+
+    pub(in super::super) fn pending_mut(&mut self, id: PromptId) -> Option<&mut Pending> {
+        self.pending.iter_mut().find(|pending| pending.id == id)
+    }
+
+    /// How far a gate is that is open.
+    pub(in super::super) fn tally_of(&self, id: PromptId) -> Option<&GateTally> {
+        match &self.pending.iter().find(|pending| pending.id == id)?.what {
+            Wanted::Gate { tally, .. } => Some(tally),
+            Wanted::Ask { .. } => None,
+        }
+    }
+
+    /// Asks again, saying why.
+    pub(in super::super) fn ask_again(&mut self, id: PromptId, why: &str) {
+        self.person.refuse(id, why);
+    }
+
+    pub(in super::super) fn approvers(&self) -> &Approvers {
+        &self.approvers
+    }
+
+    /// The names of everybody who has run this run.
+    pub(in super::super) fn operators(&self) -> Vec<String> {
+        self.operators.clone()
+    }
+
+    pub(in super::super) fn run_id(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Decisions that waited for their prompt.
+    pub(in super::super) fn take_letters(&mut self) -> Vec<InboxDecision> {
+        std::mem::take(&mut self.letters)
+    }
+
+    pub(in super::super) fn keep_letter(&mut self, decision: InboxDecision) {
+        self.letters.push(decision);
+    }
+
+    /// Whether a decision was left before this process had the run.
+    pub(in super::super) fn was_left_before(&self, decision: &InboxDecision) -> bool {
+        decision.at < self.since
     }
 
     fn remove_pending(&mut self, place: usize) -> Pending {

@@ -163,7 +163,9 @@ impl Dispatcher {
                 self.stopping.put_off.push(message);
                 return None;
             }
-            Message::Record { at, path, event: Event::AttemptStarted { change: true, .. }, durable: Some(_), .. } => {
+            Message::Record {
+                at, path, event: Event::AttemptStarted { change: true, .. }, durable: Some(_), ..
+            } => {
                 self.stopping.acting.insert((*at, path.clone()));
             }
             Message::Record { at, path, event: Event::StepEnded { .. }, .. } => {

@@ -46,6 +46,8 @@ pub(in super::super) struct PastGate {
     pub(in super::super) number: u32,
     pub(in super::super) digest: String,
     pub(in super::super) undo: Option<String>,
+    /// What was shown; nothing for a change that no gate stands before.
+    pub(in super::super) card: Option<Box<CardView>>,
     /// When it was passed; nothing while it is open, or when the answer was another one.
     pub(in super::super) passed: Option<Timestamp>,
     /// Whether it was answered at all.
@@ -203,6 +205,7 @@ impl Round {
             number,
             digest: digest.to_owned(),
             undo: card.undo.clone(),
+            card: Some(Box::new(card.clone())),
             passed: None,
             is_answered: false,
         });
@@ -253,7 +256,7 @@ impl Round {
 
     fn gate_opened_for(&mut self, undo: &str) {
         let (digest, undo) = (String::new(), Some(undo.to_owned()));
-        self.gate = Some(PastGate { number: 0, digest, undo, passed: None, is_answered: true });
+        self.gate = Some(PastGate { number: 0, digest, undo, card: None, passed: None, is_answered: true });
     }
 
     /// Approvals that were not used do not count any more.

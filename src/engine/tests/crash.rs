@@ -65,8 +65,11 @@ fn is_right(book: &Book, reference: &Lives, deaths: &[(Death, Survives)]) -> Res
 /// Every way in which one life can end, at every record.
 fn deaths(records: usize) -> impl Iterator<Item = (Death, Survives)> {
     (1..=records).flat_map(|n| {
-        let killed = [Death::Before(n), Death::After(n)].into_iter();
-        killed.flat_map(|death| [(death, Survives::Written), (death, Survives::Synced)])
+        [
+            (Death::Before(n), Survives::Written),
+            (Death::Before(n), Survives::Synced),
+            (Death::After(n), Survives::Written),
+        ]
     })
 }
 
@@ -139,6 +142,11 @@ fn processes_in_the_background() {
     dies_everywhere("background");
 }
 
+#[test]
+fn refusals() {
+    dies_everywhere("refusals");
+}
+
 /// An attempt that was cut off counts against the limits, whether it had an effect or not: never more than they allow.
 #[test]
 fn limits() {
@@ -175,7 +183,7 @@ fn any_death() -> impl Strategy<Value = (Death, Survives)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     /// A run that dies again while it is taken up, two and three times.
     #[test]
@@ -199,6 +207,8 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
     /// They come to an end when nobody disturbs them, and always to the same one.
     #[test]
     fn any_run_ends(book in any_book()) {

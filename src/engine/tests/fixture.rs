@@ -8,6 +8,7 @@ use crate::engine::{
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
 use crate::graph::{Callee, CheckContext, StepGraph, check};
+use crate::library::Approvers;
 use crate::plan::{Act, Called, GatePolicy, Resolver, Values, view};
 use crate::runbook::{Risk, parse_runbook};
 use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
@@ -46,6 +47,7 @@ pub(super) struct Hands {
     scripts: Mutex<HashMap<String, Script>>,
     pub(super) seen: Mutex<Vec<String>>,
     running: Mutex<(usize, usize)>,
+    files: Mutex<Vec<String>>,
 }
 
 impl Hands {
@@ -88,7 +90,9 @@ impl Performer for Shared {
     }
 
     fn fingerprint(&self, _: &Act) -> Vec<(String, String)> {
-        Vec::new()
+        let mut files = self.0.files.lock().expect("lock");
+        let now = if files.len() > 1 { Some(files.remove(0)) } else { files.first().cloned() };
+        now.map(|digest| ("change.sh".to_owned(), digest)).into_iter().collect()
     }
 }
 
@@ -218,12 +222,13 @@ impl Locks for Held {
     }
 }
 
-struct Paused(tokio::time::Instant);
+struct Paused(tokio::time::Instant, Option<(Duration, i64)>);
 
 impl Clock for Paused {
     fn now(&self) -> Timestamp {
         let start: Timestamp = "2026-11-21T01:00:00Z".parse().expect("a time");
-        start + jiff::SignedDuration::try_from(self.elapsed()).expect("small")
+        let jump = self.1.filter(|(after, _)| self.elapsed() >= *after).map_or(0, |(_, seconds)| seconds);
+        start + jiff::SignedDuration::try_from(self.elapsed()).expect("small") + jiff::SignedDuration::from_secs(jump)
     }
 
     fn elapsed(&self) -> Duration {
@@ -253,7 +258,10 @@ impl Person for Actor {
 
     fn withdraw(&mut self, _: PromptId, _: &str) {}
 
-    fn refuse(&mut self, _: PromptId, _: &str) {}
+    fn refuse(&mut self, id: PromptId, _: &str) {
+        let asked = self.prompts.lock().expect("lock").iter().find(|prompt| prompt.id == id).cloned();
+        asked.into_iter().for_each(|prompt| self.ask(prompt));
+    }
 }
 
 /// A run to be performed with scripted ports.
@@ -272,9 +280,15 @@ pub(super) struct Scripted {
     park_after: Duration,
     signals: Vec<(Duration, Signal)>,
     aborted: Option<Duration>,
+    jump: Option<(Duration, i64)>,
     fails_after: Option<usize>,
     room_for: Option<usize>,
     held: Vec<String>,
+    approvers: Approvers,
+    files: Vec<String>,
+    later: Vec<(Duration, Answer)>,
+    /// The digests of the gates that were opened, as the record has them.
+    pub(super) opened: Arc<Mutex<Vec<String>>>,
 }
 
 /// What came of it.
@@ -303,9 +317,14 @@ impl Scripted {
             park_after: Duration::ZERO,
             signals: Vec::new(),
             aborted: None,
+            jump: None,
             fails_after: None,
             room_for: None,
             held: Vec::new(),
+            approvers: Approvers::default(),
+            files: Vec::new(),
+            later: Vec::new(),
+            opened: Arc::default(),
         }
     }
 
@@ -360,6 +379,12 @@ impl Scripted {
         self
     }
 
+    /// The wall clock jumps by so many seconds.
+    pub(super) fn clock_jumps(mut self, after: Duration, seconds: i64) -> Self {
+        self.jump = Some((after, seconds));
+        self
+    }
+
     /// Somebody ends the run.
     pub(super) fn aborts(mut self, after: Duration) -> Self {
         self.aborted = Some(after);
@@ -370,6 +395,24 @@ impl Scripted {
         let all = [Signal::Interrupt, Signal::Terminate, Signal::HangUp, Signal::Quit];
         let signal = all.into_iter().find(|signal| signal.number() == number).expect("a signal");
         self.signals.push((after, signal));
+        self
+    }
+
+    /// The digests of a file that every act depends on: one for each look, the last stays.
+    pub(super) fn files(mut self, digests: &[&str]) -> Self {
+        self.files = digests.iter().map(|digest| (*digest).to_owned()).collect();
+        self
+    }
+
+    /// What the person says to the prompt that is open then.
+    pub(super) fn says_later(mut self, after: Duration, answer: Answer) -> Self {
+        self.later.push((after, answer));
+        self
+    }
+
+    /// Who may approve.
+    pub(super) fn approvers(mut self, approvers: Approvers) -> Self {
+        self.approvers = approvers;
         self
     }
 
@@ -393,8 +436,12 @@ impl Scripted {
     pub(super) async fn play(self) -> Played {
         let graph = graph(self.called.iter().chain([&self.yaml]));
         let records = Arc::new(Mutex::new(Vec::new()));
-        let hands =
-            Arc::new(Hands { scripts: Mutex::new(self.scripts), seen: Mutex::default(), running: Mutex::default() });
+        let hands = Arc::new(Hands {
+            scripts: Mutex::new(self.scripts),
+            seen: Mutex::default(),
+            running: Mutex::default(),
+            files: Mutex::new(self.files),
+        });
         let prompts = Arc::new(Mutex::new(Vec::new()));
         let (answers, received) = mpsc::channel(64);
         let (send_signal, signals) = mpsc::channel(4);
@@ -415,6 +462,17 @@ impl Scripted {
                 words.lock().expect("lock").push(InboxWord { said, by, at });
             });
         }
+        for (after, answer) in self.later {
+            let (answers, prompts) = (answers.clone(), prompts.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let open = prompts.lock().expect("lock").last().map(|prompt: &Prompt| prompt.id);
+                if let Some(id) = open {
+                    answers.send((id, answer)).await.ok();
+                }
+            });
+        }
+        let opened = self.opened;
         let operator = Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None };
         let run_id: RunId = "20261121-0100-test".parse().expect("a run id");
         let resolver = |graph: &StepGraph| Resolver::new(graph.runbook().clone(), HashMap::new(), Arc::new(|_| None));
@@ -437,6 +495,8 @@ impl Scripted {
             answers: self.answers,
             jobs: self.jobs,
             park_after: self.park_after,
+            operators: Vec::new(),
+            approvers: self.approvers,
             operator,
             host: "box".into(),
             machine: "0123".into(),
@@ -457,9 +517,13 @@ impl Scripted {
             }),
             inbox: Box::new(Letters(self.letters, self.words)),
             locks: Box::new(Held { by_others: self.held, ours: HashSet::new() }),
-            clock: Arc::new(Paused(tokio::time::Instant::now())),
+            clock: Arc::new(Paused(tokio::time::Instant::now(), self.jump)),
             signals,
-            observer: Box::new(|_| {}),
+            observer: Box::new(move |record| {
+                if let Event::GateOpened { digest, .. } = &record.event {
+                    opened.lock().expect("lock").push(digest.clone());
+                }
+            }),
             live: None,
         };
         let end = tokio::time::timeout(Duration::from_hours(24), run(setup, ports)).await.expect("the run hangs");

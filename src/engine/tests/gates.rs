@@ -107,6 +107,7 @@ fn letter(digest: &str, answer: AnswerKind) -> InboxDecision {
         reason: Some("seen".into()),
         by: Operator { name: "bo".into(), identity: IdentityKind::OsUser, host: None },
         at: "2026-11-21T01:00:01Z".parse::<Timestamp>().expect("a time"),
+        signed: None,
     }
 }
 

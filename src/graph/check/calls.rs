@@ -33,22 +33,19 @@ impl Calls<'_> {
     fn parts(&mut self, node: &GraphNode) {
         let step = &node.step;
         let change = step.change.as_ref();
-        let undo = change.and_then(|change| match &change.undo {
-            Some(Undo::Act(probe)) => Some(probe),
-            _ => None,
-        });
+        let undo = change.and_then(|change| change.undo.as_ref()).into_iter().flat_map(Undo::probes);
         let ready = match step.action() {
             Some(Action::Service(service)) => service.ready.as_ref(),
             _ => None,
         };
         let parts = [
-            ("preview", change.and_then(|change| change.preview.as_ref())),
-            ("verify", change.and_then(|change| change.verify.as_ref())),
-            ("undo", undo),
-            ("ready", ready),
+            ("preview", change.and_then(|change| change.preview.as_deref())),
+            ("verify", change.and_then(|change| change.verify.as_deref())),
+            ("ready", ready.map(|ready| &**ready)),
         ];
-        for (key, probe) in parts {
-            if let Some(Action::Runbook(call)) = probe.map(|probe| &probe.action) {
+        let parts = parts.into_iter().filter_map(|(key, probe)| Some((key, probe?)));
+        for (key, probe) in parts.chain(undo.map(|(probe, _)| ("undo", probe))) {
+            if let Action::Runbook(call) = &probe.action {
                 let message = format!("a runbook cannot be called in `{key}`");
                 self.error("call-place", call.span, message, "a call is a step of its own");
             }

@@ -335,8 +335,13 @@ impl Checker<'_> {
         let list = list.into_iter().filter(|_| step.each.is_some());
         // A step that the limits read is not bounded by itself.
         used.names.extend(each.into_iter().chain(list).filter(|(name, _)| *name != step.id.value));
-        if let Some(gate) = change.gate.as_ref().and_then(|gate| gate.text.as_ref()) {
-            self.template(gate, before, None, Goes::Open("a text to type"), used);
+        if let Some(gate) = &change.gate {
+            if let Some(text) = &gate.text {
+                self.template(text, before, None, Goes::Open("a text to type"), used);
+            }
+            if let Some(expires) = &gate.expires {
+                self.duration(expires, before, None, used);
+            }
         }
         if let Some(Temporary::Ends(ends)) = &change.temporary {
             self.duration(ends, before, None, used);
@@ -350,7 +355,19 @@ impl Checker<'_> {
         {
             self.place_of_part(step, ready);
         }
-        if let Some(Undo::Act(probe)) = &change.undo {
+        if let Some(undo) = &change.undo {
+            self.undo(step, undo, before, used);
+        }
+    }
+
+    /// The acts of an undo do not see one another: what they need is there before the first.
+    fn undo(&mut self, step: &Step, undo: &Undo, before: &Fields, used: &mut Used) {
+        if let Undo::Steps(acts) = undo {
+            for title in acts.iter().filter_map(|act| act.title.as_ref()) {
+                self.template(title, before, None, Goes::Open("a text for people"), used);
+            }
+        }
+        for (probe, _) in undo.probes() {
             self.place_of_part(step, probe);
             self.probe(probe, before, used);
         }

@@ -138,12 +138,8 @@ impl Rules<'_> {
                 "this `verify` has no `expect`, so it proves nothing",
             ));
         }
-        if let Some(Undo::Act(undo)) = &change.undo {
-            self.program(&undo.action);
-            self.call(&undo.action, undo.target.as_ref(), undo.timeout.is_some());
-            if let Some(verify) = &undo.verify {
-                self.probe_reads(verify);
-            }
+        for (probe, changes) in change.undo.iter().flat_map(Undo::probes) {
+            self.undo(probe, changes);
         }
         self.temporary(node, change);
         let undoable = match step.action() {
@@ -171,6 +167,20 @@ impl Rules<'_> {
                 self.warn("no-undo", step.id.span, message)
                     .hint("add `undo:` with an act, or `irreversible:` with the reason"),
             );
+        }
+    }
+
+    /// An act of an undo; one that does not change anything is a read.
+    fn undo(&mut self, probe: &Probe, changes: bool) {
+        if !changes {
+            return self.probe_reads(probe);
+        }
+        self.program(&probe.action);
+        self.path(&probe.action);
+        self.call(&probe.action, probe.target.as_ref(), probe.timeout.is_some());
+        self.error_classes(&probe.tolerate);
+        if let Some(verify) = &probe.verify {
+            self.probe_reads(verify);
         }
     }
 
@@ -216,6 +226,7 @@ impl Rules<'_> {
 
     fn probe_reads(&mut self, probe: &Probe) {
         self.program(&probe.action);
+        self.path(&probe.action);
         self.call(&probe.action, probe.target.as_ref(), probe.timeout.is_some());
         self.error_classes(&probe.tolerate);
         self.reads(&probe.action, probe.span, Kind::Validate);

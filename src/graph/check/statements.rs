@@ -14,8 +14,8 @@ pub(super) fn check(flat: &Flat, runbook: &Runbook, problems: &mut Diagnostics) 
         for probe in [&change.preview, &change.verify].into_iter().flatten() {
             rules.action(&probe.action, true);
         }
-        if let Some(Undo::Act(undo)) = &change.undo {
-            rules.undo(undo);
+        for (undo, changes) in change.undo.iter().flat_map(Undo::probes) {
+            rules.undo(undo, changes);
         }
     }
     for target in runbook.targets.values() {
@@ -35,8 +35,8 @@ impl Rules<'_> {
         self.problems.push(Diagnostic::error(self.runbook.source(), code, span, message).hint(hint));
     }
 
-    fn undo(&mut self, undo: &Probe) {
-        self.action(&undo.action, false);
+    fn undo(&mut self, undo: &Probe, changes: bool) {
+        self.action(&undo.action, !changes);
         if let Some(verify) = &undo.verify {
             self.action(&verify.action, true);
         }

@@ -11,7 +11,8 @@ use super::super::value::{short, to_json};
 use super::super::words;
 use super::{ITEM_LINES, LiveScreen, Running, spaced, told};
 use crate::event::{
-    Actor, AnswerKind, CardView, Event, GateAnswer, OptionView, Outcome, Record, StepPath, StoredValue, UsedView,
+    Actor, AnswerKind, CardView, Event, GateAnswer, GateApproval, OptionView, Outcome, Record, StepPath, StoredValue,
+    UsedView,
 };
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
@@ -49,6 +50,7 @@ impl LiveScreen {
                 self.gate_opened(record, path, view);
                 Vec::new()
             }
+            Event::GateApproved { digest, approval, .. } => gate_approved(record, path, digest, approval, style),
             Event::GateAnswered { digest, answer, .. } => self.gate_answered(record, path, digest, answer, style),
             Event::Asked { .. } => {
                 self.running.entry(path.clone()).or_default().waiting = Some("an answer");
@@ -357,4 +359,21 @@ impl LiveScreen {
 fn later(time: Timestamp, ms: u64) -> Timestamp {
     let span = SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
     time.checked_add(span).unwrap_or(time)
+}
+
+/// One approval of several, or one that waits for its window.
+fn gate_approved(
+    record: &Record,
+    path: &StepPath,
+    digest: &str,
+    approval: &GateApproval,
+    style: &Style,
+) -> Vec<String> {
+    let key = approval.signature.as_ref().map(|signature| format!(", key {}", signature.key)).unwrap_or_default();
+    let why = approval.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let short: String = digest.chars().take(8).collect();
+    let who = words::actor(&record.actor);
+    let text = format!("{path} has an approval of {who} {}{key}{why}", words::door(approval.door));
+    let digest = format!(" {} digest {}", style.glyphs().dot, style.text(&short));
+    labelled(style, 2, "gate", "  ", &format!("{}{digest}", style.text(&text)))
 }

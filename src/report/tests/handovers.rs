@@ -49,6 +49,7 @@ fn parked() -> Tape {
         what: "gate".into(),
         text: "POST http://10.0.3.7:18180/v1/admin/quarantine/1/reject".into(),
         digest: Some(sample::DIGEST.into()),
+        wants: None,
     };
     tape.put(240_000, None, Event::RunParked { waiting: vec![waiting] });
     tape
@@ -104,6 +105,7 @@ fn huge() -> Tape {
         what: "gate".into(),
         text: long.clone(),
         digest: None,
+        wants: None,
     };
     tape.put(20_000, None, Event::RunParked { waiting: (0..60).map(wait).collect() });
     tape

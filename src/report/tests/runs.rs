@@ -70,6 +70,7 @@ fn failing() -> Tape {
 fn parked() -> Tape {
     let mut tape = diagnosis();
     let waiting = |step: &str, what: &str, text: &str| Waiting {
+        wants: None,
         step: StepPath(step.into()),
         what: what.into(),
         text: text.into(),

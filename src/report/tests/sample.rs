@@ -214,6 +214,7 @@ pub(super) fn card() -> CardView {
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),
         requires: GateRequirement::Type { text: "api".into(), what: "the target's name".into() },
+        terms: crate::event::GateTerms::default(),
     }
 }
 
@@ -398,8 +399,13 @@ pub(super) fn resumed() -> Event {
 pub(super) fn rarities() -> Tape {
     let mut tape = diagnosis();
     let text = || "text".to_owned();
-    let waiting =
-        |what: &str| Waiting { step: StepPath("reject".into()), what: what.into(), text: text(), digest: None };
+    let waiting = |what: &str| Waiting {
+        step: StepPath("reject".into()),
+        what: what.into(),
+        text: text(),
+        wants: None,
+        digest: None,
+    };
     tape.put(
         2000,
         Some("reject"),

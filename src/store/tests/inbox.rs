@@ -16,6 +16,7 @@ fn decision(step: &str) -> InboxDecision {
         reason: Some("seen".into()),
         by: operator(),
         at: now(),
+        signed: None,
     }
 }
 

@@ -9,17 +9,20 @@ const TRIES: u32 = 3;
 
 impl Dialogue<'_> {
     pub(super) fn gate(&mut self, mut text: Vec<String>, card: &CardView, may_skip: bool) -> Result<Answer, Stop> {
-        let label = match &card.requires {
+        // Where signatures are counted, nothing that is typed here passes the gate.
+        let requires = if card.terms.approvals.is_some() { &GateRequirement::Confirm } else { &card.requires };
+        let label = match requires {
+            _ if card.terms.approvals.is_some() => "  signatures, or an answer: ".to_owned(),
             GateRequirement::Confirm => "  go on? ".to_owned(),
             GateRequirement::Type { what, .. } => format!("  {}: ", (self.face.clean)(what)),
         };
         let mut wrong = 0;
         loop {
             let typed = self.line(&text, &label)?;
-            text = match self.gate_turn(typed.trim(), &card.requires, may_skip)? {
+            text = match self.gate_turn(typed.trim(), requires, may_skip)? {
                 Some(Turn::Answer(answer)) => return Ok(answer),
                 Some(Turn::Again(words)) => words,
-                None if card.requires == GateRequirement::Confirm => {
+                None if *requires == GateRequirement::Confirm => {
                     vec!["  not understood: y goes on, n does not, ? explains".to_owned()]
                 }
                 None => {

@@ -113,6 +113,11 @@ fn a_file_that_became_another_one_is_left_alone() {
     assert!(problem.message.contains("meanwhile"), "{}", problem.message);
     assert_eq!(fs::read(&file).unwrap(), b"somebody else's");
 
+    let place = Place::open(&file, false).unwrap();
+    fs::write(&file, "somebody else's!").unwrap();
+    assert!(place.remove().unwrap_err().message.contains("meanwhile"));
+    fs::write(&file, "somebody else's").unwrap();
+
     let other = root.join("other");
     let place = Place::open(&other, false).unwrap();
     symlink(&file, &other).unwrap();

@@ -10,13 +10,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Streams by name, in order.
-type Kept = Vec<(String, Vec<u8>)>;
+pub(super) type Kept = Vec<(String, Vec<u8>)>;
 
 /// Keeps streams in memory.
 #[derive(Default)]
-struct Memory {
-    kept: Arc<Mutex<Kept>>,
-    full: bool,
+pub(super) struct Memory {
+    pub(super) kept: Arc<Mutex<Kept>>,
+    pub(super) full: bool,
 }
 
 struct Stream {
@@ -58,7 +58,7 @@ impl EvidenceWriter for Stream {
     }
 }
 
-async fn performed(act: Act, memory: Memory, cancel: Cancel) -> Performed {
+pub(super) async fn performed(act: Act, memory: Memory, cancel: Cancel) -> Performed {
     let context = AttemptContext {
         step: StepPath("tune".to_owned()),
         marker: "run/tune/1".to_owned(),
@@ -74,7 +74,7 @@ async fn performed(act: Act, memory: Memory, cancel: Cancel) -> Performed {
     perform(act, context).await
 }
 
-async fn done(act: Act) -> (Performed, Vec<(String, Vec<u8>)>) {
+pub(super) async fn done(act: Act) -> (Performed, Vec<(String, Vec<u8>)>) {
     let memory = Memory::default();
     let kept = Arc::clone(&memory.kept);
     let result = performed(act, memory, Cancel::new()).await;
@@ -82,13 +82,13 @@ async fn done(act: Act) -> (Performed, Vec<(String, Vec<u8>)>) {
     (result, kept)
 }
 
-fn edit(file: &Path, settings: Vec<(&str, Option<Value>)>) -> Act {
+pub(super) fn edit(file: &Path, settings: Vec<(&str, Option<Value>)>) -> Act {
     let settings = settings.into_iter().map(|(key, value)| Setting { path: super::path(key), value }).collect();
     let file = Rendered::text(file.to_str().unwrap());
     Act::Edit(EditAct { file, format: EditFormat::Toml, settings, follow: false, machine: crate::plan::Machine::Here })
 }
 
-fn write(file: &Path, text: Rendered) -> Act {
+pub(super) fn write(file: &Path, text: Rendered) -> Act {
     Act::Write(WriteAct {
         file: Rendered::text(file.to_str().unwrap()),
         text,
@@ -99,7 +99,7 @@ fn write(file: &Path, text: Rendered) -> Act {
     })
 }
 
-fn folder() -> (TempDir, PathBuf) {
+pub(super) fn folder() -> (TempDir, PathBuf) {
     let temp = tempfile::tempdir().unwrap();
     let real = temp.path().canonicalize().unwrap();
     (temp, real)

@@ -302,6 +302,27 @@ finally:
 ",
     ),
     (
+        "refusals",
+        "
+steps:
+  - { id: skip_it, remediate: Skip, run: [do, skipped], risk: low }
+  - { id: skip_by_hand, diagnose: By hand, manual: Look at the lamp }
+  - { id: some, remediate: Some, run: [do, some], risk: low }
+  - { id: skip_list, remediate: List, for_each: \"['a', 'b']\", run: [do, '{{ item }}'], risk: low }
+  - id: skip_loop
+    group: Loop
+    for_each: \"['c', 'd']\"
+    steps:
+      - { id: looked, diagnose: Looked, run: [look, '{{ item }}'] }
+      - { id: made, remediate: Made, run: [do, '{{ item }}'], risk: low }
+  - { id: no_never, remediate: No, run: [do, no], risk: low, on_failure: continue }
+  - { id: after, remediate: After, run: [do, after], risk: low }
+  - { id: proof, validate: Proof, run: [is, some], expect: exit == 0 }
+finally:
+  - { id: tidy, remediate: Tidy, run: [do, tidy], risk: low }
+",
+    ),
+    (
         "limits",
         "
 limits: { changes: 4, pause: 2s }

@@ -249,6 +249,8 @@ impl Lives {
         let called = called.map(|(name, graph)| (name, Called { resolver: resolver(&graph), inputs: IndexMap::new() }));
         let ids = graph.nodes().iter().map(|node| node.id.to_string()).collect::<Vec<_>>();
         Setup {
+            operators: Vec::new(),
+            approvers: crate::library::Approvers::default(),
             run: run_id.clone(),
             values: Values::new(IndexMap::new(), ids, UnknownSort::Unobtained),
             resolver: resolver(&graph),
@@ -294,8 +296,16 @@ fn resumed(operator: &Operator) -> Event {
     }))
 }
 
-/// What somebody says who looks at the world and tells the truth.
+/// What somebody says who looks at the world and tells the truth: steps `skip_..` are left out, those called `no_..`
+/// declined.
 pub(super) fn truthful(world: &World, attempted: &BTreeMap<String, u32>, prompt: &Prompt) -> Option<Answer> {
+    let id = prompt.step.0.rsplit('/').next().unwrap_or_default();
+    if id.starts_with("skip_") {
+        return Some(Answer::Skip { reason: "not today".to_owned() });
+    }
+    if id.starts_with("no_") {
+        return Some(Answer::Decline { reason: Some("never".to_owned()) });
+    }
     Some(match &prompt.kind {
         PromptKind::Gate { .. } => Answer::Approve,
         PromptKind::Decide { options, .. } => Answer::Choose { option: options[0].name.clone(), reason: None },

@@ -56,7 +56,7 @@ impl World {
         let was_begun = inner.begun.get(act).is_some_and(|begun| *begun >= attempted);
         match verb {
             _ if was_done => Settlement::Done,
-            "fail" | "trips" if was_begun => Settlement::NotDone,
+            "trips" if was_begun => Settlement::NotDone,
             _ => Settlement::Retry,
         }
     }
