@@ -360,3 +360,95 @@ fn without_a_shell_ctrl_z_stops_nothing() {
     _ = terminal.exits(1);
     assert!(sandbox.path("made").exists());
 }
+
+#[test]
+fn time_that_stood_still_does_not_count() {
+    let body =
+        "steps:\n  - { diagnose: Wait, timeout: 4s, shell: \"touch begun; while ! [ -e go ]; do sleep 0.05; done\" }\n";
+    let sandbox = library(body);
+    let run = Unattended::start(&sandbox);
+    wait_for(&sandbox, "begun");
+    run.is_told(Signal::STOP);
+    // Longer than the timeout: this is what the test is about.
+    std::thread::sleep(Duration::from_secs(6));
+    run.is_told(Signal::CONT);
+    _ = sandbox.write("go", "");
+    _ = run.exits(0);
+    assert!(record(&sandbox).iter().any(|line| line.starts_with("attempt_ended") && line.ends_with("succeeded")));
+    sandbox.leaves_nothing_behind();
+}
+
+/// Kills a run that has begun, and nothing of what it has started.
+fn killed(sandbox: &Sandbox) {
+    let mut run = Unattended::start(sandbox);
+    wait_for(sandbox, "begun");
+    run.child.kill().unwrap();
+    run.child.wait().unwrap();
+    assert!(!sandbox.processes().is_empty(), "nothing outlives the run");
+}
+
+#[test]
+fn of_a_read_the_survivors_of_a_kill_are_ended_by_the_resume() {
+    let script =
+        "echo one >> began; touch begun; trap '' HUP; setsid -f sleep 300; while ! [ -e go ]; do sleep 0.05; done";
+    let sandbox = library(&format!("steps:\n  - {{ id: look, diagnose: Look, shell: \"{script}\" }}\n"));
+    killed(&sandbox);
+    let before = sandbox.processes();
+    std::fs::remove_file(sandbox.path("began")).unwrap();
+    let mut resume = sandbox.command(["resume", "last"]).stdout(Stdio::piped()).spawn().unwrap();
+    wait_for(&sandbox, "began");
+    // By the time it begins again, nothing is left of the first attempt.
+    let events = Sandbox::events(&sandbox.only_run());
+    let ended = events.iter().find(|event| event["event"]["kind"] == "attempt_ended").expect("an end");
+    let left = ended["event"]["left"].to_string();
+    assert!(left.contains("sleep (") && left.contains("was ended"), "{left} {before:#?}");
+    _ = sandbox.write("go", "");
+    assert_eq!(resume.wait().unwrap().code(), Some(0));
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn the_survivors_of_a_change_are_waited_for_and_it_is_not_made_twice() {
+    let sandbox = library(
+        "
+steps:
+  - id: act
+    remediate: Act
+    shell: |
+      echo one >> began
+      touch begun
+      while ! [ -e go ]; do sleep 0.05; done
+      touch done
+    verify: { run: [test, -e, done], expect: exit == 0 }
+  - { id: proof, validate: It is done, run: [test, -e, done] }
+",
+    );
+    killed(&sandbox);
+    let mut resume = sandbox.command(["resume", "last"]).stdout(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !has(&record(&sandbox), "run_resumed") {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(resume.try_wait().unwrap().is_none());
+    _ = sandbox.write("go", "");
+    assert_eq!(resume.wait().unwrap().code(), Some(0));
+    assert_eq!(std::fs::read_to_string(sandbox.path("began")).unwrap(), "one\n");
+    assert!(has(&record(&sandbox), "step_ended act succeeded"));
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn at_a_terminal_a_person_says_what_becomes_of_the_survivors() {
+    let sandbox = library(CHANGE);
+    killed(&sandbox);
+    let mut terminal = Terminal::open(&sandbox, &["resume", "last"]);
+    terminal.sees("still running").sees("wait or end them?").types("e").sees("what became of it?").types("f");
+    terminal.sees("how do you know?").types("I ended it");
+    let screen = terminal.exits(7);
+    assert!(!sandbox.path("next").exists(), "{screen}");
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
