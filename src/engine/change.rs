@@ -181,6 +181,12 @@ impl Task {
                     return Ok(Err(StepEnd::because(Outcome::Declined, reason)));
                 }
                 GateOutcome::Skipped(reason) => return Ok(Err(skipped(&reason))),
+                GateOutcome::Moved(why) => {
+                    moved = vec![why];
+                    past = past.next();
+                    number = past.number;
+                    continue;
+                }
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.

@@ -29,6 +29,7 @@ mod list_gate;
 mod locks;
 mod message;
 mod moved;
+mod outlived;
 mod past;
 mod port;
 mod question;

@@ -232,12 +232,13 @@ impl Locks for Held {
     }
 }
 
-struct Paused(tokio::time::Instant);
+struct Paused(tokio::time::Instant, Option<(Duration, i64)>);
 
 impl Clock for Paused {
     fn now(&self) -> Timestamp {
         let start: Timestamp = "2026-11-21T01:00:00Z".parse().expect("a time");
-        start + jiff::SignedDuration::try_from(self.elapsed()).expect("small")
+        let jump = self.1.filter(|(after, _)| self.elapsed() >= *after).map_or(0, |(_, seconds)| seconds);
+        start + jiff::SignedDuration::try_from(self.elapsed()).expect("small") + jiff::SignedDuration::from_secs(jump)
     }
 
     fn elapsed(&self) -> Duration {
@@ -289,6 +290,7 @@ pub(super) struct Scripted {
     park_after: Duration,
     signals: Vec<(Duration, Signal)>,
     aborted: Option<Duration>,
+    jump: Option<(Duration, i64)>,
     fails_after: Option<usize>,
     room_for: Option<usize>,
     held: Vec<String>,
@@ -327,6 +329,7 @@ impl Scripted {
             park_after: Duration::ZERO,
             signals: Vec::new(),
             aborted: None,
+            jump: None,
             fails_after: None,
             room_for: None,
             held: Vec::new(),
@@ -387,6 +390,12 @@ impl Scripted {
 
     pub(super) fn park_after(mut self, duration: Duration) -> Self {
         self.park_after = duration;
+        self
+    }
+
+    /// The wall clock jumps by so many seconds.
+    pub(super) fn clock_jumps(mut self, after: Duration, seconds: i64) -> Self {
+        self.jump = Some((after, seconds));
         self
     }
 
@@ -548,7 +557,7 @@ impl Scripted {
             }),
             inbox: Box::new(Letters(self.letters, self.words)),
             locks: Box::new(Held { by_others: self.held, ours: HashSet::new() }),
-            clock: Arc::new(Paused(tokio::time::Instant::now())),
+            clock: Arc::new(Paused(tokio::time::Instant::now(), self.jump)),
             signals,
             observer: Box::new(move |record| {
                 if let Event::GateOpened { digest, .. } = &record.event {
