@@ -182,7 +182,11 @@ A mark may be said again: the later word counts, both stay on record.")]
     /// End a run for good: temporary changes are taken back, `finally` runs
     #[command(after_help = "\
 Examples:
-  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'")]
+  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'
+
+A process that has the run ends it. When none has it, it is taken up here
+only to be ended, as `resume` does it: what nobody saw the end of is settled,
+temporary changes are taken back, `finally` runs.")]
     Abort(AbortArguments),
     /// Print the JSON Schema for editors
     Schema(SchemaArguments),
@@ -279,7 +283,7 @@ pub struct ResumeArguments {
     /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
     #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
     pub runbook: Option<PathBuf>,
-    /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
+    /// Agree to the runbook with this SHA-256 (6 digits at least) where there is no terminal
     #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
     pub accept_runbook: Option<String>,
     /// The working folder, when that of the start is not here
@@ -599,14 +603,12 @@ pub struct MarkArguments {
 /// `abort`.
 #[derive(Debug, Args)]
 pub struct AbortArguments {
-    /// The run: its name, the start of it, or `last`
-    pub run: String,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// Your name for the record, when it is not your user name
-    #[arg(long = "as", value_name = "NAME")]
-    pub as_name: Option<String>,
+    /// The run, and what it takes to end it when no process has it: it is taken up to be ended.
+    #[command(flatten)]
+    pub take_up: ResumeArguments,
 }
 
 /// `schema`.

@@ -79,17 +79,18 @@ pub(super) fn take_up(
     let opening = Event::RunResumed(Box::new(opening));
     let starter = start.operator.name.clone();
     let locked = taken.transcript.locked();
-    let record = taken.run;
+    let of = start.undo_of.cloned();
     let work = Work {
         prepared: &prepared,
         way,
         owner,
-        record,
+        record: taken.run,
         opening,
         starter,
+        before: taken.transcript.records,
         past: Some(past),
         undo,
-        of: start.undo_of.cloned(),
+        of,
         locked,
         abort,
     };

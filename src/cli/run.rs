@@ -91,6 +91,7 @@ fn start(session: &Session, prepared: &Prepared, mut way: Way, beside: &[String]
             record,
             opening,
             starter,
+            before: Vec::new(),
             past: None,
             undo: None,
             of: None,

@@ -142,6 +142,7 @@ impl Task {
             target: Some(places.shown().unwrap_or_else(|| format!("this machine, {}", self.shared.host))),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
+            stale: self.stale(step, action, scope),
             preview,
             verify: change.verify.as_ref().map(|probe| self.probe_text(probe, false, scope)),
             undo,
@@ -332,7 +333,7 @@ fn missing(because: &[UsedView]) -> Vec<String> {
 }
 
 /// The expressions whose values go into an act.
-fn expressions(action: &Action) -> Vec<&Expr> {
+pub(super) fn expressions(action: &Action) -> Vec<&Expr> {
     let mut templates: Vec<&crate::expr::Template> = Vec::new();
     let program = match action {
         Action::Run(run) => {
