@@ -2,7 +2,7 @@
 
 use super::live::told;
 use super::words;
-use crate::event::{AnswerKind, Event, Outcome, Record, Settlement, StepPath, StepVerdict};
+use crate::event::{Actor, AnswerKind, Event, Outcome, Record, Settlement, StepPath, StepVerdict};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
@@ -52,7 +52,9 @@ pub(crate) struct Change {
     made: bool,
     /// Whether it was taken back, once that was tried; and why not.
     back: Option<Result<(), String>>,
-    /// Who let it pass, and by which door.
+    /// Those whose approvals a gate has counted so far.
+    signed: Vec<String>,
+    /// Who let it pass, and by which door: `approved by ana at the terminal`.
     pub(crate) approved: Option<String>,
     /// What a person said of it when its end was not seen, who, and why.
     pub(crate) settled: Option<(Settlement, String, String)>,
@@ -118,15 +120,25 @@ impl Changes {
             Event::GateOpened { card, .. } => {
                 let gate = self.gates.entry(path.clone()).or_default();
                 gate.title = Some(card.title.clone());
+                gate.signed.clear();
                 gate.undo = card.undo.as_deref().map(act_of);
                 gate.irreversible.clone_from(&card.irreversible);
             }
+            // Of several people each has an event of their own; the answer of the gate comes last.
+            Event::GateApproved { approval, .. } => {
+                let kind = if approval.signature.is_some() { "signed" } else { words::door(approval.door) };
+                let Actor::Person(person) = &record.actor else { return };
+                let gate = self.gates.entry(path.clone()).or_default();
+                gate.signed.push(format!("{} {kind}", person.name));
+            }
             Event::GateAnswered { answer, .. } if answer.answer == AnswerKind::Approved => {
                 let who = match &record.actor {
-                    crate::event::Actor::Runwright => words::door(answer.door).to_owned(),
-                    crate::event::Actor::Person(person) => format!("{} {}", person.name, words::door(answer.door)),
+                    Actor::Runwright => format!("passed {}", words::door(answer.door)),
+                    Actor::Person(person) => format!("approved by {} {}", person.name, words::door(answer.door)),
                 };
-                self.gates.entry(path.clone()).or_default().approved = Some(who);
+                let gate = self.gates.entry(path.clone()).or_default();
+                let signed = format!("approved by {}", gate.signed.join(", "));
+                gate.approved = Some(if gate.signed.is_empty() { who } else { signed });
             }
             _ => match path.0.strip_suffix("/undo") {
                 Some(change) => self.undo(record, &StepPath(change.to_owned())),

@@ -214,6 +214,8 @@ pub(crate) fn end_of(change: &Change, now: Timestamp) -> String {
     };
     if let Some(until) = change.until {
         out.push_str(&format!(" (until {} UTC)", words::near(until, now)));
+    } else if change.not_taken_back().is_some() {
+        out.push_str(" (was to be taken back)");
     } else if change.temporary {
         out.push_str(" (taken back when the run ends)");
     }
