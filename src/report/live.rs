@@ -13,6 +13,7 @@ use super::output::Output;
 use super::problem::{Problem, problem};
 use super::prompt::boxed;
 use super::resumed;
+use super::standing;
 use super::steps::StepTable;
 use super::story::Story;
 use super::style::{Style, Tone};
@@ -163,6 +164,23 @@ impl LiveScreen {
         // What was left out before is part of the account.
         self.skipped.clear();
         (self.skipped_at, self.opened) = (None, None);
+    }
+
+    /// Takes the records of the processes that had the run before: its head, and in short where it stands. `next` are the
+    /// steps that come next, as far as that is clear.
+    pub fn recall(&mut self, records: &[Record], next: &[String]) -> Vec<String> {
+        let mut out = Vec::new();
+        for (place, record) in records.iter().enumerate() {
+            let lines = self.fold(record);
+            if place == 0 {
+                out = lines;
+            }
+        }
+        (self.opened, self.skipped_at) = (None, None);
+        self.skipped.clear();
+        self.begun = false;
+        out.extend(standing::lines(&self.inner_style(), records, next));
+        out
     }
 
     /// Takes a record; gives the lines to print for it, which may be none.

@@ -26,6 +26,7 @@ mod prompt;
 mod resumed;
 pub mod sanitize;
 mod show;
+mod standing;
 mod steps;
 mod story;
 mod style;

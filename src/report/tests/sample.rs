@@ -210,6 +210,7 @@ pub(super) fn card() -> CardView {
         undo: Some("POST /v1/admin/circuit_breakers/8f3a2b1c/reset".into()),
         irreversible: None,
         idempotent: false,
+        stale: Vec::new(),
         warning: None,
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),
