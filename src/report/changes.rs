@@ -5,6 +5,7 @@ use super::words;
 use crate::event::{Actor, AnswerKind, Event, Outcome, Record, Settlement, StepPath, StepVerdict};
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use std::collections::HashSet;
 
 /// Characters of an act that are remembered.
 const ACT: usize = 400;
@@ -103,6 +104,8 @@ fn act_of(undo: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     all: IndexMap<StepPath, Change>,
+    /// Lists whose items are among them.
+    lists: HashSet<StepPath>,
     /// What gates said of steps, lists included.
     gates: IndexMap<StepPath, Change>,
 }
@@ -140,6 +143,8 @@ impl Changes {
                 let signed = format!("approved by {}", gate.signed.join(", "));
                 gate.approved = Some(if gate.signed.is_empty() { who } else { signed });
             }
+            // An act of an undo that has several: its end is told by the undo as a whole.
+            _ if path.0.contains("/undo/") => {}
             _ => match path.0.strip_suffix("/undo") {
                 Some(change) => self.undo(record, &StepPath(change.to_owned())),
                 None => self.change(record, path),
@@ -150,6 +155,7 @@ impl Changes {
     fn change(&mut self, record: &Record, path: &StepPath) {
         match &record.event {
             Event::AttemptStarted { act, change: true } => {
+                self.lists.extend(list_of(path));
                 let gate = self.gate_of(path);
                 let change = self.all.entry(path.clone()).or_default();
                 if let Some(gate) = gate {
@@ -199,14 +205,13 @@ impl Changes {
 
     /// What the gate of a change said, or that of the list it is an item of.
     fn gate_of(&self, path: &StepPath) -> Option<Change> {
-        let list = path.0.rsplit_once('[').map(|(list, _)| StepPath(list.to_owned()));
         let own = self.gates.get(path);
-        own.or_else(|| self.gates.get(&list?)).cloned()
+        own.or_else(|| self.gates.get(&list_of(path)?)).cloned()
     }
 
-    /// All of them.
+    /// All of them. A list is told by its items.
     pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = (&StepPath, &Change)> {
-        self.all.iter()
+        self.all.iter().filter(|(path, change)| change.attempts > 0 || !self.lists.contains(*path))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -215,12 +220,12 @@ impl Changes {
 
     /// The changes that became something.
     pub(crate) fn count(&self, of: Became) -> usize {
-        self.all.values().filter(|change| change.became() == of).count()
+        self.all().filter(|(_, change)| change.became() == of).count()
     }
 
     /// Those that stand at a moment, or may stand.
     pub(crate) fn standing(&self, now: Timestamp) -> impl Iterator<Item = (&StepPath, &Change)> {
-        self.all.iter().filter(move |(_, change)| change.stands(now))
+        self.all().filter(move |(_, change)| change.stands(now))
     }
 
     /// How many became what: `2 done, 1 failed, 1 not known`.
@@ -268,4 +273,10 @@ impl Change {
             _ => {}
         }
     }
+}
+
+/// The list that an item belongs to.
+pub(crate) fn list_of(path: &StepPath) -> Option<StepPath> {
+    let (list, _) = path.0.strip_suffix(']')?.rsplit_once('[')?;
+    Some(StepPath(list.to_owned()))
 }
