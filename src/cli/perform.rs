@@ -14,7 +14,7 @@ use super::session::Session;
 use super::signals::{Lent, listen};
 use super::signatures::approvers;
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
+use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, UndoOf, run as perform};
 use crate::event::{Event, Mode, Operator, Record, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
@@ -58,6 +58,10 @@ pub(super) struct Work<'a> {
     pub(super) before: Vec<Record>,
     /// What an earlier process did of it.
     pub(super) past: Option<Past>,
+    /// It takes back the changes of another run, whose past that is.
+    pub(super) undo: Option<UndoOf>,
+    /// The run whose values are used, when that is another one.
+    pub(super) of: Option<RunId>,
     /// What the run had locked before, to be locked again before anything goes on ([`crate::store::Transcript::locked`]).
     pub(super) locked: Vec<String>,
     /// Why it is ended as soon as what was left open is settled.
@@ -102,7 +106,7 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter, before, past, locked, abort } = work;
+    let Work { prepared, way, owner, record, opening, starter, before, past, undo, of, locked, abort } = work;
     let mut locks = store.holds(record.id(), &owner).beside(&way.beside);
     locks.retake(&locked)?;
     let attended = Console::has_person();
@@ -132,8 +136,8 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let following = tokio::spawn(screen.clone().follow(output));
     let seen = screen.clone();
     let library = prepared.library.clone();
-    let run_value = prepared.run_value(Some(record.id().as_str()), &starter);
-    let setup = Setup { past, abort, ..setup(prepared, way, run_value, record.id(), opening) };
+    let run_value = prepared.run_value(Some(of.as_ref().unwrap_or(record.id()).as_str()), &starter);
+    let setup = Setup { past, undo, abort, ..setup(prepared, way, run_value, record.id(), opening) };
     let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {
