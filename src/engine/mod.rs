@@ -36,6 +36,7 @@ mod result;
 mod run;
 mod schedule;
 mod settle;
+mod stale;
 mod statement;
 mod step;
 mod store_value;
