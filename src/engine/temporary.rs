@@ -6,6 +6,7 @@
 use super::attempt::{Gone, Task};
 use super::body::{At, Scene};
 use super::change::Unit;
+use super::held::Wanted;
 use super::message::{Message, StepEnd};
 use super::past::Round;
 use super::step::ended;
@@ -150,7 +151,8 @@ impl Task {
             }
         }
         let number = made + 1;
-        let attempted = self.attempt(path, number, act, true, timeout, &back.probe.tolerate).await?;
+        let wanted = Wanted::of(&back.probe.capture, &back.scope);
+        let attempted = self.attempt_for(path, number, act, true, timeout, &back.probe.tolerate, wanted).await?;
         let mut end = ended(attempted.performed, attempted.tolerated, number);
         if let Some(verify) = &back.probe.verify
             && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown)
