@@ -32,8 +32,8 @@ const WORDS: &[&str] = &[
     "attempt_ended",
     "attempt_started",
     "attempts",
-    "background_ready",
     "attempts",
+    "background_ready",
     "bad_answer",
     "bad_value",
     "cancelled",
@@ -102,6 +102,7 @@ const WORDS: &[&str] = &[
     "step_started",
     "succeeded",
     "suspended",
+    "suspending",
     "target_proven",
     "target_refused",
     "temporary",
@@ -111,6 +112,7 @@ const WORDS: &[&str] = &[
     "undo_of",
     "validations",
     "waited_ms",
+    "waits_for",
     "warnings",
 ];
 
