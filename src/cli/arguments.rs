@@ -88,6 +88,14 @@ Examples:
 What has ended is never performed again. The runbook, the inputs and
 runwright.yaml are those of the start, out of the record.")]
     Resume(ResumeArguments),
+    /// Take the changes of a run back, the last one first, each behind its gate
+    #[command(after_help = "\
+Examples:
+  runwright undo 20261121-0114-k3f9
+  runwright undo last
+
+An undo is a run of its own. What it could not take back is named at its end; it can be run again.")]
+    Undo(UndoArguments),
     /// Show what a run would do, touching nothing: no process, no connection
     #[command(after_help = "\
 Examples:
@@ -176,7 +184,11 @@ A mark may be said again: the later word counts, both stay on record.")]
     /// End a run for good: temporary changes are taken back, `finally` runs
     #[command(after_help = "\
 Examples:
-  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'")]
+  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'
+
+A process that has the run ends it. When none has it, it is taken up here
+only to be ended, as `resume` does it: what nobody saw the end of is settled,
+temporary changes are taken back, `finally` runs.")]
     Abort(AbortArguments),
     /// Print the JSON Schema for editors
     Schema(SchemaArguments),
@@ -279,9 +291,40 @@ pub struct ResumeArguments {
     /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
     #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
     pub runbook: Option<PathBuf>,
-    /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
+    /// Agree to the runbook with this SHA-256 (6 digits at least) where there is no terminal
     #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
     pub accept_runbook: Option<String>,
+    /// The working folder, when that of the start is not here
+    #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
+    pub folder: Option<PathBuf>,
+    /// Look for the required programs again, when those of the start are not here
+    #[arg(long, help_heading = "In place of what is recorded")]
+    pub find_programs: bool,
+}
+
+/// What `undo` takes.
+#[derive(Clone, Debug, Args)]
+pub struct UndoArguments {
+    /// The run, which has ended: its name, the start of it, or `last`
+    pub run: String,
+    /// A secret input again, when it came from the command line or a question; all other inputs are frozen
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub inputs: Vec<(String, String)>,
+    /// Answer confirmations up to this risk with yes; never a typed gate, or what became of a change
+    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
+    pub yes: Option<Yes>,
+    /// Answers to questions, as YAML
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub answers: Option<PathBuf>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
+    pub as_name: Option<String>,
+    /// How long to wait for answers from elsewhere when nobody is at the terminal
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
+    pub park_after: Option<std::time::Duration>,
+    /// Go on although an interrupted run left an unfinished change at the same place: name that run
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
     /// The working folder, when that of the start is not here
     #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
     pub folder: Option<PathBuf>,
@@ -571,14 +614,12 @@ pub struct MarkArguments {
 /// `abort`.
 #[derive(Debug, Args)]
 pub struct AbortArguments {
-    /// The run: its name, the start of it, or `last`
-    pub run: String,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// Your name for the record, when it is not your user name
-    #[arg(long = "as", value_name = "NAME")]
-    pub as_name: Option<String>,
+    /// The run, and what it takes to end it when no process has it: it is taken up to be ended.
+    #[command(flatten)]
+    pub take_up: ResumeArguments,
 }
 
 /// `schema`.

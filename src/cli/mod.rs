@@ -47,6 +47,7 @@ mod show;
 mod signals;
 mod signatures;
 mod thaw;
+mod undo;
 mod verify;
 mod word;
 
@@ -96,6 +97,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
     match command {
         Command::Run(arguments) => run::run(session, &arguments),
         Command::Resume(arguments) => resume::resume(session, &arguments),
+        Command::Undo(arguments) => undo::undo(session, &arguments),
         Command::Plan(arguments) => plan::plan(session, &arguments),
         Command::Probe(arguments) => run::probe(session, &arguments),
         Command::Check(arguments) => check::check(session, &arguments),

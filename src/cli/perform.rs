@@ -8,14 +8,14 @@ use super::exit::Exit;
 use super::failure::CommandError;
 use super::person::user_name;
 use super::prepared::Prepared;
-use super::recorded::{step_places, step_table};
+use super::recorded::{next_steps, step_places, step_table};
 use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
 use super::signatures::approvers;
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
-use crate::event::{Event, Mode, Operator, RunId};
+use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, UndoOf, run as perform};
+use crate::event::{Event, Mode, Operator, Record, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
 use crate::runbook::Risk;
@@ -57,8 +57,14 @@ pub(super) struct Work<'a> {
     pub(super) opening: Event,
     /// Who started it first: what expressions read as `run.operator`.
     pub(super) starter: String,
+    /// What is on record already.
+    pub(super) before: Vec<Record>,
     /// What an earlier process did of it.
     pub(super) past: Option<Past>,
+    /// It takes back the changes of another run, whose past that is.
+    pub(super) undo: Option<UndoOf>,
+    /// The run whose values are used, when that is another one.
+    pub(super) of: Option<RunId>,
     /// What the run had locked before, to be locked again before anything goes on ([`crate::store::Transcript::locked`]).
     pub(super) locked: Vec<String>,
     /// Why it is ended as soon as what was left open is settled.
@@ -117,7 +123,7 @@ fn sign_head(session: &Session, store: &Store, run: &RunId, head: &str, key: &Pr
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter, past, locked, abort } = work;
+    let Work { prepared, way, owner, record, opening, starter, before, past, undo, of, locked, abort } = work;
     let mut locks = store.holds(record.id(), &owner).beside(&way.beside);
     locks.retake(&locked)?;
     let attended = Console::has_person();
@@ -127,6 +133,9 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
     let screen =
         Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended, session.commands());
+    if !before.is_empty() {
+        screen.recall(&before, &next_steps(graph, &before));
+    }
     let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {
@@ -144,8 +153,8 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let following = tokio::spawn(screen.clone().follow(output));
     let seen = screen.clone();
     let library = prepared.library.clone();
-    let run_value = prepared.run_value(Some(record.id().as_str()), &starter);
-    let setup = Setup { past, abort, ..setup(prepared, way, run_value, record.id(), opening) };
+    let run_value = prepared.run_value(Some(of.as_ref().unwrap_or(record.id()).as_str()), &starter);
+    let setup = Setup { past, undo, abort, ..setup(prepared, way, run_value, record.id(), opening) };
     let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {

@@ -46,6 +46,11 @@ impl Screen {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes in what was on record before this process took the run up.
+    pub(super) fn remember(&self, records: &[Record]) {
+        self.live().remember(records);
+    }
+
     /// Takes a record.
     pub(super) fn see(&self, record: &Record) {
         let (lines, status) = {
@@ -58,6 +63,12 @@ impl Screen {
         if self.ticked.load(Ordering::Relaxed) {
             self.paper.status(status);
         }
+    }
+
+    /// Takes what was recorded before this process had the run, and says where it stands.
+    pub(super) fn recall(&self, records: &[Record], next: &[String]) {
+        let lines = self.live().recall(records, next);
+        self.paper.print(&lines);
     }
 
     /// Prints the head of a record that was sealed.

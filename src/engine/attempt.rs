@@ -9,8 +9,8 @@ use super::store_value::{store_field, store_shown};
 use super::survivor::Started;
 use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
-use crate::plan::{Act, GatePolicy, StepScope, view};
-use crate::runbook::{CaptureRule, DurationSpec, Identity, IdentityExpect};
+use crate::plan::{Act, GatePolicy, Refusal, StepScope, view};
+use crate::runbook::{Action, CaptureRule, DurationSpec, Identity, IdentityExpect, Step};
 use crate::source::Sp;
 use indexmap::IndexMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +89,8 @@ pub(super) struct Task {
 pub(super) struct Stands {
     pub(super) path: String,
     pub(super) scope: StepScope,
+    /// The act itself, where it is not an action of the step that is performed.
+    pub(super) act: Option<Act>,
 }
 
 /// The run is over for this task: it ends without another word.
@@ -235,6 +237,15 @@ impl Task {
     pub(super) fn stored(&self, fields: &IndexMap<String, Value>) -> IndexMap<String, StoredValue> {
         let is_read = |name: &str| self.scene.graph.reads(self.id(), name);
         fields.iter().map(|(name, value)| (name.clone(), store_field(value, is_read(name)))).collect()
+    }
+
+    /// The act of this step with these values.
+    pub(super) fn act(&self, action: &Action, step: &Step, scope: &StepScope) -> Result<Option<Act>, Refusal> {
+        let own = self.stands.as_ref().and_then(|stands| stands.act.clone());
+        match own {
+            Some(act) => Ok(Some(act)),
+            None => self.scene.resolver.act(action, step.target.as_ref(), step.change.is_some(), scope),
+        }
     }
 
     /// What the hands need beside the act.

@@ -223,7 +223,7 @@ impl Task {
             number += 1;
             let this = match act.take() {
                 Some(act) => act,
-                None => match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
+                None => match self.act(action, step, &unit.scope) {
                     Ok(Some(act)) => act,
                     _ => return Ok(StepEnd::failed(ErrorClass::BadValue, "the act cannot be resolved again")),
                 },

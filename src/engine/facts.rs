@@ -95,7 +95,7 @@ impl Task {
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
         for unit in units {
-            match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
+            match self.act(action, step, &unit.scope) {
                 Ok(Some(act)) => acts.push(act),
                 Ok(None) => {
                     return Err(StepEnd::failed(ErrorClass::BadValue, format!("`{}` is not an act", action.name())));
@@ -122,7 +122,7 @@ impl Task {
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
         let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
         let diff = self.diffs(&acts, look, &mut fingerprints).await?;
-        let undo = self.undo_text(change, scope);
+        let undo = self.undo_text(change, scope).or_else(|| self.built_in_undo(action, change));
         let digest_base = serde_json::json!({
             "run": self.shared.run,
             "step": self.path(),
@@ -142,6 +142,7 @@ impl Task {
             target: Some(places.shown().unwrap_or_else(|| format!("this machine, {}", self.shared.host))),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
+            stale: self.stale(step, action, scope),
             preview,
             verify: change.verify.as_ref().map(|probe| self.probe_text(probe, false, scope)),
             undo,
@@ -261,6 +262,13 @@ impl Task {
         }
     }
 
+    /// A file is brought back without a word of the author.
+    fn built_in_undo(&self, action: &Action, change: &Change) -> Option<String> {
+        let is_file = matches!(action, Action::Edit(_) | Action::Write(_));
+        let is_own = is_file && change.irreversible.is_none() && self.stands.is_none();
+        is_own.then(|| "the file as it was before, to the byte".to_owned())
+    }
+
     fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
         let acts = change.undo.as_ref()?.probes().map(|(probe, changes)| self.probe_text(probe, changes, scope));
         Some(acts.collect::<Vec<_>>().join("; then "))
@@ -325,7 +333,7 @@ fn missing(because: &[UsedView]) -> Vec<String> {
 }
 
 /// The expressions whose values go into an act.
-fn expressions(action: &Action) -> Vec<&Expr> {
+pub(super) fn expressions(action: &Action) -> Vec<&Expr> {
     let mut templates: Vec<&crate::expr::Template> = Vec::new();
     let program = match action {
         Action::Run(run) => {

@@ -35,6 +35,7 @@ mod result;
 mod run;
 mod schedule;
 mod settle;
+mod stale;
 mod statement;
 mod step;
 mod store_value;

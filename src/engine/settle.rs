@@ -127,7 +127,7 @@ impl Dispatcher {
     fn flag_answers(&self, request: &GateRequest) -> bool {
         let covers = self.yes().is_some_and(|yes| request.risk <= yes && request.risk != Risk::High);
         let reversible = request.card.irreversible.is_none() || request.risk == Risk::Low;
-        covers && reversible && request.number == 1 && request.card.missing.is_empty()
+        covers && reversible && request.number == 1 && request.card.missing.is_empty() && request.card.stale.is_empty()
     }
 
     /// Closes a gate: the answer goes on record and to the step that waits. The first one is the only one.

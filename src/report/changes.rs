@@ -90,6 +90,13 @@ impl Change {
     }
 }
 
+/// The act alone, where a card says in words that it is done by itself: that is told by the change.
+fn act_of(undo: &str) -> String {
+    let by_itself = undo.strip_prefix("taken back by itself when the run ends: ");
+    let ends = undo.strip_prefix("ends by itself after ").and_then(|rest| Some(rest.split_once("; before that: ")?.1));
+    by_itself.or(ends).unwrap_or(undo).to_owned()
+}
+
 /// Every change of a run, in the order they began.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
@@ -111,7 +118,7 @@ impl Changes {
             Event::GateOpened { card, .. } => {
                 let gate = self.gates.entry(path.clone()).or_default();
                 gate.title = Some(card.title.clone());
-                gate.undo.clone_from(&card.undo);
+                gate.undo = card.undo.as_deref().map(act_of);
                 gate.irreversible.clone_from(&card.irreversible);
             }
             Event::GateAnswered { answer, .. } if answer.answer == AnswerKind::Approved => {
@@ -149,7 +156,7 @@ impl Changes {
                 let change = self.all.entry(path.clone()).or_default();
                 change.made = true;
                 change.began.get_or_insert(record.time);
-                change.undo = undo.clone().or(change.undo.take());
+                change.undo = undo.as_deref().map(act_of).or(change.undo.take());
                 change.until = *until;
                 change.temporary = *temporary;
             }

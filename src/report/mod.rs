@@ -3,6 +3,7 @@
 //! Rank 8. Pure functions and folds from records to text: nothing here prints, reads a clock, a terminal or a file, and
 //! nothing here knows how an act is performed. All text that is not ours passes `sanitize` before it is laid out.
 
+mod account;
 mod blocks;
 mod card;
 mod changes;
@@ -25,6 +26,7 @@ mod prompt;
 mod resumed;
 pub mod sanitize;
 mod show;
+mod standing;
 mod steps;
 mod story;
 mod style;
@@ -33,8 +35,8 @@ mod words;
 
 pub use card::{CardFrame, card, evidence};
 pub use commands::Commands;
-pub use handover::About;
 pub use handover::page::{handover_json, handover_markdown, handover_text};
+pub use handover::{About, Ahead};
 pub use list::{OpenLine, OwnerLine, RunLine, WaitLine, list_json, list_text};
 pub use live::{LiveScreen, ScreenOptions};
 pub use markdown::show_markdown;
