@@ -292,7 +292,7 @@ impl<'s> RunCheck<'s> {
         let mut named = BTreeSet::new();
         for (line, event) in (1..).zip(events) {
             for reference in references(event) {
-                if let Some(sentence) = evidence_problem(folder.as_ref(), &reference, &mut named)? {
+                if let Some(sentence) = evidence_problem(folder.as_ref(), &reference, &mut named) {
                     self.wrong(line, sentence);
                 }
             }
@@ -339,31 +339,27 @@ fn references(event: &serde_json::Value) -> Vec<EvidenceRef> {
 }
 
 /// What is wrong with kept output; files that were looked at are added to `named`.
-fn evidence_problem(
-    folder: Option<&Folder>,
-    reference: &EvidenceRef,
-    named: &mut BTreeSet<String>,
-) -> Result<Option<String>, StoreError> {
+fn evidence_problem(folder: Option<&Folder>, reference: &EvidenceRef, named: &mut BTreeSet<String>) -> Option<String> {
     let EvidenceRef { stream, sha256: expected, excerpt, inline, .. } = reference;
     if *inline {
         // A secret that was added between keeping and recording changes the text in the event.
         let fits = sha256(excerpt.as_bytes()) == *expected || excerpt.contains("‹secret ");
-        return Ok((!fits).then(|| format!("the text of `{stream}` in the event does not match its hash")));
+        return (!fits).then(|| format!("the text of `{stream}` in the event does not match its hash"));
     }
     if !named.insert(expected.clone()) {
-        return Ok(None);
+        return None;
     }
     let missing = || Some(format!("kept output `{stream}` ({expected}) is missing"));
     let is_hash = expected.len() == 64 && expected.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let Some(folder) = folder.filter(|_| is_hash) else { return Ok(missing()) };
+    let Some(folder) = folder.filter(|_| is_hash) else { return missing() };
     match hash_of_file(folder, expected) {
-        Ok(hash) if hash == *expected => Ok(None),
-        Ok(_) => Ok(Some(format!("kept output `{stream}` ({expected}) was changed: its content has another hash"))),
-        Err(error) if is_missing(&error) => Ok(missing()),
-        Err(StoreError::Refused { reason, .. }) => Ok(Some(format!("kept output `{stream}` ({expected}): {reason}"))),
+        Ok(hash) if hash == *expected => None,
+        Ok(_) => Some(format!("kept output `{stream}` ({expected}) was changed: its content has another hash")),
+        Err(error) if is_missing(&error) => missing(),
+        Err(StoreError::Refused { reason, .. }) => Some(format!("kept output `{stream}` ({expected}): {reason}")),
         Err(error) => {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Ok(Some(format!("kept output `{stream}` ({expected}) cannot be read: {cause}")))
+            Some(format!("kept output `{stream}` ({expected}) cannot be read: {cause}"))
         }
     }
 }
