@@ -88,6 +88,14 @@ Examples:
 What has ended is never performed again. The runbook, the inputs and
 runwright.yaml are those of the start, out of the record.")]
     Resume(ResumeArguments),
+    /// Take the changes of a run back, the last one first, each behind its gate
+    #[command(after_help = "\
+Examples:
+  runwright undo 20261121-0114-k3f9
+  runwright undo last
+
+An undo is a run of its own. What it could not take back is named at its end; it can be run again.")]
+    Undo(UndoArguments),
     /// Show what a run would do, touching nothing: no process, no connection
     #[command(after_help = "\
 Examples:
@@ -120,8 +128,10 @@ Examples:
   runwright verify 20261121-0114-k3f9
   runwright verify --all
   runwright verify last --against 4be190aa
+  runwright verify last --key ~/.ssh/id_ed25519.pub    signed by `run --sign`
 
-A head that was kept elsewhere proves the end of the record too.")]
+A head that was kept elsewhere proves the end of the record too, and so does
+a signature by a key that is kept elsewhere.")]
     Verify(VerifyArguments),
     /// Answer a gate of a run that waits
     #[command(after_help = "\
@@ -146,7 +156,9 @@ Examples:
   runwright answer 20261121-0114-k3f9 who name=ana ticket=OPS-7
   runwright answer last cause --choose flooding --reason 'seen in the graph'
   runwright answer last move_traffic result=done       work by hand
-  runwright answer last drain perform=yes              a `when` nobody can tell")]
+  runwright answer last drain perform=yes              a `when` nobody can tell
+  runwright answer last drain result=retry --reason 'still serving'
+                                                       a change whose end nobody saw: done, not_done, retry")]
     Answer(AnswerArguments),
     /// Tell the next person where a run stands, in under 40 lines, from its record
     #[command(after_help = "\
@@ -174,7 +186,11 @@ A mark may be said again: the later word counts, both stay on record.")]
     /// End a run for good: temporary changes are taken back, `finally` runs
     #[command(after_help = "\
 Examples:
-  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'")]
+  runwright abort 20261121-0114-k3f9 --reason 'wrong cluster'
+
+A process that has the run ends it. When none has it, it is taken up here
+only to be ended, as `resume` does it: what nobody saw the end of is settled,
+temporary changes are taken back, `finally` runs.")]
     Abort(AbortArguments),
     /// Print the JSON Schema for editors
     Schema(SchemaArguments),
@@ -228,6 +244,9 @@ pub struct RunArguments {
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
     /// Change a place although this interrupted run left a change there whose end is unknown
     #[arg(long, value_name = "RUN", help_heading = "How")]
     pub beside: Vec<String>,
@@ -265,15 +284,52 @@ pub struct ResumeArguments {
     /// Take it from a process on another machine that cannot be asked any more; say why
     #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
     pub take_over: Option<String>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
     /// Go on although an interrupted run left an unfinished change at the same place: name that run
     #[arg(long, value_name = "RUN", help_heading = "How")]
     pub beside: Vec<String>,
     /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
     #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
     pub runbook: Option<PathBuf>,
-    /// Agree to the runbook with this SHA-256 (8 digits at least) where there is no terminal
+    /// Agree to the runbook with this SHA-256 (6 digits at least) where there is no terminal
     #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
     pub accept_runbook: Option<String>,
+    /// The working folder, when that of the start is not here
+    #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
+    pub folder: Option<PathBuf>,
+    /// Look for the required programs again, when those of the start are not here
+    #[arg(long, help_heading = "In place of what is recorded")]
+    pub find_programs: bool,
+}
+
+/// What `undo` takes.
+#[derive(Clone, Debug, Args)]
+pub struct UndoArguments {
+    /// The run, which has ended: its name, the start of it, or `last`
+    pub run: String,
+    /// A secret input again, when it came from the command line or a question; all other inputs are frozen
+    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
+    pub inputs: Vec<(String, String)>,
+    /// Answer confirmations up to this risk with yes; never a typed gate, or what became of a change
+    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
+    pub yes: Option<Yes>,
+    /// Answers to questions, as YAML
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub answers: Option<PathBuf>,
+    /// Your name for the record, when it is not your user name
+    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
+    pub as_name: Option<String>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
+    /// How long to wait for answers from elsewhere when nobody is at the terminal
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
+    pub park_after: Option<std::time::Duration>,
+    /// Go on although an interrupted run left an unfinished change at the same place: name that run
+    #[arg(long, value_name = "RUN", help_heading = "How")]
+    pub beside: Vec<String>,
     /// The working folder, when that of the start is not here
     #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
     pub folder: Option<PathBuf>,
@@ -438,6 +494,9 @@ pub struct VerifyArguments {
     /// The head of the record as it was noted elsewhere
     #[arg(long, value_name = "HEAD", conflicts_with = "all")]
     pub against: Option<String>,
+    /// The public key that must have signed the head: a file such as id_ed25519.pub
+    #[arg(long, value_name = "PUBFILE", conflicts_with = "all")]
+    pub key: Option<PathBuf>,
 }
 
 /// `approve`.
@@ -560,14 +619,12 @@ pub struct MarkArguments {
 /// `abort`.
 #[derive(Debug, Args)]
 pub struct AbortArguments {
-    /// The run: its name, the start of it, or `last`
-    pub run: String,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// Your name for the record, when it is not your user name
-    #[arg(long = "as", value_name = "NAME")]
-    pub as_name: Option<String>,
+    /// The run, and what it takes to end it when no process has it: it is taken up to be ended.
+    #[command(flatten)]
+    pub take_up: ResumeArguments,
 }
 
 /// `schema`.

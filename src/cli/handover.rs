@@ -8,8 +8,9 @@ use super::recorded::Read;
 use super::session::Session;
 use super::show::Told;
 use crate::event::StepPath;
-use crate::graph::StepGraph;
-use crate::report::{About, handover_json, handover_markdown, handover_text};
+use crate::graph::{Parent, Place, StepGraph};
+use crate::report::{About, Ahead, handover_json, handover_markdown, handover_text};
+use crate::runbook::StepBody;
 use jiff::Timestamp;
 
 /// Prints the handover of a run.
@@ -46,6 +47,31 @@ fn about(graph: &StepGraph) -> About {
         alerts: runbook.alerts.0.iter().map(|alert| alert.alert.value.clone()).collect(),
         owner: runbook.owner.as_ref().map(|text| text.value.clone()),
         contacts: contacts.collect(),
-        order: graph.outline().into_iter().map(|place| StepPath(place.path)).collect(),
+        order: graph.outline().iter().map(ahead).collect(),
     }
+}
+
+/// A step with what must have been chosen, or have failed, for it to come.
+fn ahead(place: &Place<'_>) -> Ahead {
+    let graph = place.graph;
+    let own = graph.general_path(place.id);
+    let prefix = place.path.strip_suffix(own.as_str()).unwrap_or_default();
+    let mut step = Ahead { path: StepPath(place.path.clone()), arms: Vec::new(), on_failure: false };
+    let mut parent = place.node().parent;
+    while let Some(holder) = parent {
+        match holder {
+            Parent::Option(decide, place) => {
+                let name = match &graph.node(decide).step.body {
+                    StepBody::Decide(decide) => decide.options.keys().nth(place).map(|name| name.value.clone()),
+                    _ => None,
+                };
+                let decide = StepPath(format!("{prefix}{}", graph.general_path(decide)));
+                step.arms.push((decide, name.unwrap_or_else(|| "otherwise".to_owned())));
+            }
+            Parent::Failure(_) => step.on_failure = true,
+            Parent::Group(_) => {}
+        }
+        parent = graph.node(holder.id()).parent;
+    }
+    step
 }

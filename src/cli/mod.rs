@@ -46,7 +46,9 @@ mod session;
 mod show;
 mod signals;
 mod signatures;
+mod stale;
 mod thaw;
+mod undo;
 mod verify;
 mod word;
 
@@ -88,7 +90,7 @@ fn perform(arguments: Arguments) -> Exit {
     let mut session = Session::new(arguments.global, console);
     match dispatch(&mut session, arguments.command) {
         Ok(exit) => exit,
-        Err(error) => error.tell(&session.console),
+        Err(error) => error.tell(&session.console, &session.secrets),
     }
 }
 
@@ -96,6 +98,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
     match command {
         Command::Run(arguments) => run::run(session, &arguments),
         Command::Resume(arguments) => resume::resume(session, &arguments),
+        Command::Undo(arguments) => undo::undo(session, &arguments),
         Command::Plan(arguments) => plan::plan(session, &arguments),
         Command::Probe(arguments) => run::probe(session, &arguments),
         Command::Check(arguments) => check::check(session, &arguments),

@@ -5,11 +5,12 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use std::ffi::OsString;
 
 /// Commands by what they are for; the others come last.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Do", &["run", "resume", "plan", "probe"]),
     ("Write", &["check", "new", "schema"]),
     ("Look", &["list", "show", "verify"]),
-    ("Decide", &["approve", "deny", "answer"]),
+    ("Decide", &["approve", "deny", "answer", "abort"]),
+    ("Tell", &["handover", "note", "mark"]),
 ];
 
 /// The declaration of the whole command line.

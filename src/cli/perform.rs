@@ -8,18 +8,19 @@ use super::exit::Exit;
 use super::failure::CommandError;
 use super::person::user_name;
 use super::prepared::Prepared;
-use super::recorded::{step_places, step_table};
+use super::recorded::{next_steps, step_places, step_table};
 use super::screen::Screen;
 use super::session::Session;
 use super::signals::{Lent, listen};
 use super::signatures::approvers;
 use crate::action::{Hands, Isolation, Lender, install_crypto};
-use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, run as perform};
-use crate::event::{Event, Mode, Operator, RunId};
+use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, UndoOf, run as perform};
+use crate::event::{Event, Mode, Operator, Record, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
 use crate::runbook::Risk;
-use crate::store::{DirRun, Heartbeat, Masker, Owner, Store, host_name, machine_id};
+use crate::signature::{Namespace, PrivateKey};
+use crate::store::{DirRun, Heartbeat, Masker, Owner, Store, head_statement, host_name, machine_id};
 use crate::terminal::{Lend, Paper};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(super) struct Way {
     pub(super) operator: Operator,
     /// Interrupted runs whose unfinished changes are no reason to leave the same place alone.
     pub(super) beside: Vec<RunId>,
+    /// Signs the head of the record when the run ends.
+    pub(super) sign: Option<PrivateKey>,
 }
 
 /// A run whose record is open, about to be performed.
@@ -54,8 +57,14 @@ pub(super) struct Work<'a> {
     pub(super) opening: Event,
     /// Who started it first: what expressions read as `run.operator`.
     pub(super) starter: String,
+    /// What is on record already.
+    pub(super) before: Vec<Record>,
     /// What an earlier process did of it.
     pub(super) past: Option<Past>,
+    /// It takes back the changes of another run, whose past that is.
+    pub(super) undo: Option<UndoOf>,
+    /// The run whose values are used, when that is another one.
+    pub(super) of: Option<RunId>,
     /// What the run had locked before, to be locked again before anything goes on ([`crate::store::Transcript::locked`]).
     pub(super) locked: Vec<String>,
     /// Why it is ended as soon as what was left open is settled.
@@ -83,11 +92,12 @@ pub(super) fn teach(masker: &Masker, inputs: &[ResolvedInput]) -> Result<(), Com
 }
 
 /// Performs a run to its end, or until it is left.
-pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Result<Exit, CommandError> {
+pub(super) fn operate(session: &Session, store: &Store, mut work: Work<'_>) -> Result<Exit, CommandError> {
     install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| CommandError::SetUp { what: "the runtime", source })?;
     let run = work.record.id().clone();
+    let sign = work.way.sign.take();
     let (end, screen) = runtime.block_on(go(session, store, work)).map_err(|error| match error {
         CommandError::Store(error) => CommandError::RecordLost { run: run.clone(), error },
         other => other,
@@ -95,12 +105,25 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
     screen.rest();
     if matches!(end.state, RunState::Ended(_)) {
         screen.sealed(&end.head);
+        if let Some(key) = sign {
+            sign_head(session, store, &run, &end.head, &key)?;
+        }
     }
     Ok(exit_of(&end))
 }
 
+/// Signs the head of a record that has ended.
+fn sign_head(session: &Session, store: &Store, run: &RunId, head: &str, key: &PrivateKey) -> Result<(), CommandError> {
+    let signature = key.sign(Namespace::Head, &head_statement(run, head)).map_err(|error| {
+        CommandError::usage(format!("the head is not signed: {error}"), "the record is whole without")
+    })?;
+    store.seal(run, &signature.to_string())?;
+    session.console.say(&format!("  signed by {}\n", signature.fingerprint()));
+    Ok(())
+}
+
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {
-    let Work { prepared, way, owner, record, opening, starter, past, locked, abort } = work;
+    let Work { prepared, way, owner, record, opening, starter, before, past, undo, of, locked, abort } = work;
     let mut locks = store.holds(record.id(), &owner).beside(&way.beside);
     locks.retake(&locked)?;
     let attended = Console::has_person();
@@ -110,6 +133,9 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let not_yet = prepared.values(prepared.run_value(None, &starter), None, UnknownSort::NotYet);
     let screen =
         Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended, session.commands());
+    if !before.is_empty() {
+        screen.recall(&before, &next_steps(graph, &before));
+    }
     let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);
     tokio::spawn(async move {
@@ -127,8 +153,8 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let following = tokio::spawn(screen.clone().follow(output));
     let seen = screen.clone();
     let library = prepared.library.clone();
-    let run_value = prepared.run_value(Some(record.id().as_str()), &starter);
-    let setup = Setup { past, abort, ..setup(prepared, way, run_value, record.id(), opening) };
+    let run_value = prepared.run_value(Some(of.as_ref().unwrap_or(record.id()).as_str()), &starter);
+    let setup = Setup { past, undo, abort, ..setup(prepared, way, run_value, record.id(), opening) };
     let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {

@@ -196,5 +196,6 @@ pub(super) fn policy(environment: Option<&Environment>, runbook: &Runbook) -> Ga
         medium: level(environment.gates.medium),
         high: level(environment.gates.high),
         irreversible: level(environment.gates.irreversible),
+        stale_after: environment.stale_after,
     }
 }

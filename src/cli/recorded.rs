@@ -5,7 +5,7 @@ use super::failure::{CommandError, with_causes};
 use crate::engine::restore;
 use crate::event::{Event, EvidenceRef, Record, RunId, StepPath};
 use crate::expr::{Place, Template, UnknownSort, Value, unknown};
-use crate::graph::{Place as StepPlace, StepGraph};
+use crate::graph::{NodeId, Parent, Place as StepPlace, Section, StepGraph};
 use crate::plan::Values;
 use crate::report::{StepInfo, StepTable};
 use crate::runbook::{Action, StepBody};
@@ -13,7 +13,7 @@ use crate::source::{Diagnostics, Source};
 use crate::store::{Store, Transcript};
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A run that was read.
 pub(super) struct Read {
@@ -110,6 +110,39 @@ pub(super) fn step_table(graph: &StepGraph, values: &Values) -> StepTable {
     let steps: HashMap<StepPath, StepInfo> =
         steps.map(|place| (StepPath(place.path.clone()), info(&place, place.node()))).collect();
     steps.into()
+}
+
+/// The steps of a runbook that a record says nothing of yet, in written order, as far as it is clear that they come.
+pub(super) fn next_steps(graph: &StepGraph, records: &[Record]) -> Vec<String> {
+    let mut over: HashSet<&str> = HashSet::new();
+    let mut chosen: HashMap<&str, &[String]> = HashMap::new();
+    for record in records {
+        let Some(path) = &record.step else { continue };
+        match &record.event {
+            Event::StepEnded { .. } | Event::StepSkipped { .. } => _ = over.insert(&path.0),
+            Event::Decided { chosen: taken, options, .. } if !options.is_empty() => {
+                chosen.insert(&path.0, taken);
+            }
+            _ => {}
+        }
+    }
+    let is_due = |id: NodeId| {
+        let node = graph.node(id);
+        let holders = std::iter::successors(node.parent, |parent| graph.node(parent.id()).parent);
+        let mut holders = holders.map(|parent| match parent {
+            Parent::Group(holder) => !over.contains(&*graph.node(holder).id),
+            Parent::Failure(_) => false,
+            Parent::Option(holder, place) => {
+                let holder = graph.node(holder);
+                let StepBody::Decide(decide) = &holder.step.body else { return false };
+                let name = decide.options.keys().nth(place).map_or("otherwise", |name| name.value.as_str());
+                chosen.get(&*holder.id).is_some_and(|taken| taken.iter().any(|taken| taken == name))
+            }
+        });
+        let is_holder = matches!(node.step.body, StepBody::Group(_)) || chosen.contains_key(&*node.id);
+        node.section == Section::Body && !is_holder && !over.contains(&*node.id) && holders.all(|is_due| is_due)
+    };
+    graph.ids().filter(|id| is_due(*id)).map(|id| graph.general_path(id)).collect()
 }
 
 /// Where each step stands: `runbooks/x.yaml:38:7`.

@@ -25,6 +25,17 @@ pub(super) enum Refusal {
         /// The run whose changes it takes back.
         of: RunId,
     },
+    /// It has not ended, so its changes are not taken back yet.
+    #[error("run `{0}` has not ended, and only what has ended is taken back")]
+    NotEnded(RunId),
+    /// Another run takes its changes back and has not ended.
+    #[error("run `{undo}` takes back the changes of run `{run}` and has not ended")]
+    UndoOpen {
+        /// The run.
+        run: RunId,
+        /// The one that takes its changes back.
+        undo: RunId,
+    },
     /// Its process died before the first event was written.
     #[error("run `{0}` never began: its process died before it did anything")]
     NeverBegan(RunId),
@@ -138,6 +149,8 @@ impl Refusal {
         match self {
             Self::DryRun { .. } => (Exit::Usage, "dry-run"),
             Self::Undo { .. } => (Exit::Usage, "undo-run"),
+            Self::NotEnded(_) => (Exit::Usage, "not-ended"),
+            Self::UndoOpen { .. } => (Exit::Usage, "undo-open"),
             Self::NeverBegan(_) => (Exit::Usage, "never-began"),
             Self::Damaged { .. } => (Exit::Record, "record-damaged"),
             Self::Semantics { .. } => (Exit::Invalid, "other-semantics"),
@@ -161,7 +174,14 @@ impl Refusal {
                 format!("a probe changes nothing and is simply started again: runwright probe {runbook}")
             }
             Self::DryRun { runbook, .. } => format!("start it for real: runwright run {runbook}"),
-            Self::Undo { of, .. } => format!("what remains is taken back with: runwright undo {of}"),
+            Self::Undo { of, .. } => format!(
+                "it goes by the record of that run, with no other runbook and no further reads; what remains after it is \
+                 taken back with: runwright undo {of}"
+            ),
+            Self::NotEnded(run) => format!(
+                "end it first, which takes temporary changes back by itself: runwright abort {run} --reason TEXT"
+            ),
+            Self::UndoOpen { undo, .. } => format!("go on with that: runwright resume {undo}"),
             Self::NeverBegan(_) => "start it anew".to_owned(),
             Self::Damaged { run, .. } => format!("every finding, with its place: runwright verify {run}"),
             Self::Semantics { version, .. } | Self::Unreadable { version, .. } => {

@@ -4,13 +4,14 @@ use super::answers::read_answers;
 use super::arguments::ResumeArguments;
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::keys::private_key;
 use super::perform::{Way, Work, confirmations, operate, teach};
 use super::person::operator;
 use super::recorded::kept_values;
 use super::refusal::Refusal;
 use super::session::Session;
 use super::thaw::{Start, Thawed};
-use crate::engine::{Answers, Past, StoreError};
+use crate::engine::{Answers, Past, StoreError, UndoOf};
 use crate::event::{Event, EvidenceRef, Mode, Resumption, RunId};
 use crate::graph::StepGraph;
 use crate::runbook::{Action, Step, StepBody};
@@ -32,6 +33,9 @@ pub(super) fn take_up(
     let run = store.find(&arguments.run)?;
     let transcript = sound(&store, &run, arguments)?;
     let start = Start::of(&transcript)?;
+    if let Some(of) = start.undo_of.filter(|_| arguments.refresh || arguments.runbook.is_some()) {
+        return Err(Refusal::Undo { run, of: of.clone() }.into());
+    }
     let folder = start.folder(session, arguments.folder.as_deref())?;
     std::env::set_current_dir(&folder).map_err(|source| CommandError::Read { path: folder, source })?;
     let Thawed { prepared, runbook } = start.prepared(session, arguments)?;
@@ -47,6 +51,7 @@ pub(super) fn take_up(
         park_after: arguments.park_after.unwrap_or_default(),
         operator: operator(arguments.as_name.as_deref()),
         beside: arguments.beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?,
+        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
     };
     // Tried on a masker of its own first: a refused secret must leave the record as it is.
     teach(&Masker::new(), &prepared.inputs)?;
@@ -55,7 +60,14 @@ pub(super) fn take_up(
     let taken = store.resume(&run, &owner, take_over.as_ref())?;
     teach(&taken.run.masker(), &prepared.inputs)?;
     let leftovers = taken.run.adopt_leftovers()?;
-    let mut past = Past::of(&taken.transcript.records, &kept_values(&store, &run));
+    let own = Past::of(&taken.transcript.records, &kept_values(&store, &run));
+    let (mut past, undo) = match start.undo_of {
+        None => (own, None),
+        Some(of) => {
+            let (past, done) = super::undo::of_record(&store, &unchanged(&store, of)?, Some(&run))?;
+            (past, Some(UndoOf { past: Some(own), done }))
+        }
+    };
     if arguments.refresh {
         past.refresh(|path| is_read(&prepared.graph, path));
     }
@@ -69,8 +81,21 @@ pub(super) fn take_up(
     let opening = Event::RunResumed(Box::new(opening));
     let starter = start.operator.name.clone();
     let locked = taken.transcript.locked();
-    let record = taken.run;
-    let work = Work { prepared: &prepared, way, owner, record, opening, starter, past: Some(past), locked, abort };
+    let of = start.undo_of.cloned();
+    let work = Work {
+        prepared: &prepared,
+        way,
+        owner,
+        record: taken.run,
+        opening,
+        starter,
+        before: taken.transcript.records,
+        past: Some(past),
+        undo,
+        of,
+        locked,
+        abort,
+    };
     operate(session, &store, work)
 }
 
@@ -81,15 +106,20 @@ fn sound(store: &Store, run: &RunId, arguments: &ResumeArguments) -> Result<Tran
     {
         return Err(ResumeError::Held(Box::new(holding)).into());
     }
+    unchanged(store, run).and_then(|transcript| match transcript.records.last().map(|record| &record.event) {
+        Some(Event::RunEnded { result, .. }) => Err(ResumeError::Ended { run: run.clone(), result: *result }.into()),
+        _ => Ok(transcript),
+    })
+}
+
+/// The record of a run, if nothing in it was changed.
+pub(super) fn unchanged(store: &Store, run: &RunId) -> Result<Transcript, CommandError> {
     let damaged = |what: String| Refusal::Damaged { run: run.clone(), what };
     let transcript = match store.read(run) {
         Err(StoreError::Damaged { line, reason, .. }) => return Err(damaged(format!("line {line}: {reason}")).into()),
         Err(StoreError::NoRun(_)) => return Err(Refusal::NeverBegan(run.clone()).into()),
         read => read?,
     };
-    if let Some(Event::RunEnded { result, .. }) = transcript.records.last().map(|record| &record.event) {
-        return Err(ResumeError::Ended { run: run.clone(), result: *result }.into());
-    }
     match store.verify(run, None)?.findings.first() {
         Some(finding) => {
             let line = finding.line.map_or_else(String::new, |line| format!("line {line}: "));

@@ -5,6 +5,7 @@ use super::arguments::{DryRun, ProbeArguments, RunArguments, RunbookArguments};
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::frozen;
+use super::keys::private_key;
 use super::perform::{Way, Work, confirmations, operate, teach};
 use super::person::operator;
 use super::plan::{compare, plan_of_run};
@@ -40,6 +41,7 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<Exit, C
         park_after: arguments.park_after.unwrap_or_default(),
         operator: operator(arguments.as_name.as_deref()),
         beside: Vec::new(),
+        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
     };
     start(session, &prepared, way, &arguments.beside)
 }
@@ -55,6 +57,7 @@ pub(super) fn probe(session: &Session, arguments: &ProbeArguments) -> Result<Exi
         park_after: Duration::ZERO,
         operator: operator(arguments.as_name.as_deref()),
         beside: Vec::new(),
+        sign: None,
     };
     announce(session, &arguments.runbook, &prepared, &way.operator);
     start(session, &prepared, way, &[])
@@ -79,12 +82,25 @@ fn start(session: &Session, prepared: &Prepared, mut way: Way, beside: &[String]
     teach(&secrets, &prepared.inputs)?;
     let record = store.create_new(&owner)?;
     teach(&record.masker(), &prepared.inputs)?;
-    let opening = started(prepared, &way, &store, record.id(), &record.masker());
+    let opening = started(prepared, &way, &store, record.id(), &record.masker(), None);
     let starter = way.operator.name.clone();
     operate(
         session,
         &store,
-        Work { prepared, way, owner, record, opening, starter, past: None, locked: Vec::new(), abort: None },
+        Work {
+            prepared,
+            way,
+            owner,
+            record,
+            opening,
+            starter,
+            before: Vec::new(),
+            past: None,
+            undo: None,
+            of: None,
+            locked: Vec::new(),
+            abort: None,
+        },
     )
 }
 
@@ -100,7 +116,14 @@ fn left_unfinished(store: &Store, runbook: &str, way: &Way) -> Vec<String> {
 }
 
 /// The first event.
-fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId, masker: &Masker) -> Event {
+pub(super) fn started(
+    prepared: &Prepared,
+    way: &Way,
+    store: &Store,
+    run: &RunId,
+    masker: &Masker,
+    undo_of: Option<&RunId>,
+) -> Event {
     let runbook = prepared.graph.runbook();
     let own = frozen::runbook(&prepared.graph);
     let called = frozen::called(&prepared.graph);
@@ -130,7 +153,7 @@ fn started(prepared: &Prepared, way: &Way, store: &Store, run: &RunId, masker: &
         warnings,
         called,
         settings: prepared.settings.clone().map(Box::new),
-        undo_of: None,
+        undo_of: undo_of.cloned(),
         folder: Some(prepared.folder.display().to_string()),
         began: Some(prepared.began),
     }

@@ -60,6 +60,12 @@ impl Screen {
         }
     }
 
+    /// Takes what was recorded before this process had the run, and says where it stands.
+    pub(super) fn recall(&self, records: &[Record], next: &[String]) {
+        let lines = self.live().recall(records, next);
+        self.paper.print(&lines);
+    }
+
     /// Prints the head of a record that was sealed.
     pub(super) fn sealed(&self, head: &str) {
         let lines = self.live().sealed(head);

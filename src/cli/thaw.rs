@@ -33,6 +33,8 @@ pub(super) struct Start<'r> {
     run: &'r RunId,
     pub(super) runbook: FrozenRunbook,
     pub(super) operator: &'r Operator,
+    /// The run whose changes this one takes back.
+    pub(super) undo_of: Option<&'r RunId>,
     version: &'r str,
     called: &'r [FrozenRunbook],
     settings: Option<&'r FrozenSettings>,
@@ -113,14 +115,12 @@ impl<'r> Start<'r> {
         if *mode != Mode::Run {
             return Err(Refusal::DryRun { run: run.clone(), mode: *mode, runbook: runbook.clone() });
         }
-        if let Some(of) = undo_of {
-            return Err(Refusal::Undo { run: run.clone(), of: of.clone() });
-        }
         let (file, text, digest) = (file.clone(), text.clone(), digest.clone());
         Ok(Self {
             run,
             runbook: FrozenRunbook { runbook: runbook.clone(), file, text, digest },
             operator,
+            undo_of: undo_of.as_ref(),
             version,
             called,
             settings: settings.as_deref(),

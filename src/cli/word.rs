@@ -4,9 +4,10 @@ use super::arguments::{AbortArguments, MarkArguments, NoteArguments};
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::person::operator;
+use super::resume::take_up;
 use super::session::Session;
 use crate::engine::{InboxWord, Said};
-use crate::event::{Actor, Event, RunId};
+use crate::event::{Actor, Event, Record, RunId};
 use crate::report::sanitize::visible;
 use crate::store::{Kept, ResumeError, RunState, Store};
 use jiff::{SignedDuration, Timestamp};
@@ -52,23 +53,21 @@ pub(super) fn abort(session: &Session, arguments: &AbortArguments) -> Result<Exi
     let reason = text(std::slice::from_ref(&arguments.reason))?
         .ok_or_else(|| CommandError::usage("an abort needs a reason", "--reason 'why it must end'"))?;
     let store = session.store()?;
-    let run = store.find(&arguments.run)?;
+    let run = store.find(&arguments.take_up.run)?;
     if let RunState::Ended(result) = store.summary(&run)?.state {
         let message = format!("run `{run}` has ended already: {}", super::list::result_word(result));
         return Err(CommandError::usage(message, "an end is final"));
     }
     if !store.is_live(&run) {
-        return Err(CommandError::usage(
-            format!("no process has run `{run}` now, so nothing of it runs"),
-            "it stays as it is until somebody takes it up",
-        ));
+        return take_up(session, &arguments.take_up, Some(reason));
     }
-    let word = word(Said::Abort { reason }, arguments.as_name.as_deref());
+    let word = word(Said::Abort { reason }, arguments.take_up.as_name.as_deref());
     let name = store.leave_word(&run, &word)?;
-    let taken_up = wait(&store, &run, |event, actor| match event {
-        Event::Aborted { .. } => Some(actor == &Actor::Person(word.by.clone())),
-        Event::RunEnded { .. } => Some(false),
-        _ => None,
+    let by = Actor::Person(word.by.clone());
+    let taken_up = wait(&store, &run, |records| {
+        let is_ours = |record: &Record| matches!(record.event, Event::Aborted { .. }) && record.actor == by;
+        let is_over = |record: &Record| matches!(record.event, Event::Aborted { .. } | Event::RunEnded { .. });
+        if records.iter().any(is_ours) { Some(true) } else { records.iter().any(is_over).then_some(false) }
     })?;
     match taken_up {
         Some(true) => session.console.say(&format!(
@@ -139,7 +138,8 @@ fn tell(store: &Store, run: &RunId, word: &InboxWord) -> Result<Told, CommandErr
         let name = store.leave_word(run, word)?;
         let event = word.said.event(word.at);
         let by = Actor::Person(word.by.clone());
-        let seen = wait(store, run, |known, actor| (Some(known) == event.as_ref() && *actor == by).then_some(()))?;
+        let is_it = |record: &Record| Some(&record.event) == event.as_ref() && record.actor == by;
+        let seen = wait(store, run, |records| records.iter().any(is_it).then_some(()))?;
         // What holds a secret reads otherwise on record; but a word is removed only once it is there.
         if seen.is_some() || !store.has_word(run, &name) {
             return Ok(Told::Record);
@@ -153,11 +153,10 @@ fn tell(store: &Store, run: &RunId, word: &InboxWord) -> Result<Told, CommandErr
 }
 
 /// Waits a while for a process to put something on record; nothing when it does not, or lets go of the run before.
-fn wait<T>(store: &Store, run: &RunId, is_it: impl Fn(&Event, &Actor) -> Option<T>) -> Result<Option<T>, CommandError> {
+fn wait<T>(store: &Store, run: &RunId, found: impl Fn(&[Record]) -> Option<T>) -> Result<Option<T>, CommandError> {
     for _ in 0..TRIES {
         let is_live = store.is_live(run);
-        let records = store.read(run)?.records;
-        if let Some(found) = records.iter().rev().find_map(|record| is_it(&record.event, &record.actor)) {
+        if let Some(found) = found(&store.read(run)?.records) {
             return Ok(Some(found));
         }
         if !is_live {

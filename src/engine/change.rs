@@ -1,8 +1,9 @@
 //! A change: card, gate, act, verify. And lists of reads and changes.
 
-use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks};
+use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks};
 use super::facts::{Facts, Look};
 use super::gate_before::{Compared, DoneBefore, FirstNumber};
+use super::held::Wanted;
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::{ended, skipped};
@@ -229,7 +230,7 @@ impl Task {
             number += 1;
             let this = match act.take() {
                 Some(act) => act,
-                None => match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
+                None => match self.act(action, step, &unit.scope) {
                     Ok(Some(act)) => act,
                     _ => return Ok(StepEnd::failed(ErrorClass::BadValue, "the act cannot be resolved again")),
                 },
@@ -242,7 +243,8 @@ impl Task {
             if let Err(reason) = self.take_change() {
                 return Ok(refused_by_limits(last, reason));
             }
-            let attempted = self.attempt(&unit.path, number, this, true, timeout, &step.tolerate).await?;
+            let wanted = Wanted::of(&step.capture, &unit.scope);
+            let attempted = self.attempt_for(&unit.path, number, this, true, timeout, &step.tolerate, wanted).await?;
             let end = ended(attempted.performed, attempted.tolerated, number);
             let mut end = self.conclude(step, end, unit.scope.clone());
             end.changed = true;
@@ -347,14 +349,15 @@ impl Task {
             Err(refusal) => StepEnd::failed(ErrorClass::BadValue, refusal.message),
             Ok(None) => StepEnd::new(Outcome::Succeeded),
             Ok(Some(act)) => {
-                let attempted = self.attempt(path, number, act, false, timeout, &probe.tolerate).await?;
+                let wanted = Wanted::of(&probe.capture, scope);
+                let attempted = self.attempt_for(path, number, act, false, timeout, &probe.tolerate, wanted).await?;
                 ended(attempted.performed, attempted.tolerated, number)
             }
         };
         inner.extend(end.values.clone());
         let error = end.error.as_ref().map_or(Value::from(()), |error| Value::from(error.to_string()));
         inner.extend([("error".to_owned(), error)]);
-        if let Err(reason) = captures(&probe.capture, &mut inner) {
+        if let Err(reason) = self.captures(&probe.capture, &mut inner) {
             end.reason = Some(reason);
             end.verdict = Some(StepVerdict::CannotTell);
             return Ok(end);
@@ -399,7 +402,8 @@ fn refused_by_limits(last: Option<StepEnd>, reason: String) -> StepEnd {
     }
 }
 
-fn expectation_failed(mut end: StepEnd) -> StepEnd {
+/// A step whose `expect` does not hold, or cannot be told.
+pub(super) fn expectation_failed(mut end: StepEnd) -> StepEnd {
     let check = end.checks.iter().find(|check| check.verdict != StepVerdict::Holds);
     end.reason = check.map(|check| format!("`{}` does not hold", check.expression));
     end.outcome = if end.verdict == Some(StepVerdict::CannotTell) { Outcome::Unknown } else { Outcome::Failed };

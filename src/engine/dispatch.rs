@@ -220,6 +220,8 @@ impl Dispatcher {
         if end.is_err() {
             // The record is broken: what runs is stopped, and nothing more is told of it.
             self.bodies.cancel_all();
+            // Who waits to be on disk would wait for good.
+            self.durable.clear();
             self.stop_beside(|_| true);
             self.settle_down().await;
         }
@@ -348,8 +350,9 @@ impl Dispatcher {
                 Ok(message) => {
                     quiet = 0;
                     self.handle(message);
+                    // What ends from here on ends because the run is left, and that is not its end.
                     if matches!(self.leave, Some(RunState::Suspended(_))) {
-                        break;
+                        return Ok(());
                     }
                     self.grant();
                     self.advance();

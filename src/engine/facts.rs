@@ -94,8 +94,13 @@ impl Task {
         look: Look,
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
+        let mut by_hand = Vec::new();
         for unit in units {
-            match self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope) {
+            if let Action::Manual(text) = action {
+                by_hand.push(self.by_hand(text, &unit.scope));
+                continue;
+            }
+            match self.act(action, step, &unit.scope) {
                 Ok(Some(act)) => acts.push(act),
                 Ok(None) => {
                     return Err(StepEnd::failed(ErrorClass::BadValue, format!("`{}` is not an act", action.name())));
@@ -103,7 +108,7 @@ impl Task {
                 Err(refusal) => return Err(StepEnd::failed(ErrorClass::BadValue, refusal.message)),
             }
         }
-        let views: Vec<ActView> = acts.iter().map(view).collect();
+        let views: Vec<ActView> = acts.iter().map(view).chain(by_hand).collect();
         if let Some(hole) = views.iter().find_map(|view| view.holes.first()) {
             let reason = format!("`{}` is unknown: {}", hole.label, hole.text);
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
@@ -122,7 +127,7 @@ impl Task {
             .map_err(|refusal| StepEnd::failed(ErrorClass::BadValue, refusal.message))?;
         let mut fingerprints: Vec<_> = acts.iter().map(|act| self.shared.performer.fingerprint(act)).collect();
         let diff = self.diffs(&acts, look, &mut fingerprints).await?;
-        let undo = self.undo_text(change, scope);
+        let undo = self.undo_text(change, scope).or_else(|| self.built_in_undo(action, change));
         let digest_base = serde_json::json!({
             "run": self.shared.run,
             "step": self.path(),
@@ -133,15 +138,23 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = if look == Look::Fresh { self.preview(change, &acts[0], diff, scope).await? } else { None };
+        let preview = match acts.first() {
+            Some(act) if look == Look::Fresh => self.preview(change, act, diff, scope).await?,
+            _ => None,
+        };
+        let here = || match action {
+            Action::Manual(_) => "wherever the person does it".to_owned(),
+            _ => format!("this machine, {}", self.shared.host),
+        };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
             act: views[0].clone(),
             items: items(units, &views),
-            target: Some(places.shown().unwrap_or_else(|| format!("this machine, {}", self.shared.host))),
+            target: Some(places.shown().unwrap_or_else(here)),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
+            stale: self.stale(step, action, scope),
             preview,
             verify: change.verify.as_ref().map(|probe| self.probe_text(probe, false, scope)),
             undo,
@@ -154,6 +167,11 @@ impl Task {
             terms,
         };
         Ok(Facts { acts, requirement, card, digest_base, number: 1 })
+    }
+
+    /// What a person does elsewhere, as a card shows it.
+    fn by_hand(&self, text: &crate::expr::Template, scope: &StepScope) -> ActView {
+        ActView { action: "manual".to_owned(), text: people(text, scope), ..ActView::default() }
     }
 
     /// Every declared target that the acts go to, proven now.
@@ -261,6 +279,13 @@ impl Task {
         }
     }
 
+    /// A file is brought back without a word of the author.
+    fn built_in_undo(&self, action: &Action, change: &Change) -> Option<String> {
+        let is_file = matches!(action, Action::Edit(_) | Action::Write(_));
+        let is_own = is_file && change.irreversible.is_none() && self.stands.is_none();
+        is_own.then(|| "the file as it was before, to the byte".to_owned())
+    }
+
     fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
         let acts = change.undo.as_ref()?.probes().map(|(probe, changes)| self.probe_text(probe, changes, scope));
         Some(acts.collect::<Vec<_>>().join("; then "))
@@ -325,7 +350,7 @@ fn missing(because: &[UsedView]) -> Vec<String> {
 }
 
 /// The expressions whose values go into an act.
-fn expressions(action: &Action) -> Vec<&Expr> {
+pub(super) fn expressions(action: &Action) -> Vec<&Expr> {
     let mut templates: Vec<&crate::expr::Template> = Vec::new();
     let program = match action {
         Action::Run(run) => {

@@ -265,6 +265,7 @@ fn card(task: &Task, step: &Step, exact: &[Exact<'_>]) -> Option<CardView> {
         target: (!targets.is_empty()).then(|| targets.join("; ")),
         because: of_first_item().flat_map(|exact| exact.facts.card.because.clone()).collect(),
         missing: all(|card| &card.missing),
+        stale: all(|card| &card.stale),
         preview: told(|card| card.preview.as_ref()),
         verify: told(|card| card.verify.as_ref()),
         undo: told(|card| card.undo.as_ref()),

@@ -18,6 +18,7 @@ mod decide;
 mod dispatch;
 mod facts;
 mod gate_before;
+mod held;
 mod history;
 mod hold;
 mod interactive;
@@ -36,6 +37,7 @@ mod result;
 mod run;
 mod schedule;
 mod settle;
+mod stale;
 mod statement;
 mod step;
 mod store_value;
@@ -45,6 +47,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod undo_part;
 mod unseen;
 mod word;
 

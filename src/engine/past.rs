@@ -7,7 +7,7 @@ mod round;
 
 pub(super) use round::{PastAttempt, PastGate, PastMoment, Round};
 
-use super::store_value::{Kept, restore_kept};
+use super::store_value::Kept;
 use super::survivor::{Started, Trace};
 use super::tally::{GateTally, Given, operators};
 use crate::event::{Actor, Event, Outcome, Record, StepPath, StoredValue};
@@ -226,7 +226,7 @@ impl Past {
             rounds.push_back(Round::default());
         }
         if let Some(round) = rounds.back_mut() {
-            round.take_in(record, &|value| restore_kept(value, kept));
+            round.take_in(record, kept);
         }
     }
 
@@ -329,21 +329,36 @@ impl Past {
         true
     }
 
-    /// The changes that this run itself has taken back, by their paths; what it did to that end is forgotten, so that
-    /// it can be done again.
+    /// What this run itself has taken back, by the paths of the undos; what it did to that end is forgotten, so that it
+    /// can be done again.
     pub fn drop_undos(&mut self) -> BTreeSet<String> {
-        let undos: Vec<String> = self.rounds.keys().filter(|path| path.ends_with("/undo")).cloned().collect();
+        let undos: Vec<String> = self.rounds.keys().filter(|path| self.is_undo(path)).cloned().collect();
         let mut done = BTreeSet::new();
         for path in undos {
             let rounds = self.rounds.remove(&path).unwrap_or_default();
             let mut ended = rounds.iter().filter_map(|round| round.end.as_ref());
-            if ended.any(|end| end.outcome == Outcome::Succeeded)
-                && let Some(change) = path.strip_suffix("/undo")
-            {
-                done.insert(change.to_owned());
+            if ended.any(|end| end.outcome == Outcome::Succeeded) {
+                done.insert(path);
             }
         }
         done
+    }
+
+    /// What a run whose only business it is has taken back, by the paths of the undos.
+    #[must_use]
+    pub fn done_undos(&self) -> BTreeSet<String> {
+        let done = |rounds: &VecDeque<Round>| {
+            let mut ended = rounds.iter().filter_map(|round| round.end.as_ref());
+            ended.any(|end| end.outcome == Outcome::Succeeded)
+        };
+        self.rounds.iter().filter(|(_, rounds)| done(rounds)).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Whether a path is that of an undo: below a step that holds no others. A called runbook may have a step of that
+    /// name.
+    fn is_undo(&self, path: &str) -> bool {
+        let holder = path.strip_suffix("/undo").or_else(|| path.split_once("/undo/").map(|(holder, _)| holder));
+        holder.is_some_and(|holder| self.peek(holder).is_some_and(|round| !round.is_called && round.items.is_none()))
     }
 
     /// Forgets how reads ended: they are performed again (`resume --refresh`). `is_read` tells it of a path.

@@ -10,9 +10,10 @@ use super::change::Unit;
 use super::message::{Message, StepEnd};
 use super::past::{Past, Round};
 use crate::event::Outcome;
-use crate::expr::{Place, Value};
-use crate::plan::StepScope;
-use crate::runbook::{Action, Change, Probe, Step, StepBody, Temporary, Undo};
+use crate::expr::{Place, Template, Value};
+use crate::plan::{Act, StepScope, restore_of};
+use crate::runbook::{Action, Change, Kind, Step, StepBody, Undo, UndoAct};
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 pub struct UndoOf {
     /// What an earlier process did of the undo itself: it is taken up again.
     pub past: Option<Past>,
-    /// The paths of changes that earlier runs have taken back.
+    /// What earlier runs have taken back, by the paths of the undos ([`Past::drop_undos`]).
     pub done: BTreeSet<String>,
 }
 
@@ -30,7 +31,7 @@ pub struct UndoOf {
 pub(super) struct Undoable {
     pub(super) scene: Arc<Scene>,
     pub(super) at: At,
-    /// The path of the change, or of the item.
+    /// The path of the undo.
     pub(super) path: String,
     pub(super) title: String,
     /// The number of the record of its end: the order in which changes were made.
@@ -45,12 +46,22 @@ pub(super) struct Undoable {
 pub(super) struct Back {
     step: Arc<Step>,
     scope: StepScope,
+    /// The act itself, where it is not the step's action that is performed.
+    act: Option<Act>,
+}
+
+/// One of the acts that take a change back.
+struct Part {
+    path: String,
+    title: Option<String>,
+    back: Result<Back, String>,
 }
 
 impl Undoable {
     /// The change in words, for a list of what remains.
     pub(super) fn text(&self) -> String {
-        format!("{}: {}", self.path, self.title)
+        let path = self.path.split_once("/undo").map_or(self.path.as_str(), |(path, _)| path);
+        format!("{path}: {}", self.title)
     }
 }
 
@@ -63,18 +74,59 @@ impl Task {
         let mut own = end.values.clone();
         own.extend(end.captures.clone());
         scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
-        let title = step.title.render(&scope, Place::Plain);
-        let title = title.map_or_else(|_| step.title.source_text().to_owned(), |title| title.to_string());
-        let undoable = Undoable {
-            scene: self.scene.clone(),
-            at: self.at,
-            path: unit.path.clone(),
-            title,
-            seq: past.seq.max(round.first),
-            until: past.until,
-            back: back(step, change, &scope),
+        let title = people(&step.title, &scope);
+        // What is done last is told first: they are taken from the end.
+        for Part { path, title: own_title, back } in self.parts(step, change, unit, round, &scope).into_iter().rev() {
+            let title = own_title.map_or_else(|| title.clone(), |own| format!("{title}: {own}"));
+            let (scene, at) = (self.scene.clone(), self.at);
+            let undoable = Undoable { scene, at, path, title, seq: past.seq, until: past.until, back };
+            self.bus.send(Message::Undoable(Box::new(undoable))).ok();
+        }
+    }
+
+    /// The acts that take a change back, in order; or why there is none.
+    fn parts(&self, step: &Step, change: &Change, unit: &Unit, round: &Round, scope: &StepScope) -> Vec<Part> {
+        let path = format!("{}/undo", unit.path);
+        if let Some(undo) = &change.undo {
+            let is_one = matches!(undo, Undo::Act(_));
+            let part = |act: UndoAct| Part {
+                path: if is_one { path.clone() } else { format!("{path}/{}", act.id) },
+                title: act.title.as_ref().map(|title| people(title, scope)),
+                back: Ok(Back { step: Arc::new(undo_step(step, change, &act)), scope: scope.clone(), act: None }),
+            };
+            return undo.acts().into_iter().map(part).collect();
+        }
+        let back = match (&change.irreversible, step.action()) {
+            (Some(why), _) => Err(format!("it cannot be undone: {}", people(why, scope))),
+            (None, Some(action @ (Action::Edit(_) | Action::Write(_)))) => {
+                match self.restore(step, action, unit, round) {
+                    Ok(Some(act)) => {
+                        let step = Arc::new(restore_step(step, change));
+                        Ok(Back { step, scope: scope.clone(), act: Some(act) })
+                    }
+                    Ok(None) => return Vec::new(),
+                    Err(reason) => Err(reason),
+                }
+            }
+            (None, Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_))) => {
+                Err("it was done by hand, and its runbook says no `undo`".to_owned())
+            }
+            _ => Err("its runbook says neither how to undo it nor why not".to_owned()),
         };
-        self.bus.send(Message::Undoable(Box::new(undoable))).ok();
+        vec![Part { path, title: None, back }]
+    }
+
+    /// The act that brings a file back to the byte; nothing when it was not changed.
+    fn restore(&self, step: &Step, action: &Action, unit: &Unit, round: &Round) -> Result<Option<Act>, String> {
+        let act = self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope);
+        let act = act.map_err(|refusal| refusal.message)?.ok_or("this is not an act")?;
+        let Some((fields, before)) = file_change(round)? else { return Ok(None) };
+        restore_of(&act, &fields, before)
+    }
+
+    /// Whether a file is put back: the file itself says whether that was done, so it is simply done again.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.stands.as_ref().is_some_and(|stands| matches!(stands.act, Some(Act::Restore(_))))
     }
 
     /// Takes one change back, behind its gate.
@@ -82,10 +134,8 @@ impl Task {
         self.round = self.shared.take_past(&self.path());
         let end = match (self.round.step_end(), &step.body) {
             (Some(end), _) => Ok(end),
-            (None, StepBody::Action(action)) => {
-                self.tell_title(&step, &self.scope());
-                self.change(&step, action).await
-            }
+            (None, StepBody::Action(action)) if step.change.is_some() => self.change(&step, action).await,
+            (None, StepBody::Action(action)) => self.read_unit(&step, action, self.scope(), &self.path()).await,
             (None, _) => Ok(StepEnd::new(Outcome::Failed)),
         };
         let end = end.unwrap_or_else(|_| StepEnd::because(Outcome::Cancelled, "the run went on without it"));
@@ -93,33 +143,83 @@ impl Task {
     }
 }
 
+/// The result fields of a change of a file, and the bytes from before.
+type FileChange = (IndexMap<String, Value>, Option<Vec<u8>>);
+
+/// What an `edit` or `write` did to its file in all its attempts; nothing when it changed nothing.
+fn file_change(round: &Round) -> Result<Option<FileChange>, String> {
+    let (mut made, mut is_unclear): (Option<FileChange>, bool) = (None, false);
+    for attempt in round.attempts.iter().filter(|attempt| attempt.change) {
+        let Some(ended) = &attempt.ended else {
+            is_unclear = true;
+            continue;
+        };
+        // The file is then as it was.
+        if matches!(ended.outcome, Outcome::Failed | Outcome::Cancelled) {
+            continue;
+        }
+        match ended.fields.get("changed").map(|changed| bool::try_from(changed.clone())) {
+            Some(Ok(true)) => {
+                let mut fields = ended.fields.clone();
+                // What was there before the first attempt comes back.
+                let before = match made.take() {
+                    None => ended.before.clone(),
+                    Some((first, before)) => {
+                        for name in ["created", "before_sha256"] {
+                            fields.extend(first.get(name).map(|value| (name.to_owned(), value.clone())));
+                        }
+                        before
+                    }
+                };
+                made = Some((fields, before));
+                // Had an attempt before it done the same, there would have been nothing left to change.
+                is_unclear = false;
+            }
+            Some(Ok(false)) => {}
+            _ => is_unclear = true,
+        }
+    }
+    if is_unclear {
+        return Err("the end of an attempt at it was not seen, so what was in the file before is not known".to_owned());
+    }
+    Ok(made)
+}
+
 impl Back {
     /// The step that takes the change back, and the task that performs it.
     pub(super) fn task(self, task: Task, path: &str) -> (Task, Arc<Step>) {
-        let stands = Stands { path: format!("{path}/undo"), scope: self.scope };
+        let stands = Stands { path: path.to_owned(), scope: self.scope, act: self.act };
         (Task { stands: Some(Box::new(stands)), ..task }, self.step)
     }
 }
 
-/// The step that takes a change back; or why there is none.
-fn back(step: &Step, change: &Change, scope: &StepScope) -> Result<Back, String> {
-    if let Some(why) = &change.irreversible {
-        let why = why.render(scope, Place::Plain).map_or_else(|_| why.source_text().to_owned(), |why| why.to_string());
-        return Err(format!("it cannot be undone: {why}"));
-    }
-    match &change.undo {
-        Some(Undo::Act(probe)) => Ok(Back { step: Arc::new(undo_step(step, change, probe)), scope: scope.clone() }),
-        Some(Undo::Steps(_)) => Err("its undo is a list of steps".to_owned()),
-        None if matches!(step.action(), Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_))) => {
-            Err("it was done by hand, and its runbook says no `undo`".to_owned())
-        }
-        None => Err("its runbook says neither how to undo it nor why not".to_owned()),
-    }
+/// A text for people.
+fn people(template: &Template, scope: &StepScope) -> String {
+    template.render(scope, Place::Plain).map_or_else(|_| template.source_text().to_owned(), |text| text.to_string())
+}
+
+/// The step that brings a file back: it has the risk and the gate of the change, and nothing to capture.
+fn restore_step(step: &Step, change: &Change) -> Step {
+    let own = Change { preview: None, verify: None, undo: None, temporary: None, idempotent: false, ..change.clone() };
+    let (capture, expect, show) = (indexmap::IndexMap::new(), Vec::new(), Vec::new());
+    let bare = Step { each: None, when: None, retry: None, on_failure: None, warning: None, ..step.clone() };
+    Step { capture, expect, show, required: false, change: Some(own), ..bare }
 }
 
 /// An undo as a change: with the risk and the gate of the change that it takes back, and a verify of its own.
-fn undo_step(step: &Step, change: &Change, probe: &Probe) -> Step {
+fn undo_step(step: &Step, change: &Change, act: &UndoAct) -> Step {
+    let probe = &act.probe;
+    let own = Change {
+        preview: None,
+        verify: probe.verify.clone(),
+        undo: None,
+        irreversible: None,
+        temporary: None,
+        idempotent: false,
+        ..change.clone()
+    };
     Step {
+        kind: if act.change { step.kind } else { Kind::Diagnose },
         body: StepBody::Action(probe.action.clone()),
         target: probe.target.clone().or_else(|| step.target.clone()),
         when: None,
@@ -140,15 +240,7 @@ fn undo_step(step: &Step, change: &Change, probe: &Probe) -> Step {
         tolerate: probe.tolerate.clone(),
         on_failure: None,
         required: false,
-        change: Some(Change {
-            preview: None,
-            verify: probe.verify.clone(),
-            undo: None,
-            irreversible: None,
-            temporary: None::<Temporary>,
-            idempotent: false,
-            ..change.clone()
-        }),
+        change: act.change.then_some(own),
         ..step.clone()
     }
 }

@@ -139,6 +139,9 @@ pub struct CardView {
     /// Evidence that is missing: a diagnose that failed, a value that is unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Evidence that is too old to go by: reads that ended long before the run was taken up again, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<String>,
     /// What would change, from `preview` or a diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<String>,

@@ -1,7 +1,7 @@
 //! Environments: named sets of values, targets and gate policy.
 
 use crate::expr::{Scope, Value};
-use crate::runbook::{Data, Decoder, Target, record, words};
+use crate::runbook::{Data, Decoder, DurationSpec, Target, record, words};
 use crate::source::Sp;
 use indexmap::IndexMap;
 
@@ -40,6 +40,8 @@ record! {
         may production = "production": Sp<bool>,
         /// What is asked before a change, by risk.
         may gates = "gates": GateRules,
+        /// How old evidence may be when a run is taken up again (default: 15m); older is marked, and no flag answers.
+        may stale_after = "stale_after": DurationSpec,
         /// Values that expressions read as `env.NAME`.
         with values = "values": IndexMap<Sp<String>, Data>,
         /// Values of inputs by name; they outrank labels, variables, files and defaults.
@@ -61,6 +63,8 @@ pub struct Environment {
     pub production: bool,
     /// What is asked before a change, by risk.
     pub gates: GateRules,
+    /// How old evidence may be when a run is taken up again, when the file says so.
+    pub stale_after: Option<std::time::Duration>,
     /// What expressions read as `env.NAME`.
     pub values: IndexMap<String, Value>,
     /// Values of inputs by name.
@@ -90,11 +94,25 @@ impl Environment {
             description: record.description.as_ref().map(|text| text.value.clone()),
             production,
             gates,
+            stale_after: record.stale_after.as_ref().and_then(|spec| fixed(spec, decoder)),
             values: written_out(&record.values, decoder),
             inputs: written_out(&record.inputs, decoder),
             targets: record.targets.iter().map(|(name, target)| (name.value.clone(), target.clone())).collect(),
         }
     }
+}
+
+/// A duration that is written out.
+fn fixed(spec: &DurationSpec, decoder: &mut Decoder<'_>) -> Option<std::time::Duration> {
+    if let Some(expression) = spec.expression() {
+        decoder.error_hint(
+            "environment-template",
+            expression.span(),
+            "`stale_after` holds an expression; the values of an environment are written out",
+            "write it like 15m",
+        );
+    }
+    spec.fixed()
 }
 
 fn check_name(name: &Sp<String>, decoder: &mut Decoder<'_>) {

@@ -30,9 +30,20 @@ pub struct GatePolicy {
     pub high: Option<GateLevel>,
     /// For changes that cannot be undone.
     pub irreversible: Option<GateLevel>,
+    /// How old evidence may be when a run is taken up again, where the environment says so.
+    pub stale_after: Option<std::time::Duration>,
 }
 
+/// How old evidence may be when a run is taken up again, where nobody says otherwise (ruling 19).
+const STALE_AFTER: std::time::Duration = std::time::Duration::from_mins(15);
+
 impl GatePolicy {
+    /// How old evidence may be when a run is taken up again.
+    #[must_use]
+    pub fn stale_after(&self) -> std::time::Duration {
+        self.stale_after.unwrap_or(STALE_AFTER)
+    }
+
     /// What a change asks before the runbook's own floor.
     #[must_use]
     pub fn level(&self, change: &Change) -> GateLevel {

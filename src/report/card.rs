@@ -63,6 +63,9 @@ pub fn evidence(card: &CardView, style: &Style) -> Vec<String> {
     for text in &card.missing {
         body.fact("MISSING", text);
     }
+    for text in &card.stale {
+        body.fact("STALE", text);
+    }
     for (index, item) in card.items.iter().enumerate() {
         body.fact(&format!("item {}", index + 1), &format!("{}  {}", whole(&item.item), item.text));
     }
@@ -105,6 +108,7 @@ fn heading(card: &CardView) -> String {
     let verb = match card.act.action.as_str() {
         "http" => "will send",
         "edit" | "write" => "will change",
+        "manual" => "is done by hand",
         _ => "will run",
     };
     match card.items.len() {
@@ -238,6 +242,9 @@ impl<'a> Frame<'a> {
         }
         for text in &card.missing {
             self.alarm("MISSING", text);
+        }
+        for text in &card.stale {
+            self.alarm("STALE", text);
         }
         self.fact("verify", card.verify.as_deref().unwrap_or("nothing is looked at afterwards"));
         match (&card.undo, &card.irreversible) {

@@ -12,15 +12,17 @@ use super::output::Output;
 use super::problem::{Problem, problem};
 use super::prompt::boxed;
 use super::resumed;
+use super::standing;
 use super::steps::StepTable;
-use super::style::{Style, Tone, pad};
+use super::style::{Style, Tone};
 use super::words;
 use crate::engine::Chunk;
-use crate::event::{Actor, Door, ErrorClass, Event, EvidenceRef, Record, StepPath};
+use crate::event::{Door, ErrorClass, Event, EvidenceRef, Record, StepPath};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::collections::HashMap;
 
+mod said;
 mod step;
 
 /// Items of a loop that get a line each when they succeed; beyond, only trouble is shown.
@@ -139,11 +141,21 @@ impl LiveScreen {
         self
     }
 
-    /// Takes in what is on record already and was shown before: what is counted at the end is counted from the start.
-    pub fn remember<'r>(&mut self, records: impl IntoIterator<Item = &'r Record>) {
-        for record in records {
-            drop(self.fold(record));
+    /// Takes the records of the processes that had the run before: its head, and in short where it stands. `next` are the
+    /// steps that come next, as far as that is clear.
+    pub fn recall(&mut self, records: &[Record], next: &[String]) -> Vec<String> {
+        let mut out = Vec::new();
+        for (place, record) in records.iter().enumerate() {
+            let lines = self.fold(record);
+            if place == 0 {
+                out = lines;
+            }
         }
+        (self.opened, self.skipped_at) = (None, None);
+        self.skipped.clear();
+        self.begun = false;
+        out.extend(standing::lines(&self.inner_style(), records, next));
+        out
     }
 
     /// Takes a record; gives the lines to print for it, which may be none.
@@ -290,22 +302,9 @@ impl LiveScreen {
             (Event::TargetRefused { target, address, expected, found }, step) => {
                 self.refused(step.as_ref(), [target, address, expected, found], style)
             }
-            (Event::Noted { text }, _) => noted(style, text, &record.actor),
-            (Event::Marked { mark, at, text }, _) => {
-                let text = text.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
-                let when = words::near(*at, record.time);
-                let text = format!("{mark} at {when} UTC{text} ({})", words::actor(&record.actor));
-                marked(style, Tone::Kind, "mark", &style.text(&text))
-            }
-            (Event::Aborted { reason }, _) => {
-                let who = match &record.actor {
-                    Actor::Runwright => String::new(),
-                    person => format!(" by {}", words::actor(person)),
-                };
-                let mut out = loud(style, "ABORTING", &style.text(&format!("the run is ended{who}: {reason}")));
-                out.insert(0, String::new());
-                out
-            }
+            (Event::Noted { text }, _) => said::note(style, text, &record.actor),
+            (Event::Marked { mark, at, text }, _) => said::mark(style, record, *mark, *at, text.as_deref()),
+            (Event::Aborted { reason }, _) => said::aborting(style, reason, &record.actor),
             (Event::RunResumed(resumption), _) => {
                 self.resumed();
                 let facts = resumed::facts(record, resumption, self.last);
@@ -317,14 +316,7 @@ impl LiveScreen {
                 }
                 marked(style, Tone::Attention, "deviation", &style.text(text))
             }
-            (Event::ClockMoved { by_ms }, _) => {
-                let way = if *by_ms < 0 { "back" } else { "ahead" };
-                let text = format!(
-                    "the wall clock was set {way} by {}; open approvals are void",
-                    words::span(by_ms.unsigned_abs())
-                );
-                marked(style, Tone::Attention, "clock", &text)
-            }
+            (Event::ClockMoved { by_ms }, _) => said::clock(style, *by_ms),
             (Event::Escalated { to, text }, _) => {
                 let to = to.as_deref().map(|to| format!("to {}", style.text(to))).unwrap_or_default();
                 let mut out = loud(style, "ESCALATED", &to);
@@ -454,19 +446,6 @@ impl LiveScreen {
             (step.active, step.waiting, step.paused, step.sampled) = (false, None, None, None);
         }
     }
-}
-
-/// A note, with who said it; as many lines as it has.
-fn noted(style: &Style, text: &str, by: &Actor) -> Vec<String> {
-    let who = if *by == Actor::Runwright { String::new() } else { format!(" ({})", words::actor(by)) };
-    let mut lines = style.lines(text);
-    match lines.last_mut() {
-        Some(last) => last.push_str(&style.text(&who)),
-        None => lines.push(style.text(&who)),
-    }
-    let mut label = "note";
-    let lines = lines.iter().flat_map(|line| labelled(style, 2, &pad(std::mem::take(&mut label), 4), "  ", line));
-    lines.collect()
 }
 
 /// Why steps are left out that come after the runbook's own end.

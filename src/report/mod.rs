@@ -25,6 +25,7 @@ mod prompt;
 mod resumed;
 pub mod sanitize;
 mod show;
+mod standing;
 mod steps;
 mod story;
 mod style;
@@ -33,8 +34,8 @@ mod words;
 
 pub use card::{CardFrame, card, evidence};
 pub use commands::Commands;
-pub use handover::About;
 pub use handover::page::{handover_json, handover_markdown, handover_text};
+pub use handover::{About, Ahead};
 pub use list::{OpenLine, OwnerLine, RunLine, WaitLine, list_json, list_text};
 pub use live::{LiveScreen, ScreenOptions};
 pub use markdown::show_markdown;

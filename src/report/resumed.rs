@@ -27,6 +27,12 @@ pub(crate) fn facts(record: &Record, resumption: &Resumption, left: Option<Times
         let digest = runbook.digest.get(..8).unwrap_or(&runbook.digest);
         out.push(format!("goes on with another text of the runbook, {} (SHA-256 {digest})", runbook.file));
     }
+    if let Some(folder) = &resumption.folder {
+        out.push(format!("works in {folder}"));
+    }
+    if let Some(library) = &resumption.library {
+        out.push(format!("library {library}"));
+    }
     if resumption.refresh {
         out.push("reads are performed again".to_owned());
     }

@@ -123,6 +123,7 @@ fn gate(requires: GateRequirement) -> PromptKind {
         undo: None,
         irreversible: None,
         idempotent: false,
+        stale: Vec::new(),
         warning: None,
         moved: vec![],
         limit: None,

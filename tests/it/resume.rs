@@ -1,6 +1,6 @@
 //! Taking a run up again: out of its record alone, whatever has changed around it.
 
-use crate::support::{Output, Sandbox, finish};
+use crate::support::{Output, Sandbox, Terminal, finish};
 use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -176,7 +176,8 @@ fn a_wait_goes_on_with_the_time_already_spent() {
     _ = sandbox.runbook("case", steps);
     let mut run = sandbox.command(["run", "case"]).spawn().expect("a run");
     let deadline = Instant::now() + Duration::from_secs(20);
-    while sandbox.runs().is_empty() || events(&sandbox, "paused").is_empty() {
+    let pauses = || sandbox.only_run().join("transcript.jsonl").exists() && !events(&sandbox, "paused").is_empty();
+    while sandbox.runs().is_empty() || !pauses() {
         assert!(Instant::now() < deadline, "no wait was told of");
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -407,4 +408,24 @@ fn a_runbook_that_does_not_fit_what_was_done_is_refused() {
         .says("[runbook-differs]")
         .tells("changed look diagnose");
     _ = resume(&sandbox, &["--yes=medium"]).exits(0);
+}
+
+#[test]
+fn old_evidence_is_marked_and_no_flag_answers_until_it_is_read_again() {
+    let sandbox = Sandbox::library();
+    let settings = "library: test\nenvironments:\n  quick: { production: false, stale_after: 1ms }\n";
+    _ = sandbox.write("runwright.yaml", settings);
+    _ = sandbox.runbook("case", CASE);
+    _ = sandbox.call(["run", "case", "--env", "quick"]).exits(5);
+    _ = resume(&sandbox, &["--yes=medium"]).exits(5);
+    assert!(!sandbox.path("made7").exists(), "a flag answered on stale evidence");
+    let digest = events(&sandbox, "gate_opened")[0]["digest"].as_str().expect("a digest").to_owned();
+    let elsewhere = sandbox.call(["approve", "last", "act", "--digest", &digest[..8]]).exits(0);
+    _ = elsewhere.says("STALE").tells("`look` was read");
+    std::fs::remove_dir_all(sandbox.only_run().join("inbox")).expect("the answer is taken back");
+    let mut terminal = Terminal::open(&sandbox, &["resume", "last", "--yes=medium"]);
+    terminal.sees("STALE").sees("go on?").types("l");
+    _ = terminal.exits(130);
+    _ = resume(&sandbox, &["--refresh", "--yes=medium"]).exits(0);
+    assert!(sandbox.path("made7").exists());
 }

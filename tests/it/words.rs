@@ -122,6 +122,7 @@ fn what_is_said_after_the_end_leaves_the_record_as_it_is() {
     let text = std::fs::read_to_string(&file).expect("the file").replacen("noon", "nine", 1);
     std::fs::write(&file, text).expect("the file");
     _ = sandbox.call(["show", "last"]).exits(0).tells("line 2 of addenda.jsonl does not follow the line before it");
+    _ = sandbox.call(["verify", "last"]).exits(1).says("addenda.jsonl").says("DAMAGED");
 }
 
 #[test]
@@ -140,4 +141,48 @@ fn a_mark_can_be_set_at_a_prompt() {
         (marked["event"]["mark"].as_str(), marked["event"]["text"].as_str()),
         (Some("mitigated"), Some("traffic moved"))
     );
+}
+
+const CLEARS: &str = "
+steps:
+  - id: hold
+    remediate: Hold it
+    temporary: true
+    run: [touch, held]
+    undo: { run: [rm, held] }
+  - { id: who, diagnose: Who?, ask: Who? }
+  - { id: more, remediate: More, run: [touch, more], undo: { run: [rm, more] } }
+finally:
+  - { id: tidy, diagnose: Tidy, run: [touch, tidied] }
+";
+
+#[test]
+fn an_abort_of_a_parked_run_takes_back_what_was_temporary_and_does_nothing_else() {
+    let sandbox = Sandbox::library();
+    _ = sandbox.runbook("case", CLEARS);
+    let parked = sandbox.call(["run", "case", "--env", "free"]).exits(5);
+    let parked = parked.says("1 open change:").says("hold (taken back when the run ends)  rm held");
+    assert!(sandbox.path("held").exists() && !sandbox.path("tidied").exists());
+    let run = sandbox.only_run().file_name().expect("a name").to_string_lossy().into_owned();
+    let parked = parked.says(&format!("runwright resume {run}")).says(&format!("runwright abort {run} --reason TEXT"));
+    _ = parked.says(&format!("runwright handover {run}")).says(&format!("runwright answer {run} who"));
+    let handover = sandbox.call(["handover", "last"]).exits(0);
+    _ = handover.says("parked").says("hold stands (taken back when the run ends); undo: rm held");
+    let aborted = sandbox.call(["abort", "last", "--reason", "not today", "--as", "bo"]).exits(4);
+    let aborted = aborted.says("RESUMED  by bo").says("ABORTING").says("not today").says("1 taken back");
+    assert!(!sandbox.path("held").exists() && sandbox.path("tidied").exists(), "{aborted}");
+    assert!(!sandbox.path("more").exists(), "{aborted}");
+    _ = sandbox.call(["show", "last"]).exits(0).says("PARKED").says("RESUMED").says("ABORTED");
+    sandbox.leaves_nothing_behind();
+    sandbox.is_whole();
+}
+
+#[test]
+fn the_commands_at_the_end_name_the_folders_that_were_named() {
+    let sandbox = Sandbox::library();
+    _ = sandbox.runbook("case", "steps:\n  - { id: who, diagnose: Who?, ask: Who? }\n");
+    let store = sandbox.path("my records");
+    let mut command = sandbox.command(["run", "case", "--store", "my records"]);
+    let output = crate::support::finish(command.env_remove("RUNWRIGHT_STORE")).exits(5);
+    _ = output.says(&format!("--store '{}'", store.display()));
 }

@@ -48,6 +48,11 @@ impl Stopping {
         self.acting.retain(|(acting, _)| *acting != at);
     }
 
+    /// One task takes back the changes of many steps.
+    fn is_cleared(&mut self, body: BodyId) {
+        self.acting.retain(|(acting, _)| acting.body != body);
+    }
+
     fn steps(&self) -> BTreeSet<At> {
         self.acting.iter().map(|(at, _)| *at).collect()
     }
@@ -173,9 +178,10 @@ impl Dispatcher {
             }
             Message::Ended { at, .. }
             | Message::Chosen { at, .. }
-            | Message::Cleared { at, .. }
             | Message::BackgroundReady { at, .. }
             | Message::BackgroundOver { at, .. } => self.stopping.is_over(*at),
+            // One task takes back the changes of many steps.
+            Message::Cleared { at, .. } => self.stopping.is_cleared(at.body),
             _ => {}
         }
         Some(message)
@@ -326,8 +332,12 @@ impl Dispatcher {
     /// Takes in the last words of a task. Its step has not ended: a resume begins it again, or settles it.
     fn settled_down(&mut self, message: Message) {
         match message {
-            Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
+            Message::Ended { at, .. } | Message::Chosen { at, .. } => {
                 self.stopping.is_over(at);
+                self.task_over(at);
+            }
+            Message::Cleared { at, .. } => {
+                self.stopping.is_cleared(at.body);
                 self.task_over(at);
             }
             Message::BackgroundOver { at, .. } => self.gone_beside(at),

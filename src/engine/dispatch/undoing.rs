@@ -116,7 +116,7 @@ impl Dispatcher {
                 Err(reason) => {
                     undoing.remaining.push(format!("{text} ({reason})"));
                     let event = Event::StepSkipped { reason, deviation: false, blocked: false, ending: false };
-                    let path = StepPath(format!("{path}/undo"));
+                    let path = StepPath(path);
                     self.push(Some(path), None, crate::event::Actor::Runwright, event);
                 }
             }
@@ -125,7 +125,7 @@ impl Dispatcher {
 
     /// A body that holds nothing but one change being taken back.
     fn open_for_undo(&mut self, scene: Arc<Scene>, at: At, path: &str) -> At {
-        let body = Body::for_undo(scene, format!("{path}/undo"), Cancel::new());
+        let body = Body::for_undo(scene, path.to_owned(), Cancel::new());
         At { body: self.bodies.add(body), node: at.node }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::message::StepEnd;
 use super::super::port::Performed;
+use super::super::store_value::{Kept, restore_kept};
 use crate::event::{
     ActView, AnswerKind, CardView, CheckView, ErrorClass, Event, EvidenceRef, Outcome, Record, StepFacts, StepVerdict,
     StoredValue, UsedView,
@@ -9,6 +10,9 @@ use crate::event::{
 use crate::expr::Value;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+
+/// The evidence that holds a file as it was before its change.
+const BEFORE: &str = "before";
 
 /// An attempt.
 #[derive(Clone, Debug)]
@@ -31,11 +35,13 @@ pub(in super::super) struct PastPerformed {
     pub(in super::super) message: Option<String>,
     pub(in super::super) fields: IndexMap<String, Value>,
     pub(in super::super) evidence: Vec<EvidenceRef>,
+    /// The bytes of a file before it was changed.
+    pub(in super::super) before: Option<Vec<u8>>,
 }
 
 impl From<PastPerformed> for Performed {
     fn from(past: PastPerformed) -> Self {
-        let PastPerformed { outcome, error, message, fields, evidence } = past;
+        let PastPerformed { outcome, error, message, fields, evidence, .. } = past;
         Self { outcome, error, message, fields, evidence, left: Vec::new() }
     }
 }
@@ -144,7 +150,8 @@ impl Round {
         self.end.is_some() || again
     }
 
-    pub(super) fn take_in(&mut self, record: &Record, restore: &dyn Fn(&StoredValue) -> Value) {
+    pub(super) fn take_in(&mut self, record: &Record, kept: Kept<'_>) {
+        let restore = |value: &StoredValue| restore_kept(value, kept);
         if self.first == 0 {
             self.first = record.seq;
             self.began = Some(record.time);
@@ -168,6 +175,7 @@ impl Round {
                     message: message.clone(),
                     fields: all(fields),
                     evidence: evidence.clone(),
+                    before: evidence.iter().find(|one| one.stream == BEFORE).and_then(|one| kept(one).ok()),
                 };
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.ended = Some(ended);
@@ -185,7 +193,7 @@ impl Round {
                 self.wanted = chosen.iter().any(|word| word == "yes");
             }
             Event::Decided { chosen, .. } => self.chosen = Some(chosen.clone()),
-            Event::ItemsListed { items } => self.items = Some(items.iter().map(restore).collect()),
+            Event::ItemsListed { items } => self.items = Some(items.iter().map(&restore).collect()),
             Event::Called { .. } => self.is_called = true,
             Event::Asked { .. } => self.asked_ms = self.asked_ms.or(Some(record.elapsed_ms)),
             Event::BackgroundReady { .. } => self.is_ready = true,

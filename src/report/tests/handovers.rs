@@ -1,11 +1,15 @@
 //! Handovers: what the next person reads first.
 
-use super::super::{About, Commands, Recorded, Style, handover_json, handover_markdown, handover_text};
+use super::super::{About, Ahead, Commands, Recorded, Style, handover_json, handover_markdown, handover_text};
 use super::sample::{self, Tape, diagnosis, rarities, resolved, start, step_ended, steps};
 use crate::event::{AnswerKind, Event, Mark, Outcome, StepPath, StepVerdict, Waiting};
 use jiff::Timestamp;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
+
+fn ahead(step: &str) -> Ahead {
+    Ahead { path: StepPath(step.to_owned()), arms: Vec::new(), on_failure: false }
+}
 
 fn about() -> About {
     let order = ["queue", "rates", "cause", "ban_agent", "reject", "loosen", "under_50", "alert_gone"];
@@ -16,7 +20,7 @@ fn about() -> About {
         alerts: vec!["StemeDBQuarantineOverflow".into()],
         owner: Some("stemedb-oncall".into()),
         contacts: vec!["oncall: The on-call, tel:1".into()],
-        order: order.map(|step| StepPath(step.to_owned())).to_vec(),
+        order: order.map(ahead).to_vec(),
     }
 }
 

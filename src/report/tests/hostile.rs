@@ -1,8 +1,8 @@
 use super::super::sanitize::is_treacherous;
 use super::super::{
-    About, CardFrame, Commands, LiveScreen, OpenLine, OwnerLine, Problem, Recorded, RunLine, ScreenOptions, StepInfo,
-    StepTable, Style, WaitLine, card, evidence, handover_json, handover_markdown, handover_text, list_text, problem,
-    prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
+    About, Ahead, CardFrame, Commands, LiveScreen, OpenLine, OwnerLine, Problem, Recorded, RunLine, ScreenOptions,
+    StepInfo, StepTable, Style, WaitLine, card, evidence, handover_json, handover_markdown, handover_text, list_text,
+    problem, prompt, prompt_act, prompt_evidence, show_json, show_markdown, show_text,
 };
 use super::sample::{self, DIGEST, Tape, rarities, resolved, start};
 use crate::engine::{Chunk, Prompt, PromptId, PromptKind};
@@ -23,7 +23,7 @@ fn evil_about() -> About {
         alerts: vec![text()],
         owner: Some(text()),
         contacts: vec![text()],
-        order: vec![StepPath(text())],
+        order: vec![Ahead { path: StepPath(text()), arms: Vec::new(), on_failure: false }],
     }
 }
 

@@ -7,7 +7,7 @@ use crate::event::{
     StoredValue, UsedView, Waiting,
 };
 use crate::event::{AnswerKind, Door};
-use crate::event::{FrozenRunbook, Mark, Resumption, Settlement};
+use crate::event::{Mark, Settlement};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -210,6 +210,7 @@ pub(super) fn card() -> CardView {
         undo: Some("POST /v1/admin/circuit_breakers/8f3a2b1c/reset".into()),
         irreversible: None,
         idempotent: false,
+        stale: Vec::new(),
         warning: None,
         moved: vec![],
         limit: Some("act 1 of at most 50".into()),
@@ -371,28 +372,14 @@ pub(super) fn resolved() -> Tape {
 
 /// Another person takes the run up on another machine, and everything that can be said of that is said.
 pub(super) fn resumed() -> Event {
-    Event::RunResumed(Box::new(Resumption {
-        operator: Operator { name: "bo".into(), identity: IdentityKind::Claimed, host: Some("desk2".into()) },
-        host: "desk2".into(),
-        boot: "c".into(),
-        pid: 4712,
-        version: "0.1.0".into(),
-        store: "t".into(),
-        moved_from: Some("desk1".into()),
-        reason: Some("ana is asleep".into()),
-        torn: Some(12),
-        leftovers: vec![kept("stdout", 214, "text")],
-        runbook: Some(FrozenRunbook {
-            runbook: "quarantine-overflow".into(),
-            file: "fixed.yaml".into(),
-            text: String::new(),
-            digest: "ef".repeat(32),
-        }),
-        refresh: true,
-        folder: None,
-        library: None,
-        programs: Vec::new(),
-    }))
+    // Read as it is kept, so that what is left out there is left out here.
+    let resumption = json!({
+        "operator": { "name": "bo", "identity": "claimed", "host": "desk2" }, "host": "desk2", "boot": "c", "pid": 4712,
+        "version": "0.1.0", "store": "t", "moved_from": "desk1", "reason": "ana is asleep", "torn": 12,
+        "leftovers": [kept("stdout", 214, "text")], "refresh": true, "folder": "/srv/runbooks",
+        "runbook": { "runbook": "quarantine-overflow", "file": "fixed.yaml", "text": "", "digest": "ef".repeat(32) },
+    });
+    Event::RunResumed(serde_json::from_value(resumption).unwrap())
 }
 
 /// One of each of the rarer events, at the end of a run that goes on.
@@ -460,7 +447,7 @@ pub(super) fn rarities() -> Tape {
     tape.put(2043, None, Event::Escalated { to: Some(text()), text: "first\nsecond".into() });
     let settled = Event::Settled { settlement: Settlement::Done, reason: text(), door: Door::Terminal };
     tape.by_ana(2043, Some("loosen"), settled);
-    let until = Some(start() + std::time::Duration::from_secs(3600));
+    let until = Some(start() + std::time::Duration::from_hours(1));
     tape.put(2043, Some("loosen"), Event::ChangeMade { undo: Some(text()), until, temporary: false });
     tape.put(2043, Some("reject[1]"), Event::ChangeMade { undo: None, until: None, temporary: true });
     let marked = |mark| Event::Marked { mark, at: start(), text: Some(text()) };
