@@ -5,7 +5,7 @@ use super::commands::Commands;
 use super::layout::labelled;
 use super::left::record_line;
 use super::marks::Marks;
-use super::style::{Style, break_exact, columns_of, pad};
+use super::style::{Style, Tone, break_exact, columns_of, pad};
 use super::words;
 use crate::event::{Event, Record, RunResult, StepPath};
 use indexmap::IndexMap;
@@ -41,8 +41,8 @@ pub(crate) struct Around<'a> {
     pub(crate) marks: &'a Marks,
     pub(crate) deviations: &'a [(Timestamp, String)],
     pub(crate) commands: &'a Commands,
-    /// Whether this run itself takes changes of another run back: there is no undo of an undo.
-    pub(crate) is_undo: bool,
+    /// The run whose changes this one takes back.
+    pub(crate) undo_of: Option<&'a str>,
 }
 
 impl<'a> Closing<'a> {
@@ -136,6 +136,9 @@ impl<'a> Closing<'a> {
 
     /// The last lines of the screen: enough to decide what to do now.
     pub(crate) fn lines(&self, style: &Style, around: &Around<'_>) -> Vec<String> {
+        if let Some(undone) = around.undo_of {
+            return self.undo_lines(style, around, undone);
+        }
         let (word, tone) = words::result(self.result);
         let mut out = labelled(style, 0, word, "  ", &self.took());
         if let Some(first) = out.first_mut() {
@@ -154,6 +157,37 @@ impl<'a> Closing<'a> {
             out.extend(self.standing(style, around));
         }
         out.extend(marks(style, around.marks));
+        out.extend(deviating(style, around.deviations));
+        out.extend(record_line(around.commands, around.run));
+        out
+    }
+
+    /// The end of a run that took the changes of another one back.
+    fn undo_lines(&self, style: &Style, around: &Around<'_>, undone: &str) -> Vec<String> {
+        let all = around.changes.all().count();
+        let back = around.changes.count(Became::TakenBack);
+        let is_whole = self.open_changes.is_empty() && back == all && self.ran_to_end;
+        let (word, tone) = match back {
+            _ if is_whole => ("UNDONE", Tone::Good),
+            0 => words::result(self.result),
+            _ => ("PARTLY UNDONE", Tone::Bad),
+        };
+        let mut out = labelled(style, 0, word, "  ", &self.took());
+        if let Some(first) = out.first_mut() {
+            *first = first.replacen(word, &style.paint(tone, word), 1);
+        }
+        for reason in self.reasons {
+            out.extend(labelled(style, 2, &pad("because", LABEL - 1), " ", &style.text(reason)));
+        }
+        let tried = all.max(back + self.open_changes.len());
+        out.extend(labelled(style, 2, &pad("taken back", LABEL), "", &format!("{back} of {tried}")));
+        if !self.open_changes.is_empty() {
+            out.extend(labelled(style, 2, &pad("these remain", LABEL), "", "in the order they were made:"));
+            out.extend(recorded_lines(style, self.open_changes));
+        }
+        if !is_whole {
+            out.extend(pasted("again", &around.commands.line("undo", &[undone], "")));
+        }
         out.extend(deviating(style, around.deviations));
         out.extend(record_line(around.commands, around.run));
         out
@@ -178,9 +212,7 @@ impl<'a> Closing<'a> {
             out.extend(labelled(style, 2, &pad("stands", LABEL), "", "and can be taken back:"));
             out.extend(lines);
         }
-        if !around.is_undo {
-            out.extend(pasted("undo with", &around.commands.line("undo", &[around.run], "")));
-        }
+        out.extend(pasted("undo with", &around.commands.line("undo", &[around.run], "")));
         out
     }
 }

@@ -94,7 +94,7 @@ pub struct LiveScreen {
     marks: Marks,
     commands: Commands,
     /// Whether the run takes the changes of another one back.
-    is_undo: bool,
+    undo_of: Option<String>,
     /// When the run last did something.
     last: Option<Timestamp>,
     output: Output,
@@ -120,7 +120,7 @@ impl LiveScreen {
             changes: Changes::default(),
             marks: Marks::default(),
             commands: Commands::default(),
-            is_undo: false,
+            undo_of: None,
             last: None,
             output: Output::default(),
             places: HashMap::new(),
@@ -355,7 +355,7 @@ impl LiveScreen {
         else {
             return Vec::new();
         };
-        self.is_undo = undo_of.is_some();
+        self.undo_of = undo_of.as_ref().map(ToString::to_string);
         run.as_str().clone_into(&mut self.run);
         let head = Head {
             run,
@@ -370,6 +370,10 @@ impl LiveScreen {
             warnings,
         };
         let mut out = head.lines(style);
+        if let Some(undone) = undo_of {
+            let text = format!("takes back the changes of run {undone}, the last one first");
+            out.extend(marked(style, Tone::Attention, "undo       ", &style.text(&text)));
+        }
         if self.options.clock {
             out.extend(labelled(
                 style,
@@ -429,7 +433,7 @@ impl LiveScreen {
             marks: &self.marks,
             deviations: self.deviations.all(),
             commands: &self.commands,
-            is_undo: self.is_undo,
+            undo_of: self.undo_of.as_deref(),
         };
         Closing::of(record).map(|closing| spaced(closing.lines(style, &around))).unwrap_or_default()
     }
