@@ -38,8 +38,8 @@ pub(super) fn private_key(session: &Session, path: &Path) -> Result<PrivateKey, 
         let name = crate::report::sanitize::visible(&path.display().to_string());
         for number in 1..=TRIES {
             let again = if number == 1 { String::new() } else { format!("not that one; {number} of {TRIES}: ") };
-            session.console.say(&format!("{again}passphrase of {name}: "));
-            let Some(passphrase) = hidden_line(&session.console).map(Zeroizing::new) else { break };
+            let label = format!("{again}passphrase of {name}: ");
+            let Some(passphrase) = hidden_line(&session.console, &label).map(Zeroizing::new) else { break };
             match PrivateKey::parse(&text, Some(&passphrase)) {
                 Ok(key) => return Ok(key),
                 Err(wrong) => problem = wrong,

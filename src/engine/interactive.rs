@@ -147,6 +147,9 @@ impl Task {
         let path = self.path();
         let shown = view(&Act::Interactive(Box::new(act.clone())));
         let command = shown.text.clone();
+        if let Some(reason) = self.open_secret(&shown) {
+            return Ok(Err(StepEnd::failed(ErrorClass::BadValue, reason)));
+        }
         let change = step.change.is_some();
         self.record(&path, Some(1), Event::AttemptStarted { act: Box::new(shown), change }).await?;
         let started = self.shared.clock.elapsed();

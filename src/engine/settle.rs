@@ -51,6 +51,7 @@ impl Pending {
                 PromptKind::Interactive { command, .. } => ("interactive", command.clone(), None),
                 PromptKind::HandOver { .. } => ("interactive", String::new(), None),
                 PromptKind::Settle { act, .. } => ("settle", act.clone(), None),
+                PromptKind::Outlived { processes, .. } => ("outlived", processes.join(", "), None),
                 PromptKind::Stop { .. } => ("stop", String::new(), None),
                 PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
             },
@@ -339,7 +340,7 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
                 decision.chosen.clone().filter(|chosen| options.iter().any(|option| option.name == *chosen))?;
             Answer::Choose { option, reason: decision.reason.clone() }
         }
-        PromptKind::When { .. } => match decision.values.get("perform")?.as_bool() {
+        PromptKind::When { .. } | PromptKind::Outlived { .. } => match decision.values.get("perform")?.as_bool() {
             Some(perform) => Answer::Perform(perform),
             None => match text(decision.values.get("perform")?).as_str() {
                 "yes" | "true" => Answer::Perform(true),
@@ -347,6 +348,8 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
                 _ => return None,
             },
         },
+        // An answer from elsewhere comes in a file of the store, and no secret stands there.
+        PromptKind::Ask { questions } if questions.iter().any(|question| question.secret) => return None,
         PromptKind::Ask { questions } => {
             let mut values = indexmap::IndexMap::new();
             for question in questions {

@@ -1,6 +1,7 @@
 //! A step that acts, from its condition to its end.
 
-use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks, shown};
+use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks, shown};
+use super::held::Wanted;
 use super::message::{Halt, Message, Settled, StepEnd};
 use super::port::{Answer, Performed, PromptKind};
 use super::run::Acts;
@@ -206,7 +207,7 @@ impl Task {
             end.verdict = failed_verdict(step.kind, &end);
             return end;
         }
-        match captures(&step.capture, &mut scope) {
+        match self.captures(&step.capture, &mut scope) {
             Ok(found) => end.captures.extend(found),
             Err(reason) => {
                 end.outcome = Outcome::Failed;
@@ -326,7 +327,8 @@ impl Task {
         {
             return Ok(failed(ErrorClass::BadAnswer, error.reason()));
         }
-        let attempted = self.attempt(path, number, act, false, timeout, &step.tolerate).await?;
+        let wanted = Wanted::of(&step.capture, base);
+        let attempted = self.attempt_for(path, number, act, false, timeout, &step.tolerate, wanted).await?;
         drop(permit);
         let end = ended(attempted.performed, attempted.tolerated, number);
         Ok(self.conclude(step, end, base.clone()))
