@@ -181,6 +181,12 @@ impl Task {
                     return Ok(Err(StepEnd::because(Outcome::Declined, reason)));
                 }
                 GateOutcome::Skipped(reason) => return Ok(Err(skipped(&reason))),
+                GateOutcome::Moved(why) => {
+                    moved = vec![why];
+                    past = past.next();
+                    number = past.number;
+                    continue;
+                }
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
@@ -396,7 +402,8 @@ fn refused_by_limits(last: Option<StepEnd>, reason: String) -> StepEnd {
     }
 }
 
-fn expectation_failed(mut end: StepEnd) -> StepEnd {
+/// A step whose `expect` does not hold, or cannot be told.
+pub(super) fn expectation_failed(mut end: StepEnd) -> StepEnd {
     let check = end.checks.iter().find(|check| check.verdict != StepVerdict::Holds);
     end.reason = check.map(|check| format!("`{}` does not hold", check.expression));
     end.outcome = if end.verdict == Some(StepVerdict::CannotTell) { Outcome::Unknown } else { Outcome::Failed };

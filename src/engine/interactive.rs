@@ -115,6 +115,22 @@ impl Task {
         }
     }
 
+    /// The prompt of work by hand is its own confirm gate; what its runbook asks beyond that stays (ruling 36).
+    pub(super) async fn pass_gate_by_hand(
+        &self,
+        step: &Arc<Step>,
+        action: &Action,
+        scope: &StepScope,
+    ) -> Result<Result<(), StepEnd>, Gone> {
+        let Some(change) = &step.change else { return Ok(Ok(())) };
+        if !change.gate.as_ref().is_some_and(|gate| gate.text.is_some() || gate.asks_more()) {
+            return Ok(Ok(()));
+        }
+        let units = [self.only_unit(scope.clone())];
+        let before = self.done_before(step, action, change, &[]).await?;
+        Ok(self.pass_gate(step, action, change, &units, &before).await?.map(|_| ()))
+    }
+
     /// Puts the gate that the prompt was on record: no change is attempted without one.
     fn gate_passed(&self, own_gate: Option<Facts>, by: By) {
         let Some(facts) = own_gate else { return };

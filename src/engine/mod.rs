@@ -29,6 +29,7 @@ mod list_gate;
 mod locks;
 mod message;
 mod moved;
+mod outlived;
 mod past;
 mod port;
 mod question;
@@ -46,6 +47,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod undo_part;
 mod unseen;
 mod word;
 

@@ -383,6 +383,14 @@ pub enum PromptKind {
         /// What is known: when it was started, why its end was not seen, what its verify says.
         known: Vec<String>,
     },
+    /// Say whether processes of a change go on that have outlived the process which had the run. Answered by
+    /// [`Answer::Perform`]: yes waits for them, no ends them.
+    Outlived {
+        /// Their names.
+        processes: Vec<String>,
+        /// How long ago the change was begun.
+        spent: Duration,
+    },
     /// Ctrl-C: leave the run as it is, end it, or go on. It stands before every other prompt.
     Stop {
         /// The run.

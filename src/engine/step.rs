@@ -142,7 +142,7 @@ impl Task {
         }
         match action {
             Action::Ask(ask) => self.questions(step, ask).await,
-            Action::Manual(text) => self.manual(step, text).await,
+            Action::Manual(text) => self.manual(step, action, text).await,
             Action::Interactive(_) => self.interactive(step, action).await,
             Action::Wait(spec) => {
                 let scope = self.scope();
@@ -334,7 +334,7 @@ impl Task {
         Ok(self.conclude(step, end, base.clone()))
     }
 
-    async fn manual(&self, step: &Arc<Step>, text: &crate::expr::Template) -> Result<StepEnd, Gone> {
+    async fn manual(&self, step: &Arc<Step>, action: &Action, text: &crate::expr::Template) -> Result<StepEnd, Gone> {
         let scope = self.scope();
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
@@ -347,6 +347,9 @@ impl Task {
                 Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
                 Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
             };
+            if let Err(end) = self.pass_gate_by_hand(step, action, &scope).await? {
+                return Ok(end);
+            }
             if let Err(reason) = self.take_change() {
                 return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
             }
