@@ -128,8 +128,10 @@ Examples:
   runwright verify 20261121-0114-k3f9
   runwright verify --all
   runwright verify last --against 4be190aa
+  runwright verify last --key ~/.ssh/id_ed25519.pub    signed by `run --sign`
 
-A head that was kept elsewhere proves the end of the record too.")]
+A head that was kept elsewhere proves the end of the record too, and so does
+a signature by a key that is kept elsewhere.")]
     Verify(VerifyArguments),
     /// Answer a gate of a run that waits
     #[command(after_help = "\
@@ -242,6 +244,9 @@ pub struct RunArguments {
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
     /// Change a place although this interrupted run left a change there whose end is unknown
     #[arg(long, value_name = "RUN", help_heading = "How")]
     pub beside: Vec<String>,
@@ -279,6 +284,9 @@ pub struct ResumeArguments {
     /// Take it from a process on another machine that cannot be asked any more; say why
     #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
     pub take_over: Option<String>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
     /// Go on although an interrupted run left an unfinished change at the same place: name that run
     #[arg(long, value_name = "RUN", help_heading = "How")]
     pub beside: Vec<String>,
@@ -313,6 +321,9 @@ pub struct UndoArguments {
     /// Your name for the record, when it is not your user name
     #[arg(long = "as", value_name = "NAME", help_heading = "How")]
     pub as_name: Option<String>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,
@@ -483,6 +494,9 @@ pub struct VerifyArguments {
     /// The head of the record as it was noted elsewhere
     #[arg(long, value_name = "HEAD", conflicts_with = "all")]
     pub against: Option<String>,
+    /// The public key that must have signed the head: a file such as id_ed25519.pub
+    #[arg(long, value_name = "PUBFILE", conflicts_with = "all")]
+    pub key: Option<PathBuf>,
 }
 
 /// `approve`.

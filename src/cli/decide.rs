@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::engine::{History, InboxDecision};
 use crate::event::{Actor, AnswerKind, Event, Record, Settlement, StepPath};
 use crate::report::sanitize::visible;
-use crate::runbook::{Action, Kind, StepBody};
+use crate::runbook::{Action, Kind, Question, StepBody};
 use crate::store::{RunState, Store};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -85,6 +85,12 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
         }
         (StepBody::Decide(_), None) => {
             Err(CommandError::usage(format!("step `{step}` is a decision"), "say --choose OPTION"))
+        }
+        (StepBody::Action(Action::Ask(ask)), None) if ask.questions.values().any(Question::is_secret) => {
+            Err(CommandError::usage(
+                format!("step `{step}` asks for a secret, and an answer from elsewhere stands in a file on its way"),
+                "answer it at the terminal of the run",
+            ))
         }
         (StepBody::Action(Action::Ask(ask)), None) => {
             let asked = ask.questions.keys().map(|name| name.value.as_str());

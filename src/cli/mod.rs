@@ -46,6 +46,7 @@ mod session;
 mod show;
 mod signals;
 mod signatures;
+mod stale;
 mod thaw;
 mod undo;
 mod verify;
@@ -89,7 +90,7 @@ fn perform(arguments: Arguments) -> Exit {
     let mut session = Session::new(arguments.global, console);
     match dispatch(&mut session, arguments.command) {
         Ok(exit) => exit,
-        Err(error) => error.tell(&session.console),
+        Err(error) => error.tell(&session.console, &session.secrets),
     }
 }
 

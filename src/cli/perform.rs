@@ -19,7 +19,8 @@ use crate::event::{Event, Mode, Operator, Record, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
 use crate::plan::ResolvedInput;
 use crate::runbook::Risk;
-use crate::store::{DirRun, Heartbeat, Masker, Owner, Store, host_name, machine_id};
+use crate::signature::{Namespace, PrivateKey};
+use crate::store::{DirRun, Heartbeat, Masker, Owner, Store, head_statement, host_name, machine_id};
 use crate::terminal::{Lend, Paper};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(super) struct Way {
     pub(super) operator: Operator,
     /// Interrupted runs whose unfinished changes are no reason to leave the same place alone.
     pub(super) beside: Vec<RunId>,
+    /// Signs the head of the record when the run ends.
+    pub(super) sign: Option<PrivateKey>,
 }
 
 /// A run whose record is open, about to be performed.
@@ -89,11 +92,12 @@ pub(super) fn teach(masker: &Masker, inputs: &[ResolvedInput]) -> Result<(), Com
 }
 
 /// Performs a run to its end, or until it is left.
-pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Result<Exit, CommandError> {
+pub(super) fn operate(session: &Session, store: &Store, mut work: Work<'_>) -> Result<Exit, CommandError> {
     install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| CommandError::SetUp { what: "the runtime", source })?;
     let run = work.record.id().clone();
+    let sign = work.way.sign.take();
     let (end, screen) = runtime.block_on(go(session, store, work)).map_err(|error| match error {
         CommandError::Store(error) => CommandError::RecordLost { run: run.clone(), error },
         other => other,
@@ -101,8 +105,21 @@ pub(super) fn operate(session: &Session, store: &Store, work: Work<'_>) -> Resul
     screen.rest();
     if matches!(end.state, RunState::Ended(_)) {
         screen.sealed(&end.head);
+        if let Some(key) = sign {
+            sign_head(session, store, &run, &end.head, &key)?;
+        }
     }
     Ok(exit_of(&end))
+}
+
+/// Signs the head of a record that has ended.
+fn sign_head(session: &Session, store: &Store, run: &RunId, head: &str, key: &PrivateKey) -> Result<(), CommandError> {
+    let signature = key.sign(Namespace::Head, &head_statement(run, head)).map_err(|error| {
+        CommandError::usage(format!("the head is not signed: {error}"), "the record is whole without")
+    })?;
+    store.seal(run, &signature.to_string())?;
+    session.console.say(&format!("  signed by {}\n", signature.fingerprint()));
+    Ok(())
 }
 
 async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd, Screen), CommandError> {

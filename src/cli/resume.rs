@@ -4,6 +4,7 @@ use super::answers::read_answers;
 use super::arguments::ResumeArguments;
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::keys::private_key;
 use super::perform::{Way, Work, confirmations, operate, teach};
 use super::person::operator;
 use super::recorded::kept_values;
@@ -50,6 +51,7 @@ pub(super) fn take_up(
         park_after: arguments.park_after.unwrap_or_default(),
         operator: operator(arguments.as_name.as_deref()),
         beside: arguments.beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?,
+        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
     };
     // Tried on a masker of its own first: a refused secret must leave the record as it is.
     teach(&Masker::new(), &prepared.inputs)?;

@@ -5,6 +5,7 @@ use super::arguments::{DryRun, ProbeArguments, RunArguments, RunbookArguments};
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::frozen;
+use super::keys::private_key;
 use super::perform::{Way, Work, confirmations, operate, teach};
 use super::person::operator;
 use super::plan::{compare, plan_of_run};
@@ -40,6 +41,7 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<Exit, C
         park_after: arguments.park_after.unwrap_or_default(),
         operator: operator(arguments.as_name.as_deref()),
         beside: Vec::new(),
+        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
     };
     start(session, &prepared, way, &arguments.beside)
 }
@@ -55,6 +57,7 @@ pub(super) fn probe(session: &Session, arguments: &ProbeArguments) -> Result<Exi
         park_after: Duration::ZERO,
         operator: operator(arguments.as_name.as_deref()),
         beside: Vec::new(),
+        sign: None,
     };
     announce(session, &arguments.runbook, &prepared, &way.operator);
     start(session, &prepared, way, &[])

@@ -5,18 +5,24 @@ use super::exit::Exit;
 use super::failure::CommandError;
 use super::session::Session;
 use crate::engine::History;
+use crate::event::RunId;
 use crate::report::sanitize::visible;
-use crate::store::{END_OPEN, End, Finding, Store, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE};
+use crate::signature::{Namespace, PublicKey, Signature};
+use crate::store::{END_OPEN, End, Finding, SEAL, Store, VerifyReport, WHAT_A_CHAIN_DOES_NOT_PROVE, head_statement};
+use std::path::Path;
 
 /// Verifies one run or the whole store.
 pub(super) fn verify(session: &Session, arguments: &VerifyArguments) -> Result<Exit, CommandError> {
     let store = session.store()?;
     let (lines, is_sound) = if let Some(name) = &arguments.run {
-        let report = judged(&store, store.verify(&store.find(name)?, arguments.against.as_deref())?);
+        let mut report = judged(&store, store.verify(&store.find(name)?, arguments.against.as_deref())?);
+        let key = arguments.key.as_deref().map(|path| public_key(session, path)).transpose()?;
+        check_seal(&store, &mut report, key.as_ref())?;
         (run_lines(&report), report.is_sound())
     } else {
         let mut report = store.verify_all()?;
         report.runs = report.runs.into_iter().map(|run| judged(&store, run)).collect();
+        report.runs.iter_mut().try_for_each(|run| check_seal(&store, run, None))?;
         let mut lines: Vec<String> = report.runs.iter().flat_map(run_lines).collect();
         lines.push(format!(
             "{} the ledger  {}",
@@ -61,6 +67,14 @@ fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
     }
     if let Ok(transcript) = store.read(&report.run)
         && report.is_sound()
+        && let Ok(addenda) = store.addenda(&transcript)
+    {
+        let file = format!("runs/{}/addenda.jsonl", report.run);
+        let finding = |sentence| Finding { file: file.clone(), line: None, sentence };
+        report.findings.extend(addenda.findings.into_iter().map(finding));
+    }
+    if let Ok(transcript) = store.read(&report.run)
+        && report.is_sound()
     {
         let (holds, wrong) = super::signatures::judge(&transcript.records);
         let file = format!("runs/{}/transcript.jsonl", report.run);
@@ -75,6 +89,45 @@ fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
         }
     }
     report
+}
+
+/// What the signature over the head says; with a key, it must be there and of that key.
+fn check_seal(store: &Store, report: &mut VerifyReport, key: Option<&PublicKey>) -> Result<(), CommandError> {
+    let finding = |run: &RunId, sentence: String| Finding { file: format!("runs/{run}/{SEAL}"), line: None, sentence };
+    let run = report.run.clone();
+    let Some(text) = store.seal_of(&run)? else {
+        if key.is_some() {
+            report.findings.push(finding(&run, "the head is not signed".to_owned()));
+        }
+        return Ok(());
+    };
+    let signature = match Signature::parse(&text) {
+        Ok(signature) => signature,
+        Err(error) => {
+            report.findings.push(finding(&run, error.to_string()));
+            return Ok(());
+        }
+    };
+    let Some(key) = key else {
+        let sentence = format!("it says that {} signed the head; --key PUBFILE proves it", signature.fingerprint());
+        report.notes.push(finding(&run, sentence));
+        return Ok(());
+    };
+    match key.verify(Namespace::Head, &head_statement(&run, &report.head), &signature) {
+        Ok(()) => report.notes.push(finding(&run, format!("the head is signed by {}", key.fingerprint()))),
+        Err(error) => {
+            report.findings.push(finding(&run, format!("the head is not signed by {}: {error}", key.fingerprint())));
+        }
+    }
+    Ok(())
+}
+
+fn public_key(session: &Session, path: &Path) -> Result<PublicKey, CommandError> {
+    let path = session.folder().join(path);
+    let text = std::fs::read_to_string(&path).map_err(|source| CommandError::Read { path: path.clone(), source })?;
+    PublicKey::parse(text.trim()).map_err(|error| {
+        CommandError::usage(format!("{} does not verify: {error}", path.display()), "name the file that ends in .pub")
+    })
 }
 
 fn run_lines(report: &VerifyReport) -> Vec<String> {

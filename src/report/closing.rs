@@ -1,6 +1,6 @@
 //! The end of a run: did it run to its end, was the goal met, is everything cleaned up; three facts, never one.
 
-use super::changes::{Became, Change, Changes};
+use super::changes::{Became, Change, Changes, list_of};
 use super::commands::Commands;
 use super::layout::labelled;
 use super::left::record_line;
@@ -8,6 +8,7 @@ use super::marks::Marks;
 use super::style::{Style, break_exact, columns_of, pad};
 use super::words;
 use crate::event::{Event, Record, RunResult, StepPath};
+use indexmap::IndexMap;
 use jiff::Timestamp;
 
 /// The column of facts.
@@ -30,7 +31,7 @@ pub(crate) struct Closing<'a> {
     pub(crate) changes: u32,
     pub(crate) open_changes: &'a [String],
     pub(crate) cleaned_up: Option<bool>,
-    pub(crate) outputs: &'a indexmap::IndexMap<String, crate::event::StoredValue>,
+    pub(crate) outputs: &'a IndexMap<String, crate::event::StoredValue>,
 }
 
 /// What the record says beside its closing event.
@@ -190,18 +191,23 @@ pub(crate) fn open_lines<'c>(
     open: impl Iterator<Item = (&'c StepPath, &'c Change)>,
     now: Timestamp,
 ) -> Vec<String> {
-    let open: Vec<_> = open.collect();
+    // Items of one list are told together, by the first of them.
+    let mut lists: IndexMap<StepPath, (usize, &Change)> = IndexMap::new();
+    for (path, change) in open {
+        lists.entry(list_of(path).unwrap_or_else(|| path.clone())).or_insert((0, change)).0 += 1;
+    }
     let mut out = Vec::new();
-    for (path, change) in open.iter().take(OPEN) {
-        let name = format!("    {}{}", style.text(&path.0), style.text(&end_of(change, now)));
+    for (path, (items, change)) in lists.iter().take(OPEN) {
+        let count = if *items > 1 { format!(" ({items} items, the first is shown)") } else { String::new() };
+        let name = format!("    {}{count}{}", style.text(&path.0), style.text(&end_of(change, now)));
         let undo = style.text(&change.undo.as_deref().map_or("no undo is written".to_owned(), str::to_owned));
         out.extend(pasted_under(style, &name, &undo));
         if let Some(why) = change.not_taken_back() {
             out.extend(labelled(style, 6, "not taken back", ": ", &style.text(why)));
         }
     }
-    if open.len() > OPEN {
-        out.push(format!("    {} and {} more", style.glyphs().cut, open.len() - OPEN));
+    if lists.len() > OPEN {
+        out.push(format!("    {} and {} more", style.glyphs().cut, lists.len() - OPEN));
     }
     out
 }
@@ -214,6 +220,8 @@ pub(crate) fn end_of(change: &Change, now: Timestamp) -> String {
     };
     if let Some(until) = change.until {
         out.push_str(&format!(" (until {} UTC)", words::near(until, now)));
+    } else if change.not_taken_back().is_some() {
+        out.push_str(" (was to be taken back)");
     } else if change.temporary {
         out.push_str(" (taken back when the run ends)");
     }

@@ -12,6 +12,7 @@
 //! runs/RUN/evidence/SHA256  output that was kept; `.tmp-*` while it is still coming
 //! runs/RUN/inbox/           decisions and words left by other processes
 //! runs/RUN/addenda.jsonl    notes and marks that were said after the end, chained from the sealed head on
+//! runs/RUN/head.sig         a signature over the head of a record that has ended
 //! runs/RUN/lock             locked by the operating system for as long as the run has a live owner
 //! runs/RUN/owner.json       who that is, its time the last sign of life: information only, the lock is the truth
 //! runs/RUN/epoch            which owner in turn it is; an older one that finds a higher number writes nothing more
@@ -35,6 +36,7 @@ mod owner;
 mod read;
 mod root;
 mod run;
+mod seal;
 mod standing;
 mod summary;
 mod take;
@@ -57,6 +59,7 @@ pub use owner::{Heartbeat, Owner, boot_id, host_name, machine_id};
 pub use read::{Leftover, NewerRecord, Torn, Transcript};
 pub use root::{Store, new_run_id};
 pub use run::{DirRun, RESERVE};
+pub use seal::{SEAL, head_statement};
 pub use standing::{OpenChange, Standing};
 pub use summary::{FindError, RunState, RunSummary};
 pub use take::{Holding, ResumeError, TakeOver, Taken, Whereabouts};

@@ -250,7 +250,10 @@ impl<'s> RunCheck<'s> {
                 false
             }
             None => {
-                let sentence = "no line has the given head: the end was cut, or lines were written anew".to_owned();
+                let sentence =
+                    "no line has the given head: the end was cut, lines were written anew, or a copy of the \
+                    run went on elsewhere"
+                        .to_owned();
                 self.wrong(links.len() as u64, sentence);
                 false
             }
@@ -321,7 +324,8 @@ fn references(event: &serde_json::Value) -> Vec<EvidenceRef> {
             stack.extend(part.as_array().into_iter().flatten());
             continue;
         };
-        for (key, value) in entries.iter().filter(|(key, _)| key.as_str() != "value") {
+        // A value as it was given stands alone in its object, and may hold anything; what names a value stands beside it.
+        for (key, value) in entries.iter().filter(|(key, _)| key.as_str() != "value" || entries.len() > 1) {
             match (key.as_str(), value) {
                 ("evidence" | "leftovers", serde_json::Value::Array(list)) => {
                     found.extend(list.iter().filter_map(|one| EvidenceRef::deserialize(one).ok()));
@@ -357,7 +361,10 @@ fn evidence_problem(
         Ok(_) => Ok(Some(format!("kept output `{stream}` ({expected}) was changed: its content has another hash"))),
         Err(error) if is_missing(&error) => Ok(missing()),
         Err(StoreError::Refused { reason, .. }) => Ok(Some(format!("kept output `{stream}` ({expected}): {reason}"))),
-        Err(error) => Err(error),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Ok(Some(format!("kept output `{stream}` ({expected}) cannot be read: {cause}")))
+        }
     }
 }
 

@@ -178,3 +178,72 @@ fn following_ends_when_the_process_is_gone() {
     assert!(shown.contains("its process is gone, and the run has not ended; go on: runwright resume 2"), "{shown}");
     end_survivor(&sandbox);
 }
+
+#[test]
+fn a_second_resume_is_told_who_has_the_run() {
+    let sandbox = slow();
+    let run = begun(&sandbox);
+    let pid = run.child.id();
+    let told = call(&sandbox, "resume last").exits(9);
+    let told = told.tells("is held by").tells(&format!("process {pid} on")).tells("at `act`, last sign of life");
+    _ = told.tells("--follow; to have it here").tells(&format!("kill -TERM {pid}")).tells("runwright abort");
+    _ = sandbox.call(["resume", "last", "--take-over", "it is mine"]).exits(9).tells(&format!("kill -TERM {pid}"));
+    _ = call(&sandbox, "list").exits(0).says("running").tells(&format!("process {pid} on")).tells("last sign of life");
+    std::fs::write(sandbox.path("go"), "").expect("a file");
+    assert_eq!(run.ends().0, Some(0));
+    _ = call(&sandbox, "resume last").exits(2).says("has ended");
+}
+
+#[test]
+fn a_run_of_a_machine_that_is_gone_is_taken_over_with_a_reason() {
+    let sandbox = Sandbox::library();
+    _ = sandbox.program("slow", SLOW_PROGRAM);
+    let steps = "
+steps:
+  - { id: look, diagnose: Look, run: [slow] }
+  - { id: made, validate: It is made, needs: [look], run: [test, -e, made] }
+";
+    _ = sandbox.runbook("case", steps);
+    let name = killed(&sandbox);
+    let listed = call(&sandbox, "list").exits(0).says("incomplete");
+    _ = listed.says("died    its process died");
+    let path = sandbox.only_run().join("owner.json");
+    let text = std::fs::read_to_string(&path).expect("an owner");
+    let mut owner: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    for (key, value) in [("host", "ops9"), ("boot", "another"), ("machine", "another")] {
+        owner[key] = value.into();
+    }
+    std::fs::write(&path, owner.to_string()).expect("an owner");
+    std::fs::write(sandbox.path("go"), "").expect("a file");
+    _ = call(&sandbox, "list").exits(0).tells("from here nobody can see whether that process is gone");
+    let refused = call(&sandbox, "resume last").exits(9);
+    let refused = refused.tells(&format!("run `{name}` was last had by")).tells("on ops9");
+    _ = refused.tells("from here nobody can see").tells(&format!("runwright resume {name} --take-over 'why'"));
+    _ = sandbox.call(["resume", "last", "--take-over", ""]).exits(2);
+    _ = sandbox.call(["resume", "last", "--take-over", "ops9 burnt down"]).exits(0);
+    let events = Sandbox::events(&sandbox.only_run());
+    let resumed = events.iter().find(|event| event["event"]["kind"] == "run_resumed").expect("it was taken up");
+    assert_eq!(resumed["event"]["reason"], "ops9 burnt down");
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn a_process_that_was_passed_over_starts_nothing_more() {
+    let sandbox = slow();
+    let run = begun(&sandbox);
+    // What a take-over from another machine leaves: a higher epoch, and who has the run now.
+    let folder = sandbox.only_run();
+    let owner = std::fs::read_to_string(folder.join("owner.json")).expect("an owner");
+    std::fs::write(folder.join("owner.json"), owner.replace("\"host\":\"", "\"host\":\"ops9-")).expect("an owner");
+    std::fs::write(folder.join("epoch"), "2\n").expect("an epoch");
+    let before = std::fs::read(folder.join("transcript.jsonl")).expect("a record");
+    std::fs::write(sandbox.path("go"), "").expect("a file");
+    let (code, said) = run.ends();
+    assert_eq!(code, Some(9), "{said}");
+    let flowing = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flowing.contains("was taken over by") && flowing.contains("on ops9-"), "{said}");
+    assert!(flowing.contains("nothing more was started here"), "{said}");
+    assert_eq!(std::fs::read(folder.join("transcript.jsonl")).expect("a record"), before, "it wrote nothing more");
+    sandbox.leaves_nothing_behind();
+}

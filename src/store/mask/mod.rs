@@ -1,17 +1,22 @@
 //! Masking: no secret reaches a sink, in none of the forms below.
 //!
 //! Found are: the text itself, each of its lines, base64 and base64url wherever it stands in what was encoded, hex,
-//! percent-encoding, escaping as in JSON, and shell quoting. Other transforms (compression, encryption, reversing, a
+//! percent-encoding, escaping as in JSON, SQL, YAML, CSV and HTML, and shell quoting. Other transforms (compression, encryption, reversing, a
 //! part of the secret) are not found.
 
 mod forms;
 mod line;
+mod recorded;
 mod stream;
 mod table;
 
 pub use stream::StreamMasker;
 
 pub(super) use line::write_masked_line;
+pub(super) use recorded::know_recorded;
+
+#[cfg(test)]
+pub(super) use forms::forms_of as forms_for_tests;
 
 use crate::expr::SecretText;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -33,7 +38,6 @@ const WORDS: &[&str] = &[
     "attempt_started",
     "attempts",
     "background_ready",
-    "attempts",
     "bad_answer",
     "bad_value",
     "cancelled",
@@ -102,6 +106,7 @@ const WORDS: &[&str] = &[
     "step_started",
     "succeeded",
     "suspended",
+    "suspending",
     "target_proven",
     "target_refused",
     "temporary",
@@ -111,6 +116,7 @@ const WORDS: &[&str] = &[
     "undo_of",
     "validations",
     "waited_ms",
+    "waits_for",
     "warnings",
 ];
 

@@ -283,10 +283,10 @@ fn resumed(operator: &Operator) -> Event {
         torn: None,
         leftovers: Vec::new(),
         runbook: None,
-        refresh: false,
         folder: None,
         library: None,
         programs: Vec::new(),
+        refresh: false,
     }))
 }
 
@@ -312,7 +312,10 @@ pub(super) fn truthful(world: &World, attempted: &BTreeMap<String, u32>, prompt:
             let times = attempted.get(act).copied().unwrap_or(0);
             Answer::Settled { settlement: world.became(act, times), reason: "looked".to_owned() }
         }
-        PromptKind::Interactive { .. } | PromptKind::HandOver { .. } | PromptKind::Stop { .. } => return None,
+        PromptKind::Interactive { .. }
+        | PromptKind::HandOver { .. }
+        | PromptKind::Outlived { .. }
+        | PromptKind::Stop { .. } => return None,
     })
 }
 
