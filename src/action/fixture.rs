@@ -48,6 +48,10 @@ impl Evidence for Memory {
     fn mask(&self, text: &str) -> String {
         text.replace(SECRET, "***")
     }
+
+    fn learn(&self, _: &crate::expr::SecretText) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl EvidenceWriter for Writer {

@@ -156,7 +156,9 @@ Examples:
   runwright answer 20261121-0114-k3f9 who name=ana ticket=OPS-7
   runwright answer last cause --choose flooding --reason 'seen in the graph'
   runwright answer last move_traffic result=done       work by hand
-  runwright answer last drain perform=yes              a `when` nobody can tell")]
+  runwright answer last drain perform=yes              a `when` nobody can tell
+  runwright answer last drain result=retry --reason 'still serving'
+                                                       a change whose end nobody saw: done, not_done, retry")]
     Answer(AnswerArguments),
     /// Tell the next person where a run stands, in under 40 lines, from its record
     #[command(after_help = "\
@@ -319,6 +321,9 @@ pub struct UndoArguments {
     /// Your name for the record, when it is not your user name
     #[arg(long = "as", value_name = "NAME", help_heading = "How")]
     pub as_name: Option<String>,
+    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
+    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
+    pub sign: Option<PathBuf>,
     /// How long to wait for answers from elsewhere when nobody is at the terminal
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub park_after: Option<std::time::Duration>,

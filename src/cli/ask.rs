@@ -21,19 +21,25 @@ pub(super) fn ask_input(console: &Console, name: &str, input: &Input, wrong: Opt
         let all: Vec<&str> = input.choices.0.iter().map(|choice| choice.value.as_str()).collect();
         console.say(&format!("  one of {}\n", visible(&all.join(", "))));
     }
-    console.say(&format!("{}: ", visible(name)));
-    let answer = if input.is_secret() { hidden_line(console) } else { typed_line() };
+    let label = format!("{}: ", visible(name));
+    if input.is_secret() {
+        return hidden_line(console, &label).filter(|line| !line.is_empty());
+    }
+    console.say(&label);
+    let answer = typed_line();
     answer.filter(|line| !line.is_empty())
 }
 
 /// A line that is not shown while it is typed; nothing where it could not be hidden.
-pub(super) fn hidden_line(console: &Console) -> Option<String> {
+pub(super) fn hidden_line(console: &Console, label: &str) -> Option<String> {
     let terminal = rustix::stdio::stdin();
     let before = tcgetattr(terminal).ok()?;
     let mut hidden = before.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
     tcsetattr(terminal, OptionalActions::Flush, &hidden).ok()?;
     let restore = Restore(before);
+    // Only now: what is typed as soon as the question is there must not be shown.
+    console.say(label);
     let line = typed_line();
     drop(restore);
     console.say("\n");

@@ -7,11 +7,12 @@ use super::person::operator;
 use super::recorded::Read;
 use super::session::Session;
 use crate::engine::{History, InboxDecision};
-use crate::event::{Actor, AnswerKind, Event, Record, StepPath};
+use crate::event::{Actor, AnswerKind, Event, Record, Settlement, StepPath};
 use crate::report::sanitize::visible;
-use crate::runbook::{Action, Kind, StepBody};
+use crate::runbook::{Action, Kind, Question, StepBody};
 use crate::store::{RunState, Store};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// An end is final: nothing is answered after it.
 pub(super) fn end_is_final(store: &Store, read: &Read) -> Result<(), CommandError> {
@@ -46,6 +47,9 @@ pub(super) fn answer(session: &Session, arguments: &AnswerArguments) -> Result<E
 /// Whether the step is there, still open, and asks for what is answered. The type of an answer is the run's business.
 fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandError> {
     let step = &arguments.step;
+    if is_unseen(&read.transcript.records, step) && arguments.choose.is_none() {
+        return check_settlement(arguments);
+    }
     let Some(graph) = &read.graph else { return Ok(()) };
     let Some(node) = graph.at_path(step) else {
         let asking = graph.outline().into_iter().filter(|place| is_asking(&place.node().step)).map(|place| place.path);
@@ -82,6 +86,12 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
         (StepBody::Decide(_), None) => {
             Err(CommandError::usage(format!("step `{step}` is a decision"), "say --choose OPTION"))
         }
+        (StepBody::Action(Action::Ask(ask)), None) if ask.questions.values().any(Question::is_secret) => {
+            Err(CommandError::usage(
+                format!("step `{step}` asks for a secret, and an answer from elsewhere stands in a file on its way"),
+                "answer it at the terminal of the run",
+            ))
+        }
         (StepBody::Action(Action::Ask(ask)), None) => {
             let asked = ask.questions.keys().map(|name| name.value.as_str());
             let known = asked.chain(node.step.when.is_some().then_some("perform"));
@@ -99,6 +109,48 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
             "questions take NAME=VALUE, decisions --choose OPTION, work by hand result=done, gates `runwright approve`",
         )),
     }
+}
+
+/// Whether a change of this step, or of an item of its list, or what takes it back, was begun and its end is not on
+/// record.
+fn is_unseen(records: &[Record], step: &str) -> bool {
+    let item = format!("{step}[");
+    let mut unseen = BTreeSet::new();
+    for record in records {
+        let Some(StepPath(path)) = &record.step else { continue };
+        let of = path.strip_suffix("/undo").unwrap_or(path);
+        match &record.event {
+            Event::AttemptStarted { change: true, .. } if path == step || of == step || of.starts_with(&item) => {
+                unseen.insert(path);
+            }
+            Event::StepEnded { .. } | Event::StepSkipped { .. } => {
+                unseen.remove(path);
+            }
+            _ => {}
+        }
+    }
+    !unseen.is_empty()
+}
+
+/// What became of a change is said in one word, and how that is known.
+fn check_settlement(arguments: &AnswerArguments) -> Result<(), CommandError> {
+    let words = || Settlement::ALL.into_iter().map(Settlement::as_str);
+    let [(name, word)] = arguments.values.as_slice() else {
+        let words: Vec<&str> = words().collect();
+        return Err(CommandError::usage(
+            format!("what became of step `{}` is one answer", arguments.step),
+            format!("say result=WORD, one of {}, and --reason", words.join(", ")),
+        ));
+    };
+    one_of("answer", name, ["result"].into_iter())?;
+    one_of("result", word, words())?;
+    if arguments.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+        return Err(CommandError::usage(
+            format!("nobody saw how step `{}` ended, so it must be said how it is known", arguments.step),
+            "say --reason 'what you looked at'",
+        ));
+    }
+    Ok(())
 }
 
 fn is_asking(step: &crate::runbook::Step) -> bool {

@@ -95,7 +95,7 @@ impl Exit {
             Self::Refused => "a target is not what it should be, or another run holds it",
             Self::Internal => "a fault of Runwright itself",
             Self::HungUp => "suspended because the terminal went away (SIGHUP)",
-            Self::Interrupted => "suspended by a second Ctrl-C (SIGINT); the first one aborts in order, with 4",
+            Self::Interrupted => "suspended by Ctrl-C (SIGINT), or left at once by a second one or SIGQUIT",
             Self::Terminated => "suspended by SIGTERM",
         }
     }

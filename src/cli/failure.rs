@@ -8,7 +8,7 @@ use crate::event::RunId;
 use crate::library::{EnvironmentError, LibraryError, LookupError};
 use crate::report::{Problem, Style, problem};
 use crate::source::{Diagnostic, DiagnosticFormat, Diagnostics, render};
-use crate::store::{FindError, Holding, MaskRefused, ResumeError};
+use crate::store::{FindError, Holding, MaskRefused, Masker, ResumeError};
 use std::io;
 use std::path::PathBuf;
 
@@ -220,8 +220,8 @@ impl CommandError {
         }
     }
 
-    /// Tells it, and gives its exit.
-    pub(super) fn tell(&self, console: &Console) -> Exit {
+    /// Tells it, without the secrets that are known by now, and gives its exit.
+    pub(super) fn tell(&self, console: &Console, secrets: &Masker) -> Exit {
         let (exit, code) = self.kind();
         let style = console.error_style();
         if let Self::Invalid(problems) = self {
@@ -236,7 +236,9 @@ impl CommandError {
             return exit;
         }
         let facts = if let Self::Plan { facts, .. } = self { facts.clone() } else { Vec::new() };
-        let (message, hint) = (with_causes(self), self.hint());
+        // Before the lines are broken: a secret over two lines is not found.
+        let facts = facts.into_iter().map(|(name, text)| (name, secrets.mask(&text))).collect();
+        let (message, hint) = (secrets.mask(&with_causes(self)), self.hint());
         let told = Problem { code: code.to_owned(), message, facts, hint, ..Problem::default() };
         console.say_lines(&problem(&told, &style));
         exit

@@ -36,10 +36,8 @@ pub(super) fn private_key(session: &Session, path: &Path) -> Result<PrivateKey, 
     };
     if problem == KeyError::Encrypted && std::io::stdin().is_terminal() {
         for _ in 0..TRIES {
-            session
-                .console
-                .say(&format!("passphrase of {}: ", crate::report::sanitize::visible(&path.display().to_string())));
-            let Some(passphrase) = hidden_line(&session.console).map(Zeroizing::new) else { break };
+            let label = format!("passphrase of {}: ", crate::report::sanitize::visible(&path.display().to_string()));
+            let Some(passphrase) = hidden_line(&session.console, &label).map(Zeroizing::new) else { break };
             match PrivateKey::parse(&text, Some(&passphrase)) {
                 Ok(key) => return Ok(key),
                 Err(wrong) => problem = wrong,

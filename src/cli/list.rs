@@ -54,8 +54,10 @@ fn line(store: &Store, run: &RunSummary, undone: &BTreeSet<&RunId>, now: Timesta
         RunState::Parked(waiting) => waiting.as_slice(),
         _ => &[],
     };
-    let wait =
-        |wait: &Waiting| WaitLine { step: wait.step.to_string(), what: wait.what.clone(), text: wait.text.clone() };
+    let wait = |wait: &Waiting| {
+        let text = wait.wants.iter().fold(wait.text.clone(), |text, wants| format!("{text} (needs {wants})"));
+        WaitLine { step: wait.step.to_string(), what: wait.what.clone(), text }
+    };
     let open = |open: OpenChange| OpenLine { step: open.step.to_string(), undo: open.undo, until: open.until };
     let is_undone = undone.contains(&run.id);
     RunLine {

@@ -89,7 +89,7 @@ fn perform(arguments: Arguments) -> Exit {
     let mut session = Session::new(arguments.global, console);
     match dispatch(&mut session, arguments.command) {
         Ok(exit) => exit,
-        Err(error) => error.tell(&session.console),
+        Err(error) => error.tell(&session.console, &session.secrets),
     }
 }
 

@@ -7,6 +7,7 @@ use super::helper::run_program;
 use super::session::Session;
 use crate::action::{BaseEnvironment, find_program};
 use crate::event::Mode;
+use crate::expr::SecretText;
 use crate::graph::StepGraph;
 use crate::library::Environment;
 use crate::plan::{InputSources, ResolvedInput, RunAnswer, resolve_called, resolve_inputs};
@@ -53,11 +54,26 @@ impl Outside<'_> {
         };
         let mut found = Vec::new();
         let inputs = resolve_inputs(runbook, &mut sources, &mut found);
+        self.learn(&inputs);
         for problem in found {
-            let told = problem.diagnostic(runbook.source());
+            let told = self.masked(problem.diagnostic(runbook.source()));
             if problem.span.is_some() { problems.push(told) } else { loose.push(told) }
         }
         inputs
+    }
+
+    /// Takes note of the secrets among inputs. One that cannot be masked is refused before the run, without its text.
+    fn learn(&self, inputs: &[ResolvedInput]) {
+        let secrets = inputs.iter().filter_map(|input| input.value.downcast_object_ref::<SecretText>());
+        secrets.for_each(|secret| drop(self.session.secrets.add(secret)));
+    }
+
+    /// A problem without secrets: one may have been given to an input that is none.
+    fn masked(&self, mut problem: Diagnostic) -> Diagnostic {
+        let secrets = &self.session.secrets;
+        problem.message = secrets.mask(&problem.message);
+        problem.hint = problem.hint.map(|hint| secrets.mask(&hint));
+        problem
     }
 
     /// The inputs of a called runbook that its calls leave to the outside.
@@ -89,8 +105,9 @@ impl Outside<'_> {
         };
         let mut found = Vec::new();
         let inputs = resolve_called(callee, &given, &mut sources, &mut found);
+        self.learn(&inputs);
         for problem in &found {
-            problems.push(problem.diagnostic(callee.source()));
+            problems.push(self.masked(problem.diagnostic(callee.source())));
         }
         inputs
     }

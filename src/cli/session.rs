@@ -7,7 +7,7 @@ use super::failure::CommandError;
 use crate::library::Library;
 use crate::report::Commands;
 use crate::report::sanitize::visible;
-use crate::store::Store;
+use crate::store::{Masker, Store};
 use etcetera::BaseStrategy as _;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Session {
     pub(super) console: Console,
     pub(super) global: Global,
+    /// What must not be printed by this call, as far as it is known by now.
+    pub(super) secrets: Masker,
     folder: PathBuf,
     home: Option<PathBuf>,
 }
@@ -24,7 +26,7 @@ impl Session {
         // A working folder that was deleted: everything that needs one then says what cannot be read.
         let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let home = etcetera::home_dir().ok().filter(|home| home.is_absolute());
-        Self { console, global, folder, home }
+        Self { console, global, secrets: Masker::new(), folder, home }
     }
 
     /// The working folder.

@@ -4,6 +4,7 @@ use super::answers::read_answers;
 use super::arguments::{ResumeArguments, UndoArguments};
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::keys::private_key;
 use super::perform::{Way, Work, confirmations, operate, teach};
 use super::person::operator;
 use super::recorded::kept_values;
@@ -46,8 +47,8 @@ pub(super) fn undo(session: &Session, arguments: &UndoArguments) -> Result<Exit,
         jobs: 1,
         park_after: arguments.park_after.unwrap_or_default(),
         operator: operator(arguments.as_name.as_deref()),
+        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
         beside: arguments.beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?,
-        sign: None,
     };
     teach(&Masker::new(), &prepared.inputs)?;
     let owner = Owner::this_process(way.operator.clone(), Timestamp::now());
@@ -120,7 +121,7 @@ impl From<&UndoArguments> for ResumeArguments {
             park_after: undo.park_after,
             refresh: false,
             take_over: None,
-            sign: None,
+            sign: undo.sign.clone(),
             beside: undo.beside.clone(),
             runbook: None,
             accept_runbook: None,

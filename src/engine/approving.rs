@@ -30,7 +30,7 @@ pub(super) enum Heard {
     /// The gate is answered.
     Settled,
     /// It counts, and the gate waits for more.
-    Counts(String),
+    Counts,
     /// It does not count: why.
     Refused(String),
 }
@@ -38,14 +38,14 @@ pub(super) enum Heard {
 impl Dispatcher {
     /// The decision function. The first answer that settles a gate is the only one: a gate that has gone away hears
     /// nothing any more.
-    pub(super) fn hear(&mut self, id: PromptId, spoken: Spoken) -> Heard {
+    pub(super) fn hear(&mut self, id: PromptId, spoken: &Spoken) -> Heard {
         let now = self.now();
         if self.tally_of(id).is_some_and(|tally| tally.is_over(now)) {
             self.expire(id);
             return Heard::Refused("the time of this gate is over".to_owned());
         }
         if spoken.answer != AnswerKind::Approved {
-            self.close_gate(id, spoken.answer, &spoken);
+            self.close_gate(id, spoken.answer, spoken);
             return Heard::Settled;
         }
         let operators = self.operators();
@@ -62,7 +62,7 @@ impl Dispatcher {
             reason: spoken.reason.clone(),
             signature: spoken.signed.as_ref().map(|(_, signature)| signature.clone()),
         };
-        self.count(id, &spoken, approval)
+        self.count(id, spoken, approval)
     }
 
     /// Takes in an approval that counts.
@@ -73,7 +73,6 @@ impl Dispatcher {
         let Wanted::Gate { request, tally, .. } = &mut pending.what else { return Heard::Settled };
         tally.add(Given { by: spoken.by.clone(), approval: approval.clone() });
         let (passes, signatures) = (tally.passes(now), tally.wants_signatures());
-        let waits = tally.waits_for(now).unwrap_or_default();
         let (number, digest) = (request.number, request.digest.clone());
         if signatures || !passes {
             let event = Event::GateApproved { number, digest, approval: Box::new(approval) };
@@ -83,7 +82,7 @@ impl Dispatcher {
             self.close_gate(id, AnswerKind::Approved, spoken);
             return Heard::Settled;
         }
-        Heard::Counts(waits)
+        Heard::Counts
     }
 
     fn close_gate(&mut self, id: PromptId, answer: AnswerKind, spoken: &Spoken) {
@@ -104,7 +103,9 @@ impl Dispatcher {
             self.pending().iter().filter(|pending| rule(pending)).map(|pending| pending.id).collect()
         };
         let (over, passed) = (ids(&over), ids(&passes));
-        over.into_iter().for_each(|id| self.expire(id));
+        for id in over {
+            self.expire(id);
+        }
         for id in passed {
             self.pass_by_clock(id);
         }
@@ -131,7 +132,7 @@ impl Dispatcher {
     /// A decision about an open gate that was left in the inbox.
     pub(super) fn inbox_gate(&mut self, id: PromptId, decision: &InboxDecision) {
         let heard = match self.spoken(id, decision) {
-            Ok(spoken) => self.hear(id, spoken),
+            Ok(spoken) => self.hear(id, &spoken),
             Err(problem) => Heard::Refused(problem),
         };
         if let Heard::Refused(problem) = heard {

@@ -1,16 +1,19 @@
 //! One attempt at one act, and what its result says.
 
 use super::body::{At, Scene};
+use super::held::{HeldEvidence, Wanted};
 use super::message::{Halt, Message, Permit};
 use super::past::{Past, Round};
 use super::port::{AttemptContext, Cancel, Chunk, Clock, Evidence, Performed, Performer};
 use super::run::Acts;
 use super::store_value::{store_field, store_shown};
 use super::survivor::Started;
-use crate::event::{Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView};
+use crate::event::{
+    ActView, Actor, CheckView, ErrorClass, Event, Outcome, StepPath, StepVerdict, StoredValue, UsedView,
+};
 use crate::expr::{Expr, Place, Scope, UnknownSort, Used, Value, Verdict, unknown, unknown_of};
 use crate::plan::{Act, GatePolicy, Refusal, StepScope, view};
-use crate::runbook::{Action, CaptureRule, DurationSpec, Identity, IdentityExpect, Step};
+use crate::runbook::{Action, DurationSpec, Identity, IdentityExpect, Step};
 use crate::source::Sp;
 use indexmap::IndexMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +22,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long an attempt may take when the author does not say.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Actions whose text is a command line, an address or a path: the system or another program shows it to others.
+const OPEN: [&str; 8] = ["run", "interactive", "http", "kubectl", "edit", "write", "log", "service"];
 
 /// What every task of a run shares.
 pub(super) struct Shared {
@@ -209,12 +215,38 @@ impl Task {
         timeout: Duration,
         tolerate: &[Sp<String>],
     ) -> Result<Attempted, Gone> {
+        self.attempt_for(path, number, act, change, timeout, tolerate, None).await
+    }
+
+    /// The same; with secrets to be found in its result, its output is held back until they are known.
+    #[expect(clippy::too_many_arguments, reason = "those of an attempt, and one more")]
+    pub(super) async fn attempt_for(
+        &self,
+        path: &str,
+        number: u32,
+        act: Act,
+        change: bool,
+        timeout: Duration,
+        tolerate: &[Sp<String>],
+        wanted: Option<Wanted<'_>>,
+    ) -> Result<Attempted, Gone> {
         let view = view(&act);
         self.record(path, Some(number), Event::AttemptStarted { act: Box::new(view.clone()), change }).await?;
         let started = self.shared.clock.elapsed();
         let performed = if let Some(hole) = view.holes.first() {
             let message = format!("`{}` is unknown: {}", hole.label, hole.text);
             refused(ErrorClass::BadValue, message)
+        } else if let Some(message) = self.open_secret(&view) {
+            refused(ErrorClass::BadValue, message)
+        } else if let Some(wanted) = wanted {
+            let held = Arc::new(HeldEvidence::new(self.shared.evidence.clone()));
+            let context = AttemptContext {
+                evidence: held.clone(),
+                live: None,
+                ..self.context(path, number, change, timeout, None)
+            };
+            let performed = self.perform_in(context, path, number, act).await;
+            self.tell_held(performed, &held, wanted, change)
         } else {
             self.perform(path, number, act, change, timeout).await
         };
@@ -231,6 +263,19 @@ impl Task {
         self.note(path, Some(number), event);
         let tolerated = performed.error.as_ref().is_some_and(|error| tolerates(tolerate, error));
         Ok(Attempted { performed, tolerated })
+    }
+
+    /// Why an act must not be performed: a secret that came by another way than as one (out of the output of an
+    /// earlier step, say) stands where others can read it.
+    pub(super) fn open_secret(&self, act: &ActView) -> Option<String> {
+        let folder = act.more.iter().filter(|line| line.label == "in").map(|line| &line.text);
+        let mut open = std::iter::once(&act.text).chain(folder);
+        let is_open = OPEN.contains(&act.action.as_str()) && open.any(|text| self.shared.evidence.mask(text) != *text);
+        is_open.then(|| {
+            "a secret stands in its arguments, its address or the name of its file, where others can read it; use \
+             `env`, `stdin`, a header or the body"
+                .to_owned()
+        })
     }
 
     /// Result fields as the record keeps them.
@@ -272,8 +317,12 @@ impl Task {
     }
 
     async fn perform(&self, path: &str, number: u32, act: Act, change: bool, timeout: Duration) -> Performed {
+        self.perform_in(self.context(path, number, change, timeout, None), path, number, act).await
+    }
+
+    async fn perform_in(&self, context: AttemptContext, path: &str, number: u32, act: Act) -> Performed {
         let (started, process) = oneshot::channel();
-        let context = self.context(path, number, change, timeout, Some(started));
+        let context = AttemptContext { started: Some(started), ..context };
         let performing = self.shared.performer.perform(act, context);
         tokio::pin!(performing);
         // The process is worth a line only if it is still there by the time it is known.
@@ -412,20 +461,6 @@ pub(super) fn tolerates(list: &[Sp<String>], error: &ErrorClass) -> bool {
         _ => name.as_str(),
     };
     list.iter().any(|entry| entry.value == name || entry.value == family)
-}
-
-/// The captures of a result, each seeing those before it.
-pub(super) fn captures(
-    rules: &IndexMap<Sp<String>, CaptureRule>,
-    scope: &mut StepScope,
-) -> Result<IndexMap<String, Value>, String> {
-    let mut found = IndexMap::new();
-    for (name, rule) in rules {
-        let value = rule.value.eval(scope).map_err(|error| format!("capture `{}`: {error}", name.value))?;
-        scope.extend([(name.value.clone(), value.clone())]);
-        found.insert(name.value.clone(), value);
-    }
-    Ok(found)
 }
 
 /// Values that an evaluation used, for the record.

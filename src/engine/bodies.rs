@@ -87,6 +87,17 @@ impl Bodies {
         self[at.body].node(at.node)
     }
 
+    /// The step that stands at a path.
+    pub(super) fn find(&self, path: &str) -> Option<At> {
+        let in_body = |body: BodyId| {
+            let scene = &self[body].scene;
+            let id = path.strip_prefix(scene.prefix.as_str())?;
+            let node = scene.graph.ids().find(|node| *scene.graph.node(*node).id == *id)?;
+            Some(At { body, node })
+        };
+        self.ids().into_iter().find_map(in_body)
+    }
+
     pub(super) fn path(&self, at: At) -> StepPath {
         let body = &self[at.body];
         StepPath(body.stands_for.clone().unwrap_or_else(|| body.scene.path(at.node)))

@@ -1,8 +1,9 @@
 //! A change: card, gate, act, verify. And lists of reads and changes.
 
-use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks};
+use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks};
 use super::facts::{Facts, Look};
 use super::gate_before::{Compared, DoneBefore, FirstNumber};
+use super::held::Wanted;
 use super::message::{GateOutcome, GateRequest, Halt, Message, StepEnd};
 use super::run::Acts;
 use super::step::{ended, skipped};
@@ -180,6 +181,12 @@ impl Task {
                     return Ok(Err(StepEnd::because(Outcome::Declined, reason)));
                 }
                 GateOutcome::Skipped(reason) => return Ok(Err(skipped(&reason))),
+                GateOutcome::Moved(why) => {
+                    moved = vec![why];
+                    past = past.next();
+                    number = past.number;
+                    continue;
+                }
                 GateOutcome::Ended => return Err(Gone),
             }
             // Right before the act everything is looked at again.
@@ -236,7 +243,8 @@ impl Task {
             if let Err(reason) = self.take_change() {
                 return Ok(refused_by_limits(last, reason));
             }
-            let attempted = self.attempt(&unit.path, number, this, true, timeout, &step.tolerate).await?;
+            let wanted = Wanted::of(&step.capture, &unit.scope);
+            let attempted = self.attempt_for(&unit.path, number, this, true, timeout, &step.tolerate, wanted).await?;
             let end = ended(attempted.performed, attempted.tolerated, number);
             let mut end = self.conclude(step, end, unit.scope.clone());
             end.changed = true;
@@ -341,14 +349,15 @@ impl Task {
             Err(refusal) => StepEnd::failed(ErrorClass::BadValue, refusal.message),
             Ok(None) => StepEnd::new(Outcome::Succeeded),
             Ok(Some(act)) => {
-                let attempted = self.attempt(path, number, act, false, timeout, &probe.tolerate).await?;
+                let wanted = Wanted::of(&probe.capture, scope);
+                let attempted = self.attempt_for(path, number, act, false, timeout, &probe.tolerate, wanted).await?;
                 ended(attempted.performed, attempted.tolerated, number)
             }
         };
         inner.extend(end.values.clone());
         let error = end.error.as_ref().map_or(Value::from(()), |error| Value::from(error.to_string()));
         inner.extend([("error".to_owned(), error)]);
-        if let Err(reason) = captures(&probe.capture, &mut inner) {
+        if let Err(reason) = self.captures(&probe.capture, &mut inner) {
             end.reason = Some(reason);
             end.verdict = Some(StepVerdict::CannotTell);
             return Ok(end);
@@ -393,7 +402,8 @@ fn refused_by_limits(last: Option<StepEnd>, reason: String) -> StepEnd {
     }
 }
 
-fn expectation_failed(mut end: StepEnd) -> StepEnd {
+/// A step whose `expect` does not hold, or cannot be told.
+pub(super) fn expectation_failed(mut end: StepEnd) -> StepEnd {
     let check = end.checks.iter().find(|check| check.verdict != StepVerdict::Holds);
     end.reason = check.map(|check| format!("`{}` does not hold", check.expression));
     end.outcome = if end.verdict == Some(StepVerdict::CannotTell) { Outcome::Unknown } else { Outcome::Failed };

@@ -2,12 +2,14 @@
 
 mod beside;
 mod clearing;
+mod clock;
 mod ending;
 mod joins;
 mod nested;
 mod prompts;
 mod steps;
 mod stopping;
+mod survivors;
 mod undoing;
 mod walk;
 mod words;
@@ -83,6 +85,9 @@ pub(super) struct Dispatcher {
     signals_open: bool,
     signal: Option<i32>,
     stopping: stopping::Stopping,
+    clocks: clock::Clocks,
+    /// The host and its boot, for a run that was taken up again.
+    here: Option<(String, String)>,
     bus: mpsc::UnboundedSender<Message>,
     messages: mpsc::UnboundedReceiver<Message>,
     records: Vec<Record>,
@@ -111,6 +116,10 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(setup: Setup, ports: Ports) -> Self {
+        let here = match &setup.started {
+            Event::RunResumed(resumption) => Some((resumption.host.clone(), resumption.boot.clone())),
+            _ => None,
+        };
         let (bus, messages) = mpsc::unbounded_channel();
         let scene = Scene {
             graph: setup.graph.clone(),
@@ -139,9 +148,9 @@ impl Dispatcher {
             began: ports.clock.elapsed(),
             before: own.map_or(0, |past| past.elapsed_ms(ports.clock.now())),
             is_ending: setup.abort.is_some(),
-            is_undo: setup.undo.is_some(),
             leaving: Cancel::new(),
             kill: Cancel::new(),
+            is_undo: setup.undo.is_some(),
             goes_on: Cancel::new(),
             past: Mutex::default(),
         };
@@ -182,6 +191,8 @@ impl Dispatcher {
             signals_open: true,
             signal: None,
             stopping: stopping::Stopping::default(),
+            clocks: clock::Clocks::at(ports.clock.now(), ports.clock.elapsed()),
+            here,
             bus,
             messages,
             records: Vec::new(),
@@ -433,6 +444,7 @@ impl Dispatcher {
             Message::Open { at, opening, reply } => self.open_body(at, *opening, reply),
             Message::Holds { at, open } => self.holds(at, open),
             Message::Known { at } => self.known(at),
+            Message::Outlived { path, number, left } => self.outlived(&path, number, left),
             Message::Undoable(undoable) => self.undoable(*undoable),
         }
     }
@@ -549,6 +561,7 @@ impl Dispatcher {
 
     /// Writes what is on record, and lets those go on that waited for it to be on disk.
     fn flush(&mut self, sync: bool) -> Result<(), StoreError> {
+        self.look_at_clock();
         if !self.records.is_empty() {
             let mut records = std::mem::take(&mut self.records);
             self.store.append(&mut records)?;

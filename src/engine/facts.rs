@@ -94,7 +94,12 @@ impl Task {
         look: Look,
     ) -> Result<Facts, StepEnd> {
         let mut acts = Vec::new();
+        let mut by_hand = Vec::new();
         for unit in units {
+            if let Action::Manual(text) = action {
+                by_hand.push(self.by_hand(text, &unit.scope));
+                continue;
+            }
             match self.act(action, step, &unit.scope) {
                 Ok(Some(act)) => acts.push(act),
                 Ok(None) => {
@@ -103,7 +108,7 @@ impl Task {
                 Err(refusal) => return Err(StepEnd::failed(ErrorClass::BadValue, refusal.message)),
             }
         }
-        let views: Vec<ActView> = acts.iter().map(view).collect();
+        let views: Vec<ActView> = acts.iter().map(view).chain(by_hand).collect();
         if let Some(hole) = views.iter().find_map(|view| view.holes.first()) {
             let reason = format!("`{}` is unknown: {}", hole.label, hole.text);
             return Err(StepEnd::failed(ErrorClass::BadValue, reason));
@@ -133,13 +138,20 @@ impl Task {
             "undo": undo,
             "attempts": step.retry.as_ref().map_or(1, |retry| retry.attempts.value),
         });
-        let preview = if look == Look::Fresh { self.preview(change, &acts[0], diff, scope).await? } else { None };
+        let preview = match acts.first() {
+            Some(act) if look == Look::Fresh => self.preview(change, act, diff, scope).await?,
+            _ => None,
+        };
+        let here = || match action {
+            Action::Manual(_) => "wherever the person does it".to_owned(),
+            _ => format!("this machine, {}", self.shared.host),
+        };
         let card = CardView {
             title: people(&step.title, scope),
             risk: change.risk.as_str().to_owned(),
             act: views[0].clone(),
             items: items(units, &views),
-            target: Some(places.shown().unwrap_or_else(|| format!("this machine, {}", self.shared.host))),
+            target: Some(places.shown().unwrap_or_else(here)),
             because: self.because(action, scope),
             missing: missing(&self.because(action, scope)),
             stale: self.stale(step, action, scope),
@@ -155,6 +167,11 @@ impl Task {
             terms,
         };
         Ok(Facts { acts, requirement, card, digest_base, number: 1 })
+    }
+
+    /// What a person does elsewhere, as a card shows it.
+    fn by_hand(&self, text: &crate::expr::Template, scope: &StepScope) -> ActView {
+        ActView { action: "manual".to_owned(), text: people(text, scope), ..ActView::default() }
     }
 
     /// Every declared target that the acts go to, proven now.

@@ -142,12 +142,13 @@ impl History {
             event => {
                 let Some(path) = &record.step else { return Ok(()) };
                 // A loop's gate covers its items, a step's gate its own attempts.
-                let covered = holder(path).is_some_and(|holder| self.is_passed(&holder));
+                let covered = holder(path).or_else(|| undo_of(path)).is_some_and(|holder| self.is_passed(&holder));
                 let by_list = matches!(event, Event::GateAnswered { answer, .. } if answer.door == Door::List);
                 if by_list && !loops(path).any(|path| self.is_passed(&path)) {
                     return Err("a change passes with a list whose gate was not passed");
                 }
-                let takes_back = path.0.strip_suffix("/undo").is_some_and(|path| self.is_approved(path));
+                let undo = undo_of(path).unwrap_or_else(|| path.clone());
+                let takes_back = undo.0.strip_suffix("/undo").is_some_and(|path| self.is_approved(path));
                 let step = self.steps.entry(path.clone()).or_default();
                 step.event(record, covered, takes_back)?;
             }
@@ -249,6 +250,12 @@ fn holder(path: &StepPath) -> Option<StepPath> {
     path.rsplit_once('[').map(|(holder, _)| StepPath(holder.to_owned()))
 }
 
+/// The undo that an act of a list belongs to: `ban[3]/undo/lift` gives `ban[3]/undo`.
+fn undo_of(path: &StepPath) -> Option<StepPath> {
+    let (undo, _) = path.0.rsplit_once('/')?;
+    undo.ends_with("/undo").then(|| StepPath(undo.to_owned()))
+}
+
 /// The loops that a step stands in: `outer[0]/inner[2]/mint` gives `outer[0]/inner` and `outer`.
 fn loops(path: &StepPath) -> impl Iterator<Item = StepPath> + '_ {
     let items = path.0.rmatch_indices("]/").map(|(end, _)| StepPath(path.0[..=end].to_owned()));
@@ -264,6 +271,8 @@ mod tests {
         let path = |text: &str| StepPath(text.to_owned());
         assert_eq!(holder(&path("store[3]/reject[0]")), Some(path("store[3]/reject")));
         assert_eq!(holder(&path("store[3]/mint")), None);
+        assert_eq!(undo_of(&path("ban[3]/undo/lift")), Some(path("ban[3]/undo")));
+        assert_eq!((undo_of(&path("ban/undo")), undo_of(&path("undo/ban"))), (None, None));
         let all: Vec<_> = loops(&path("outer[0]/call/inner[2]/mint")).collect();
         assert_eq!(all, [path("outer[0]/call/inner"), path("outer")]);
     }

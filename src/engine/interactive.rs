@@ -115,6 +115,22 @@ impl Task {
         }
     }
 
+    /// The prompt of work by hand is its own confirm gate; what its runbook asks beyond that stays (ruling 36).
+    pub(super) async fn pass_gate_by_hand(
+        &self,
+        step: &Arc<Step>,
+        action: &Action,
+        scope: &StepScope,
+    ) -> Result<Result<(), StepEnd>, Gone> {
+        let Some(change) = &step.change else { return Ok(Ok(())) };
+        if !change.gate.as_ref().is_some_and(|gate| gate.text.is_some() || gate.asks_more()) {
+            return Ok(Ok(()));
+        }
+        let units = [self.only_unit(scope.clone())];
+        let before = self.done_before(step, action, change, &[]).await?;
+        Ok(self.pass_gate(step, action, change, &units, &before).await?.map(|_| ()))
+    }
+
     /// Puts the gate that the prompt was on record: no change is attempted without one.
     fn gate_passed(&self, own_gate: Option<Facts>, by: By) {
         let Some(facts) = own_gate else { return };
@@ -131,6 +147,9 @@ impl Task {
         let path = self.path();
         let shown = view(&Act::Interactive(Box::new(act.clone())));
         let command = shown.text.clone();
+        if let Some(reason) = self.open_secret(&shown) {
+            return Ok(Err(StepEnd::failed(ErrorClass::BadValue, reason)));
+        }
         let change = step.change.is_some();
         self.record(&path, Some(1), Event::AttemptStarted { act: Box::new(shown), change }).await?;
         let started = self.shared.clock.elapsed();

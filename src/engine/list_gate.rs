@@ -99,6 +99,11 @@ impl Task {
                     return Ok(Err(StepEnd::because(Outcome::Declined, reason)));
                 }
                 GateOutcome::Skipped(reason) => return Ok(Err(skipped(&reason))),
+                GateOutcome::Moved(why) => {
+                    moved = vec![why];
+                    past = past.next();
+                    continue;
+                }
                 GateOutcome::Ended => return Err(Gone),
             }
             let again = self.exact(step, units, &changes).await;

@@ -9,7 +9,7 @@ use super::temporary::{Cleared, TakeBack};
 use super::undo::Undoable;
 use crate::event::{
     Actor, CardView, CheckView, Door, ErrorClass, Event, GateRequirement, Operator, Outcome, RunResult, StepFacts,
-    StepVerdict, StoredValue, UsedView,
+    StepPath, StepVerdict, StoredValue, UsedView,
 };
 use crate::expr::Value;
 use crate::graph::NodeId;
@@ -67,6 +67,8 @@ pub(super) enum Message {
     Cleared { at: At, cleared: Cleared },
     /// A change of another run that may be taken back.
     Undoable(Box<Undoable>),
+    /// What lived of an attempt of an earlier process has ended, was ended, or was left alone: which.
+    Outlived { path: StepPath, number: u32, left: Vec<String> },
     /// May this run change what stands at a place?
     Lock { what: String, reply: oneshot::Sender<Result<(), LockRefused>> },
     /// A target is not what it should be: the whole run stops.
@@ -125,6 +127,8 @@ pub(super) enum GateOutcome {
     Approved,
     Declined(Option<String>),
     Skipped(String),
+    /// It is to be opened anew: why.
+    Moved(String),
     /// The run is ending or parked.
     Ended,
 }

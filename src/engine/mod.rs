@@ -18,6 +18,7 @@ mod decide;
 mod dispatch;
 mod facts;
 mod gate_before;
+mod held;
 mod history;
 mod hold;
 mod interactive;
@@ -28,6 +29,7 @@ mod list_gate;
 mod locks;
 mod message;
 mod moved;
+mod outlived;
 mod past;
 mod port;
 mod question;
@@ -45,6 +47,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod undo_part;
 mod unseen;
 mod word;
 

@@ -8,10 +8,12 @@ mod round;
 pub(super) use round::{PastAttempt, PastGate, PastMoment, Round};
 
 use super::store_value::Kept;
+use super::survivor::{Started, Trace};
 use super::tally::{GateTally, Given, operators};
 use crate::event::{Actor, Event, Outcome, Record, StepPath, StoredValue};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 /// The past of a run.
 ///
@@ -34,6 +36,10 @@ pub struct Past {
     pub(super) proven: HashMap<String, String>,
     /// Attempts that have no end: path, number, whether it changes something.
     pub(super) open: Vec<(StepPath, u32, bool)>,
+    /// Where and as what process each of them was made, and what is known of what it left running.
+    trails: HashMap<(StepPath, u32), Trail>,
+    /// The host and its boot where the run is, as far as the record goes.
+    place: (String, String),
     /// Gates that were opened and not answered: path, number, digest.
     pub(super) gates: BTreeMap<String, (u32, String)>,
     /// How far each of them is.
@@ -42,6 +48,15 @@ pub struct Past {
     pub(super) operators: Vec<String>,
     /// When the last change ended, in milliseconds since the run began.
     pub(super) last_change_ms: Option<u64>,
+}
+
+/// Where an attempt was made that has no end.
+#[derive(Default)]
+struct Trail {
+    place: (String, String),
+    process: Option<Started>,
+    began_ms: u64,
+    left: Vec<String>,
 }
 
 /// An event as the walk tells it again: where, and of what kind.
@@ -112,6 +127,11 @@ impl Past {
         }
         self.operators.extend(operators(std::slice::from_ref(record)));
         match &record.event {
+            Event::RunStarted { host, boot, .. } => self.place = (host.clone(), boot.clone()),
+            Event::RunResumed(resumption) => self.place = (resumption.host.clone(), resumption.boot.clone()),
+            _ => {}
+        }
+        match &record.event {
             Event::Aborted { reason } => self.aborted = Some(reason.clone()),
             Event::TargetRefused { target, .. } => self.refused = Some(target.clone()),
             Event::TargetProven { target, identity: Some(identity), .. } => {
@@ -121,6 +141,11 @@ impl Past {
             Event::RunResumed(resumption) if resumption.moved_from.is_some() => {
                 let rounds = self.rounds.values_mut().flatten();
                 rounds.for_each(Round::void_approvals);
+                self.tallies.values_mut().for_each(|tally| _ = tally.void());
+            }
+            // How long ago something was approved cannot be told any more.
+            Event::ClockMoved { .. } => {
+                self.rounds.values_mut().flatten().for_each(Round::void_approvals);
                 self.tallies.values_mut().for_each(|tally| _ = tally.void());
             }
             _ => {}
@@ -144,8 +169,18 @@ impl Past {
     fn follow_open(&mut self, step: &StepPath, record: &Record) {
         let number = record.attempt.unwrap_or(0);
         match &record.event {
-            Event::AttemptStarted { change, .. } => self.open.push((step.clone(), number, *change)),
+            Event::AttemptStarted { change, .. } => {
+                self.open.push((step.clone(), number, *change));
+                let trail = Trail { place: self.place.clone(), began_ms: record.elapsed_ms, ..Trail::default() };
+                self.trails.insert((step.clone(), number), trail);
+            }
+            Event::ProcessStarted { pid, started } => {
+                if let Some(trail) = self.trails.get_mut(&(step.clone(), number)) {
+                    trail.process = Some(Started { pid: *pid, at: *started });
+                }
+            }
             Event::AttemptEnded { .. } => {
+                self.trails.remove(&(step.clone(), number));
                 let is_change = self.open.iter().any(|(path, open, change)| path == step && *open == number && *change);
                 self.open.retain(|(path, open, _)| path != step || *open != number);
                 if is_change {
@@ -206,6 +241,34 @@ impl Past {
     pub(super) fn elapsed_ms(&self, now: Timestamp) -> u64 {
         let Some((time, elapsed)) = self.last_time else { return 0 };
         elapsed.saturating_add(u64::try_from(now.duration_since(time).as_millis()).unwrap_or(0))
+    }
+
+    /// How the processes of attempts without an end are found that were made on this host and in this boot, with how long
+    /// ago that was.
+    pub(super) fn traces(
+        &self,
+        run: &str,
+        here: &(String, String),
+        since: impl Fn(u64) -> Duration,
+    ) -> Vec<(StepPath, u32, bool, Duration, Trace)> {
+        let trace = |(path, number, change): &(StepPath, u32, bool)| {
+            let trail = self.trails.get(&(path.clone(), *number)).filter(|trail| trail.place == *here)?;
+            let trace = Trace { marker: format!("{run}/{path}/{number}"), process: trail.process };
+            Some((path.clone(), *number, *change, since(trail.began_ms), trace))
+        };
+        self.open.iter().filter_map(trace).collect()
+    }
+
+    /// Keeps which processes of an attempt had to be ended, or were left alone.
+    pub(super) fn leave(&mut self, path: &StepPath, number: u32, left: Vec<String>) {
+        if let Some(trail) = self.trails.get_mut(&(path.clone(), number)) {
+            trail.left = left;
+        }
+    }
+
+    /// What is to be said of the processes of an attempt.
+    pub(super) fn left_of(&mut self, path: &StepPath, number: u32) -> Vec<String> {
+        self.trails.remove(&(path.clone(), number)).map(|trail| trail.left).unwrap_or_default()
     }
 
     /// What happened the next time a step was performed; it is given once.

@@ -6,7 +6,7 @@ use crate::event::{
     AnswerKind, CardView, ErrorClass, EvidenceRef, Operator, OptionView, Outcome, Record, RunId, Settlement, StepPath,
     UsedView,
 };
-use crate::expr::Value;
+use crate::expr::{SecretText, Value};
 use crate::plan::{Act, CommandAct};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
@@ -230,7 +230,7 @@ pub trait Locks: Send {
 
 /// Keeps output.
 pub trait Evidence: Send + Sync {
-    /// Begins to keep one stream. With `hold`, nothing is written before the end (a secret capture is expected).
+    /// Begins to keep one stream.
     ///
     /// # Errors
     /// The file cannot be made.
@@ -238,6 +238,14 @@ pub trait Evidence: Send + Sync {
 
     /// Masks a short text (an error message, a field).
     fn mask(&self, text: &str) -> String;
+
+    /// Makes every writer of the run know a secret that the run has found: it is masked in all that is written from
+    /// then on. Learning the same text again does nothing.
+    ///
+    /// # Errors
+    /// It cannot be masked (too short, or the same text as something that is not secret): one sentence that does not
+    /// hold its text. It must not be used.
+    fn learn(&self, secret: &SecretText) -> Result<(), String>;
 }
 
 /// One stream being kept. Masks secrets across chunk borders, hashes while writing, bounded memory.
@@ -374,6 +382,14 @@ pub enum PromptKind {
         act: String,
         /// What is known: when it was started, why its end was not seen, what its verify says.
         known: Vec<String>,
+    },
+    /// Say whether processes of a change go on that have outlived the process which had the run. Answered by
+    /// [`Answer::Perform`]: yes waits for them, no ends them.
+    Outlived {
+        /// Their names.
+        processes: Vec<String>,
+        /// How long ago the change was begun.
+        spent: Duration,
     },
     /// Ctrl-C: leave the run as it is, end it, or go on. It stands before every other prompt.
     Stop {

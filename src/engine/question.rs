@@ -63,11 +63,21 @@ impl Task {
         Ok(texts)
     }
 
+    /// An answer in its type; a secret one is known to every writer before anything tells of it.
+    fn answer_of(&self, view: &QuestionView, text: &str) -> Result<Value, String> {
+        if !view.secret {
+            return answer_value(view, text);
+        }
+        // The blanks of a secret belong to it.
+        self.hide(&view.name, Value::from(text)).map_err(|why| format!("the answer `{}`: {why}", view.name))
+    }
+
     pub(super) async fn questions(&self, step: &Arc<Step>, ask: &Ask) -> Result<StepEnd, Gone> {
         let scope = self.scope();
         let mut views = Vec::new();
         for (name, question) in &ask.questions {
-            match question_view(&name.value, question, &scope) {
+            let is_masked = |text: &str| self.shared.evidence.mask(text) != text;
+            match question_view(&name.value, question, &scope, &is_masked) {
                 Ok(view) => views.push(view),
                 Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
             }
@@ -104,7 +114,7 @@ impl Task {
             let text = texts.get(&view.name).cloned().or_else(|| view.default.clone());
             let value = match text {
                 None => unknown(UnknownSort::Unobtained, format!("`{}` was not answered", view.name)),
-                Some(text) => match answer_value(view, &text) {
+                Some(text) => match self.answer_of(view, &text) {
                     Ok(value) => value,
                     Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason)),
                 },
@@ -119,7 +129,12 @@ impl Task {
     }
 }
 
-fn question_view(name: &str, question: &crate::runbook::Question, scope: &StepScope) -> Result<QuestionView, String> {
+fn question_view(
+    name: &str,
+    question: &crate::runbook::Question,
+    scope: &StepScope,
+    is_masked: &dyn Fn(&str) -> bool,
+) -> Result<QuestionView, String> {
     let text = |template: &crate::expr::Template| {
         template.render(scope, Place::Plain).map(|text| text.to_string()).map_err(|error| error.message)
     };
@@ -135,6 +150,10 @@ fn question_view(name: &str, question: &crate::runbook::Question, scope: &StepSc
             items.map(|item| item.to_string()).collect()
         }
     };
+    if let Some(choice) = choices.iter().find(|choice| is_masked(choice)) {
+        let place = choices.iter().position(|other| other == choice).unwrap_or_default() + 1;
+        return Err(format!("choice {place} of `{name}` holds a secret, and choices stand on the screen"));
+    }
     let default = match &question.default {
         None => None,
         Some(template) => {
@@ -149,7 +168,7 @@ fn question_view(name: &str, question: &crate::runbook::Question, scope: &StepSc
         kind: kind.as_str().to_owned(),
         choices,
         default,
-        secret: false,
+        secret: question.is_secret(),
     })
 }
 

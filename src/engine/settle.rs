@@ -51,6 +51,7 @@ impl Pending {
                 PromptKind::Interactive { command, .. } => ("interactive", command.clone(), None),
                 PromptKind::HandOver { .. } => ("interactive", String::new(), None),
                 PromptKind::Settle { act, .. } => ("settle", act.clone(), None),
+                PromptKind::Outlived { processes, .. } => ("outlived", processes.join(", "), None),
                 PromptKind::Stop { .. } => ("stop", String::new(), None),
                 PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
             },
@@ -207,9 +208,9 @@ impl Dispatcher {
         };
         let (by, at) = (self.operator(), self.now());
         let spoken = Spoken { answer, door: Door::Terminal, reason, by, at, signed: None };
-        match self.hear(id, spoken) {
+        match self.hear(id, &spoken) {
             Heard::Settled => {}
-            Heard::Counts(waits) => self.ask_again(id, &format!("noted, and it will count: {waits}")),
+            Heard::Counts => self.show_again(id),
             Heard::Refused(why) => {
                 let signs = self.tally_of(id).is_some_and(GateTally::wants_signatures);
                 let step = self.pending_mut(id).map(|pending| pending.at).map(|at| self.path_of(at));
@@ -219,6 +220,27 @@ impl Dispatcher {
                 self.ask_again(id, &format!("{why}{}", how.unwrap_or_default()));
             }
         }
+    }
+
+    /// The prompt of a gate is shown anew: what was said counts, and the gate still waits.
+    fn show_again(&mut self, id: PromptId) {
+        let new = self.new_prompt();
+        let now = self.now();
+        let Some(Pending { id, at, title, what: Wanted::Gate { request, tally, .. }, .. }) = self.pending_mut(id)
+        else {
+            return;
+        };
+        *id = new;
+        request.card.terms.opens = if tally.is_open(now) { None } else { tally.next_opening(now) };
+        let left = tally.over_at().unwrap_or_else(|| now.checked_add(GOOD_FOR).unwrap_or(Timestamp::MAX));
+        let kind = PromptKind::Gate {
+            card: Box::new(request.card.clone()),
+            digest: request.digest.clone(),
+            expires: left,
+            may_skip: request.may_skip,
+        };
+        let (at, title) = (*at, title.clone());
+        self.show(Prompt { id: new, step: self.path_of(at), title, kind });
     }
 
     /// An answer to a question.
@@ -318,7 +340,7 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
                 decision.chosen.clone().filter(|chosen| options.iter().any(|option| option.name == *chosen))?;
             Answer::Choose { option, reason: decision.reason.clone() }
         }
-        PromptKind::When { .. } => match decision.values.get("perform")?.as_bool() {
+        PromptKind::When { .. } | PromptKind::Outlived { .. } => match decision.values.get("perform")?.as_bool() {
             Some(perform) => Answer::Perform(perform),
             None => match text(decision.values.get("perform")?).as_str() {
                 "yes" | "true" => Answer::Perform(true),
@@ -326,6 +348,8 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
                 _ => return None,
             },
         },
+        // An answer from elsewhere comes in a file of the store, and no secret stands there.
+        PromptKind::Ask { questions } if questions.iter().any(|question| question.secret) => return None,
         PromptKind::Ask { questions } => {
             let mut values = indexmap::IndexMap::new();
             for question in questions {

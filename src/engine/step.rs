@@ -1,6 +1,7 @@
 //! A step that acts, from its condition to its end.
 
-use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, captures, checks, shown};
+use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks, shown};
+use super::held::Wanted;
 use super::message::{Halt, Message, Settled, StepEnd};
 use super::port::{Answer, Performed, PromptKind};
 use super::run::Acts;
@@ -141,7 +142,7 @@ impl Task {
         }
         match action {
             Action::Ask(ask) => self.questions(step, ask).await,
-            Action::Manual(text) => self.manual(step, text).await,
+            Action::Manual(text) => self.manual(step, action, text).await,
             Action::Interactive(_) => self.interactive(step, action).await,
             Action::Wait(spec) => {
                 let scope = self.scope();
@@ -206,7 +207,7 @@ impl Task {
             end.verdict = failed_verdict(step.kind, &end);
             return end;
         }
-        match captures(&step.capture, &mut scope) {
+        match self.captures(&step.capture, &mut scope) {
             Ok(found) => end.captures.extend(found),
             Err(reason) => {
                 end.outcome = Outcome::Failed;
@@ -326,13 +327,14 @@ impl Task {
         {
             return Ok(failed(ErrorClass::BadAnswer, error.reason()));
         }
-        let attempted = self.attempt(path, number, act, false, timeout, &step.tolerate).await?;
+        let wanted = Wanted::of(&step.capture, base);
+        let attempted = self.attempt_for(path, number, act, false, timeout, &step.tolerate, wanted).await?;
         drop(permit);
         let end = ended(attempted.performed, attempted.tolerated, number);
         Ok(self.conclude(step, end, base.clone()))
     }
 
-    async fn manual(&self, step: &Arc<Step>, text: &crate::expr::Template) -> Result<StepEnd, Gone> {
+    async fn manual(&self, step: &Arc<Step>, action: &Action, text: &crate::expr::Template) -> Result<StepEnd, Gone> {
         let scope = self.scope();
         let text =
             text.render(&scope, Place::Plain).map_or_else(|_| text.source_text().to_owned(), |text| text.to_string());
@@ -345,6 +347,9 @@ impl Task {
                 Err(Halt::Blocked(reason)) => return Ok(StepEnd::because(Outcome::Skipped, reason)),
                 Err(Halt::Ending) => return Ok(StepEnd::because(Outcome::Cancelled, "the run is ending")),
             };
+            if let Err(end) = self.pass_gate_by_hand(step, action, &scope).await? {
+                return Ok(end);
+            }
             if let Err(reason) = self.take_change() {
                 return Ok(StepEnd::failed(ErrorClass::BadValue, reason));
             }

@@ -54,8 +54,10 @@ pub(super) fn store_shown(value: &Value) -> StoredValue {
         return stored;
     }
     let text = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+    // Whole lines only: a secret that is cut in its middle is known to no masker any more.
     let cut = &text[..text.floor_char_boundary(SHOWN)];
-    StoredValue::Value(format!("{cut}… ({length} bytes in all)").into())
+    let lines = cut.rfind('\n').map_or("", |end| &cut[..=end]);
+    StoredValue::Value(format!("{lines}… ({length} bytes in all)").into())
 }
 
 /// The value again. A secret comes back as unknown: it is read from its source, never from the record.

@@ -118,6 +118,12 @@ impl GateTally {
         self.given.iter().any(|given| given.by.name == name || key.is_some() && given.key() == key)
     }
 
+    /// When its time is over, if it has an end.
+    #[must_use]
+    pub fn over_at(&self) -> Option<Timestamp> {
+        self.over_at
+    }
+
     /// Whether its time is over.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
@@ -142,12 +148,13 @@ impl GateTally {
         self.terms.windows.is_empty() || self.windows.iter().any(|window| window.open_until(now).is_some())
     }
 
-    /// When it can be passed next, by the clock of that window: `Sat 2026-11-28 02:00 (Sat 02:00-04:00 Europe/Berlin)`.
+    /// When it can be passed next, by the clock of its window: `Sat 2026-11-28 02:00`, and which one of several.
     #[must_use]
     pub fn next_opening(&self, now: Timestamp) -> Option<String> {
         let next = self.windows.iter().filter_map(|window| Some((window.next_opening(now)?, window)));
         let (at, window) = next.min_by_key(|(at, _)| *at)?;
-        Some(format!("{} ({window})", window.on_its_clock(at)))
+        let at = window.on_its_clock(at);
+        Some(if self.windows.len() == 1 { at } else { format!("{at} ({window})") })
     }
 
     /// What it waits for, in words; nothing when one yes would pass it.
@@ -166,7 +173,7 @@ impl GateTally {
             let next = self.next_opening(now);
             parts.push(next.map_or_else(
                 || "its windows cannot be read: it is never open".to_owned(),
-                |next| format!("the window opens {next}"),
+                |next| format!("the window {} opens {next}", self.terms.windows.join(" or ")),
             ));
         }
         if let Some(over) = self.over_at {

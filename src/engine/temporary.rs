@@ -3,18 +3,16 @@
 //! How a change is taken back is settled right after it was made, with the values that were there: nothing that happens
 //! later can turn it into something else. The gate of the change showed it and covers it.
 
-use super::attempt::{Gone, Task};
+use super::attempt::Task;
 use super::body::{At, Scene};
 use super::change::Unit;
 use super::message::{Message, StepEnd};
-use super::past::Round;
-use super::step::ended;
-use crate::event::{ErrorClass, Event, Outcome, StepVerdict};
+use super::undo_part::UndoPart;
+use crate::event::{Event, Outcome};
 use crate::expr::{Place, Value};
-use crate::plan::{Act, StepScope, view};
-use crate::runbook::{Change, Probe, Temporary, Undo};
+use crate::plan::StepScope;
+use crate::runbook::{Change, Temporary};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How one change is taken back.
 pub(super) struct TakeBack {
@@ -23,9 +21,7 @@ pub(super) struct TakeBack {
     /// The path of the change, or of the item.
     path: String,
     title: String,
-    /// The act, or why there is none.
-    act: Result<Act, String>,
-    probe: Box<Probe>,
+    parts: Vec<UndoPart>,
     scope: StepScope,
 }
 
@@ -42,26 +38,19 @@ impl Task {
     /// A temporary change was made, or may have been: from now on it is taken back when the run ends.
     pub(super) fn remember(&self, change: &Change, unit: &Unit, end: &StepEnd) {
         let is_made = matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown);
-        let (Some(Temporary::Run), Some(Undo::Act(probe)), true) = (&change.temporary, &change.undo, is_made) else {
+        let (Some(Temporary::Run), Some(undo), true) = (&change.temporary, &change.undo, is_made) else {
             return;
         };
         let mut scope = unit.scope.clone();
         let mut own = end.values.clone();
         own.extend(end.captures.clone());
         scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
-        let act = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), true, &scope) {
-            Ok(Some(act)) => match view(&act).holes.first() {
-                None => Ok(act),
-                Some(hole) => Err(format!("`{}` is unknown: {}", hole.label, hole.text)),
-            },
-            Ok(None) => Err(format!("`{}` is no act", probe.action.name())),
-            Err(refusal) => Err(refusal.message),
-        };
+        let parts = UndoPart::all(undo, &self.scene.resolver, &scope);
         let title = &self.scene.graph.node(self.at.node).step.title;
         let title =
             title.render(&scope, Place::Plain).map_or_else(|_| title.source_text().to_owned(), |t| t.to_string());
-        let (scene, at, path, probe) = (self.scene.clone(), self.at, unit.path.clone(), probe.clone());
-        let back = TakeBack { scene, at, path, title, act, probe, scope };
+        let (scene, at, path) = (self.scene.clone(), self.at, unit.path.clone());
+        let back = TakeBack { scene, at, path, title, parts, scope };
         self.bus.send(Message::Temporary { at: self.at, back: Box::new(back) }).ok();
     }
 
@@ -90,9 +79,14 @@ impl Task {
             return Err("the run was left".to_owned());
         }
         self.note(&path, None, Event::StepStarted { title: format!("Take back: {}", back.title) });
-        let end = match self.undo_act(&path, &back, &round).await {
-            Ok(end) => end,
-            Err(Gone) => StepEnd::because(Outcome::Cancelled, "the run was left"),
+        let left = || StepEnd::because(Outcome::Cancelled, "the run was left");
+        let end = match self.permit(true).await {
+            Ok(permit) => {
+                let end = self.perform_undo(&path, &back.parts, &back.scope, &round).await;
+                drop(permit);
+                end.unwrap_or_else(|_| left())
+            }
+            Err(_) => left(),
         };
         let event = Event::StepEnded {
             outcome: end.outcome,
@@ -118,58 +112,6 @@ impl Task {
             () = self.cancel.cancelled() => false,
         }
     }
-
-    async fn undo_act(&self, path: &str, back: &TakeBack, round: &Round) -> Result<StepEnd, Gone> {
-        let act = match &back.act {
-            Ok(act) => act.clone(),
-            Err(reason) => return Ok(StepEnd::failed(ErrorClass::BadValue, reason.clone())),
-        };
-        let Ok(permit) = self.permit(true).await else {
-            return Ok(StepEnd::because(Outcome::Cancelled, "the run was left"));
-        };
-        if let Some(target) = act.target().map(str::to_owned)
-            && let Err(error) = self.prove(&target, true, &back.scope).await
-        {
-            return Ok(StepEnd::failed(ErrorClass::BadAnswer, error.reason()));
-        }
-        let timeout = self.duration(back.probe.timeout.as_ref(), &back.scope, Duration::from_secs(30));
-        let timeout = timeout.unwrap_or(super::attempt::DEFAULT_TIMEOUT);
-        let made = round.changes();
-        // Where an earlier process began to take it back, the verify tells whether that is done.
-        if let Some(attempt) = round.unsettled() {
-            let mut end = StepEnd::because(Outcome::Unknown, "its end was not seen");
-            if let Some(verify) = &back.probe.verify {
-                let seen = self.poll(verify, &back.scope, &format!("{path}/verify")).await?;
-                (end.checks, end.verdict) = (seen.checks, seen.verdict);
-                if end.verdict == Some(StepVerdict::Holds) {
-                    return Ok(StepEnd { outcome: Outcome::Succeeded, reason: None, ..end });
-                }
-            }
-            if let Some(end) = self.ask_what_became(path, attempt, end).await? {
-                return Ok(end);
-            }
-        }
-        let number = made + 1;
-        let attempted = self.attempt(path, number, act, true, timeout, &back.probe.tolerate).await?;
-        let mut end = ended(attempted.performed, attempted.tolerated, number);
-        if let Some(verify) = &back.probe.verify
-            && matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown)
-        {
-            let seen = self.poll(verify, &back.scope, &format!("{path}/verify")).await?;
-            end.verdict = seen.verdict;
-            end.checks = seen.checks;
-            end.outcome = match seen.verdict {
-                Some(StepVerdict::Holds) => Outcome::Succeeded,
-                Some(StepVerdict::DoesNotHold) => Outcome::Failed,
-                _ => Outcome::Unknown,
-            };
-            if end.outcome != Outcome::Succeeded {
-                end.reason = seen.reason.or_else(|| Some("its verify does not say that it is undone".to_owned()));
-            }
-        }
-        drop(permit);
-        Ok(end)
-    }
 }
 
 /// Why a change stands after it was to be taken back, if it does.
@@ -183,11 +125,8 @@ fn stands(end: &StepEnd) -> Result<(), String> {
 }
 
 impl TakeBack {
-    /// The act in words.
+    /// The acts in words.
     fn text(&self) -> String {
-        match &self.act {
-            Ok(act) => view(act).text,
-            Err(_) => self.probe.action.name().to_owned(),
-        }
+        self.parts.iter().map(UndoPart::text).collect::<Vec<_>>().join("; then ")
     }
 }

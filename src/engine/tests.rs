@@ -18,6 +18,7 @@ mod races;
 mod room;
 mod stopping;
 mod temporary;
+mod undo_parts;
 mod words;
 
 use fixture::{Script, Scripted};

@@ -13,6 +13,7 @@ use crate::event::Outcome;
 use crate::expr::{Place, Template, Value};
 use crate::plan::{Act, StepScope, restore_of};
 use crate::runbook::{Action, Change, Kind, Step, StepBody, Undo, UndoAct};
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -75,9 +76,7 @@ impl Task {
         scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
         let title = people(&step.title, &scope);
         // What is done last is told first: they are taken from the end.
-        for Part { path, title: own_title, back } in
-            self.parts(step, change, unit, end, round, &scope).into_iter().rev()
-        {
+        for Part { path, title: own_title, back } in self.parts(step, change, unit, round, &scope).into_iter().rev() {
             let title = own_title.map_or_else(|| title.clone(), |own| format!("{title}: {own}"));
             let (scene, at) = (self.scene.clone(), self.at);
             let undoable = Undoable { scene, at, path, title, seq: past.seq, until: past.until, back };
@@ -86,15 +85,7 @@ impl Task {
     }
 
     /// The acts that take a change back, in order; or why there is none.
-    fn parts(
-        &self,
-        step: &Step,
-        change: &Change,
-        unit: &Unit,
-        end: &StepEnd,
-        round: &Round,
-        scope: &StepScope,
-    ) -> Vec<Part> {
+    fn parts(&self, step: &Step, change: &Change, unit: &Unit, round: &Round, scope: &StepScope) -> Vec<Part> {
         let path = format!("{}/undo", unit.path);
         if let Some(undo) = &change.undo {
             let is_one = matches!(undo, Undo::Act(_));
@@ -108,7 +99,7 @@ impl Task {
         let back = match (&change.irreversible, step.action()) {
             (Some(why), _) => Err(format!("it cannot be undone: {}", people(why, scope))),
             (None, Some(action @ (Action::Edit(_) | Action::Write(_)))) => {
-                match self.restore(step, action, unit, end, round) {
+                match self.restore(step, action, unit, round) {
                     Ok(Some(act)) => {
                         let step = Arc::new(restore_step(step, change));
                         Ok(Back { step, scope: scope.clone(), act: Some(act) })
@@ -126,18 +117,16 @@ impl Task {
     }
 
     /// The act that brings a file back to the byte; nothing when it was not changed.
-    fn restore(
-        &self,
-        step: &Step,
-        action: &Action,
-        unit: &Unit,
-        end: &StepEnd,
-        round: &Round,
-    ) -> Result<Option<Act>, String> {
+    fn restore(&self, step: &Step, action: &Action, unit: &Unit, round: &Round) -> Result<Option<Act>, String> {
         let act = self.scene.resolver.act(action, step.target.as_ref(), true, &unit.scope);
         let act = act.map_err(|refusal| refusal.message)?.ok_or("this is not an act")?;
-        let ended = round.attempts.last().and_then(|attempt| attempt.ended.as_ref());
-        restore_of(&act, &end.values, ended.and_then(|ended| ended.before.clone()))
+        let Some((fields, before)) = file_change(round)? else { return Ok(None) };
+        restore_of(&act, &fields, before)
+    }
+
+    /// Whether a file is put back: the file itself says whether that was done, so it is simply done again.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.stands.as_ref().is_some_and(|stands| matches!(stands.act, Some(Act::Restore(_))))
     }
 
     /// Takes one change back, behind its gate.
@@ -152,6 +141,48 @@ impl Task {
         let end = end.unwrap_or_else(|_| StepEnd::because(Outcome::Cancelled, "the run went on without it"));
         self.bus.send(Message::Ended { at: self.at, end: Box::new(end) }).ok();
     }
+}
+
+/// The result fields of a change of a file, and the bytes from before.
+type FileChange = (IndexMap<String, Value>, Option<Vec<u8>>);
+
+/// What an `edit` or `write` did to its file in all its attempts; nothing when it changed nothing.
+fn file_change(round: &Round) -> Result<Option<FileChange>, String> {
+    let (mut made, mut is_unclear): (Option<FileChange>, bool) = (None, false);
+    for attempt in round.attempts.iter().filter(|attempt| attempt.change) {
+        let Some(ended) = &attempt.ended else {
+            is_unclear = true;
+            continue;
+        };
+        // The file is then as it was.
+        if matches!(ended.outcome, Outcome::Failed | Outcome::Cancelled) {
+            continue;
+        }
+        match ended.fields.get("changed").map(|changed| bool::try_from(changed.clone())) {
+            Some(Ok(true)) => {
+                let mut fields = ended.fields.clone();
+                // What was there before the first attempt comes back.
+                let before = match made.take() {
+                    None => ended.before.clone(),
+                    Some((first, before)) => {
+                        for name in ["created", "before_sha256"] {
+                            fields.extend(first.get(name).map(|value| (name.to_owned(), value.clone())));
+                        }
+                        before
+                    }
+                };
+                made = Some((fields, before));
+                // Had an attempt before it done the same, there would have been nothing left to change.
+                is_unclear = false;
+            }
+            Some(Ok(false)) => {}
+            _ => is_unclear = true,
+        }
+    }
+    if is_unclear {
+        return Err("the end of an attempt at it was not seen, so what was in the file before is not known".to_owned());
+    }
+    Ok(made)
 }
 
 impl Back {

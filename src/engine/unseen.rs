@@ -112,6 +112,9 @@ impl Task {
     ) -> Result<Option<StepEnd>, Gone> {
         let Some(attempt) = round.unsettled() else { return Ok(None) };
         self.spend(round);
+        if self.is_restoring() {
+            return Ok(None);
+        }
         let mut end = self.as_attempted(step, unit, attempt);
         end = self.ready(action, unit, end).await?;
         end = self.verified(change, unit, end).await?;

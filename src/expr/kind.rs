@@ -126,6 +126,12 @@ pub(super) fn text_of(value: &Value) -> Result<String, Kind> {
     }
 }
 
+/// The text of a value that is one text or one number; nothing for any other.
+#[must_use]
+pub fn scalar_text(value: &Value) -> Option<String> {
+    if matches!(Kind::of(value), Kind::Text | Kind::Number) { text_of(value).ok() } else { None }
+}
+
 /// A number as people and other programs write it.
 fn number_text(value: &Value) -> String {
     match Number::of(value) {
@@ -147,12 +153,29 @@ pub(super) fn described(value: &Value) -> String {
             let keys: Vec<_> = entries(value).take(4).map(|(key, _)| key.to_string()).collect();
             format!("a map with {}", if keys.is_empty() { "no keys".to_owned() } else { keys.join(", ") })
         }
-        Kind::Text => format!("text {:?}", short(value.as_str().unwrap_or_default(), 60)),
+        Kind::Text => quoted("text ", value.as_str().unwrap_or_default(), 60),
         kind => format!("{} {}", kind.word(), text_of(value).unwrap_or_default()),
     }
 }
 
-/// At most `most` characters of a text, with an ellipsis when it is longer; line breaks become spaces.
+/// A value in quotes, whole, or only its length when it is longer than `most` characters: half of a secret is one too,
+/// and no writer would know it again.
+pub(super) fn quoted(before: &str, text: &str, most: usize) -> String {
+    match text.chars().count() {
+        long if long > most => format!("a text of {long} characters"),
+        _ => format!("{before}{:?}", short(text, most)),
+    }
+}
+
+/// What another reader says of a value, which it may quote: whole, or only its length, for the same reason.
+pub(super) fn words(said: &str, most: usize) -> String {
+    match said.chars().count() {
+        long if long > most => format!("what is wrong with it takes {long} characters to say"),
+        _ => short(said, most),
+    }
+}
+
+/// At most `most` characters of a text of the runbook (never of a value), with an ellipsis when it is longer; line breaks become spaces.
 pub(super) fn short(text: &str, most: usize) -> String {
     let flat = |part: &str| part.replace(['\n', '\r', '\t'], " ");
     match text.char_indices().nth(most) {

@@ -23,6 +23,7 @@ mod tests;
 
 pub use eval::{EvalError, Scope, Used, Verdict};
 pub use functions::{FunctionDoc, function_table};
+pub use kind::scalar_text;
 pub use shape::{Names, Problem, Shape};
 pub use syntax::{Expr, ParseError, Reference};
 pub use template::{Piece, Place, PlainText, Rendered, Segment, Template};

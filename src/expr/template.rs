@@ -1,7 +1,7 @@
 //! Text with `{{ .. }}`, and how a value enters each place (`format.md` section 6).
 
 use super::eval::{EvalError, Scope};
-use super::kind::{Kind, LONGEST_TEXT, described, part_of, short, text_of};
+use super::kind::{Kind, LONGEST_TEXT, described, part_of, quoted, text_of};
 use super::operate::spread;
 use super::parse;
 use super::syntax::{Expr, ParseError};
@@ -376,7 +376,9 @@ impl Writer {
             ));
         };
         if let Some(why) = self.place.refuses(&text) {
-            return refuse(format!("{why}: {}", short(&format!("{text:?}"), 60)));
+            let exact = format!("{text:?}");
+            let whole = if exact.chars().count() > 60 { quoted("", &text, 0) } else { exact };
+            return refuse(format!("{why}: {whole}"));
         }
         if self.place == Place::UrlPath {
             return self.text(&utf8_percent_encode(&text, ESCAPED).to_string(), expr.span());
@@ -386,8 +388,8 @@ impl Writer {
         }
         if self.place == Place::Argument && self.length == 0 && self.pieces.is_empty() && text.starts_with('-') {
             return refuse(format!(
-                "would make the argument start with `-`: {:?}; write `--` before it, or the option into the same element",
-                short(&text, 40)
+                "would make the argument start with `-`: {}; write `--` before it, or the option into the same element",
+                quoted("", &text, 40)
             ));
         }
         // An empty value leaves the element as if nothing had been written, so the next one is checked again.

@@ -157,7 +157,8 @@ fn ask_shape(ask: &Ask) -> Fields {
     let mut found = fields(&[("by", Shape::Text), ("at", Shape::Time)]);
     for (name, question) in &ask.questions {
         let kind = question.kind.unwrap_or(InputType::String);
-        found.insert(name.value.clone(), type_shape(kind, None));
+        let shape = if question.is_secret() { Shape::Secret } else { type_shape(kind, None) };
+        found.insert(name.value.clone(), shape);
     }
     found
 }

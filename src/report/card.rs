@@ -108,6 +108,7 @@ fn heading(card: &CardView) -> String {
     let verb = match card.act.action.as_str() {
         "http" => "will send",
         "edit" | "write" => "will change",
+        "manual" => "is done by hand",
         _ => "will run",
     };
     match card.items.len() {

@@ -71,6 +71,21 @@ pub fn prompt(prompt: &Prompt, steps: &StepTable, style: &Style, now: Timestamp)
                 "[d]one [f] not done, and not tried again [r]etry behind its gate, or: no[t]e [l]ater [a]bort [?]",
             ));
         }
+        PromptKind::Outlived { processes, spent } => {
+            out.extend(headline(style, &step, &prompt.title, &[("still running".to_owned(), Tone::Attention)]));
+            let began = words::span(u64::try_from(spent.as_millis()).unwrap_or(u64::MAX));
+            let text = format!("{}; begun {began} ago by a process that is gone", processes.join(", "));
+            out.extend(labelled(style, 2, "processes", " ", &style.text(&text)));
+            out.extend(labelled(
+                style,
+                2,
+                "w        ",
+                " ",
+                "wait until they have ended; then its `verify`, or you, say what came of it",
+            ));
+            out.extend(labelled(style, 2, "e        ", " ", "end them: the change is cut off, and may be half done"));
+            out.extend(prose(style, 2, "[w]ait [e]nd, or: no[t]e [l]ater [a]bort [?]"));
+        }
         PromptKind::Stop { run, changes, others, may_abort } => {
             out.extend(how_to_stop(style, run, changes, others, *may_abort));
         }
@@ -130,6 +145,7 @@ pub fn prompt_evidence(prompt: &Prompt, style: &Style) -> Vec<String> {
         | PromptKind::HandOver { .. }
         | PromptKind::Settle { .. }
         | PromptKind::Stop { .. }
+        | PromptKind::Outlived { .. }
         | PromptKind::Manual { .. } => evidence_values(&[], style),
     }
 }

@@ -32,8 +32,36 @@ record! {
         may choices = "choices": Choices,
         /// What no answer means: a value, or an expression.
         may default = "default": Template,
+        /// Whether the answer is a secret: not echoed, never shown, never recorded.
+        may secret = "secret": Sp<bool>,
     }
-    later: ["secret"]
+}
+
+impl Question {
+    /// Whether the answer is a secret.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.secret.as_ref().is_some_and(|secret| secret.value)
+    }
+
+    /// What is written in a runbook, or chosen from a list on the screen, is no secret; nor is a number.
+    fn refuse_open_secret(&self, decoder: &mut Decoder<'_>) {
+        if !self.is_secret() {
+            return;
+        }
+        let mut refuse = |span, what: &str| {
+            decoder.error("secret-question", span, format!("a secret answer is typed as text: it has no {what}"));
+        };
+        if self.choices.is_some() {
+            refuse(self.span, "choices");
+        }
+        if let Some(default) = &self.default {
+            refuse(default.span(), "default");
+        }
+        if self.kind.is_some_and(|kind| kind != InputType::String) {
+            refuse(self.span, "type but `string`");
+        }
+    }
 }
 
 record! {
@@ -82,6 +110,17 @@ impl Decode for Ask {
             node.as_map().is_some_and(|entries| entries.iter().any(|entry| entry.key.value == "questions"));
         if has_questions {
             let record = AskRecord::decode(node, decoder)?;
+            for question in record.questions.values() {
+                question.refuse_open_secret(decoder);
+            }
+            let asked = |name: &str| record.questions.get(name);
+            for name in record.otherwise.keys().filter(|name| asked(&name.value).is_some_and(Question::is_secret)) {
+                decoder.error(
+                    "secret-question",
+                    name.span,
+                    format!("`{}` is secret: its answer cannot stand in the runbook", name.value),
+                );
+            }
             for name in record.otherwise.keys().filter(|name| !record.questions.contains_key(name.value.as_str())) {
                 let message = format!("`{}` is not one of the questions", name.value);
                 decoder.error("unknown-name", name.span, message);
@@ -98,10 +137,11 @@ impl Decode for Ask {
         }
         let question = if node.as_scalar().is_some() {
             let text = Template::decode(node, decoder)?;
-            Question { span: node.span, question: text, kind: None, choices: None, default: None }
+            Question { span: node.span, question: text, kind: None, choices: None, default: None, secret: None }
         } else {
             Question::decode(node, decoder)?
         };
+        question.refuse_open_secret(decoder);
         let questions = IndexMap::from([(Sp::new("answer".to_owned(), node.span), question)]);
         Some(Self { questions, of: None, expires: None, otherwise: IndexMap::new() })
     }

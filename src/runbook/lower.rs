@@ -319,8 +319,9 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
             decoder.error("stray-key", record.span, message);
         }
     }
-    if record.manual.is_some() && record.gate.is_some() {
-        let message = "`gate` has no meaning for `manual`: nothing is done until a person says that it was done";
+    let plain = record.gate.as_ref().is_some_and(|gate| gate.text.is_none() && !gate.asks_more());
+    if record.manual.is_some() && plain {
+        let message = "`confirm` has no meaning for `manual`: nothing is done until a person says that it was done";
         decoder.error("stray-key", record.span, message);
     }
     if decide && record.options.as_ref().is_none_or(IndexMap::is_empty) {

@@ -72,7 +72,8 @@ impl Decode for CaptureRule {
             return Some(Self { value: Expr::decode(node, decoder)?, secret: false });
         }
         let record = CaptureRecord::decode(node, decoder)?;
-        Some(Self { value: record.value, secret: false })
+        let secret = record.secret.is_some_and(|secret| secret.value);
+        Some(Self { value: record.value, secret })
     }
 }
 
@@ -81,8 +82,9 @@ record! {
     pub(super) struct CaptureRecord = "capture" {
         /// How it is computed.
         must value = "value": Expr,
+        /// Whether it is a secret: from the moment it is found it is never shown and never recorded.
+        may secret = "secret": Sp<bool>,
     }
-    later: ["secret"]
 }
 
 record! {

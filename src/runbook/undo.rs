@@ -74,7 +74,7 @@ impl Decode for Undo {
 }
 
 fn refuse(decoder: &mut Decoder<'_>, span: Span, message: impl Into<String>) {
-    let hint = "an undo is performed under one gate: its steps are plain acts in a row, each with `verify` if need be";
+    let hint = "the steps of an undo are plain acts in a row, each with `verify` if need be";
     decoder.error_hint("undo-steps", span, message, hint);
 }
 
@@ -84,7 +84,7 @@ fn act(step: &Step, decoder: &mut Decoder<'_>) -> Option<(Sp<String>, UndoAct)> 
         refuse(decoder, step.span, format!("a {} cannot stand in an `undo`", step.kind.as_str()));
         return None;
     };
-    if !action.is_act() && !matches!(action, Action::Manual(_)) {
+    if !action.is_act() {
         let what = match action {
             Action::Assert(_) => "a step that only looks at values".to_owned(),
             Action::Runbook(_) => "a call of a runbook".to_owned(),
@@ -154,6 +154,13 @@ fn named(acts: Vec<(Sp<String>, UndoAct)>, decoder: &mut Decoder<'_>) -> Option<
         if taken.contains(&id.value) {
             let message = format!("another step of this `undo` has the id `{}`", id.value);
             decoder.error("duplicate-id", id.span, message);
+            return None;
+        }
+        // Both stand in paths of the record already.
+        if ["undo", "verify"].contains(&id.value.as_str()) {
+            let message =
+                format!("a step of an `undo` cannot have the id `{}`: it is a name of the language", id.value);
+            decoder.error("taken-name", id.span, message);
             return None;
         }
         taken.push(id.value.clone());

@@ -5,6 +5,7 @@ use super::mask::{Masker, StreamMasker};
 use super::run::{RESERVE, room};
 use crate::engine::{Evidence, EvidenceWriter, StoreError};
 use crate::event::EvidenceRef;
+use crate::expr::SecretText;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -81,6 +82,10 @@ impl Evidence for DirEvidence {
 
     fn mask(&self, text: &str) -> String {
         self.masker.mask(text)
+    }
+
+    fn learn(&self, secret: &SecretText) -> Result<(), String> {
+        self.masker.add(secret).map_err(|refused| refused.to_string())
     }
 }
 

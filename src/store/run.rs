@@ -3,7 +3,7 @@
 use super::evidence::{Bounds, DirEvidence, UNFINISHED, sha256};
 use super::folder::{Folder, failed};
 use super::ledger::{self, Closed};
-use super::mask::{Masker, write_masked_line};
+use super::mask::{Masker, know_recorded, write_masked_line};
 use super::owner::{Heartbeat, RunLock};
 use super::read::{NO_LINE_BEFORE, TRANSCRIPT, Transcript};
 use super::root::Store;
@@ -248,6 +248,7 @@ impl DirRun {
                         .to_owned(),
             })?;
         }
+        know_recorded(&self.masker, record);
         self.head = sha256(&line.bytes);
         self.lines += 1;
         self.last_time = record.time;

@@ -6,6 +6,7 @@
 //! before every write, so one that was passed over writes nothing more (ruling 18).
 
 use super::folder::{Folder, failed, is_missing};
+use super::mask::know_recorded;
 use super::owner::{Owner, RunLock, Tenure, last_sign, read_owner, write_owner};
 use super::read::{self, TRANSCRIPT, Transcript};
 use super::root::Store;
@@ -166,6 +167,7 @@ impl Store {
         let moved_from = before.moved_from(owner);
         let before = before.tenure.map(|tenure| tenure.owner);
         let run = DirRun::new(self.clone(), run.clone(), folder, lock, file, Position::after(&transcript, epoch))?;
+        transcript.records.iter().for_each(|record| know_recorded(&run.masker(), record));
         Ok(Taken { run, transcript, before, moved_from })
     }
 

@@ -7,6 +7,7 @@ mod choice;
 mod gate;
 mod interactive;
 mod manual;
+mod outlived;
 mod questions;
 mod settle;
 mod stop;
@@ -82,6 +83,7 @@ impl Dialogue<'_> {
             // Nothing is asked; it was seen to above.
             PromptKind::HandOver { .. } => Err(Stop::Gone),
             PromptKind::Settle { .. } => self.settle(text),
+            PromptKind::Outlived { .. } => self.outlived(text),
             PromptKind::Stop { may_abort, .. } => self.stop(text, *may_abort),
             PromptKind::Manual { may_skip, .. } => self.manual(text, *may_skip),
         };

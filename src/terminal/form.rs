@@ -3,6 +3,9 @@
 use crate::engine::QuestionView;
 use jiff::SignedDuration;
 
+/// The shortest secret that can be masked, in bytes.
+const SECRET_AT_LEAST: usize = 8;
+
 /// Checks an answer; gives it in the form that is handed on.
 ///
 /// Booleans become `true` or `false`, a choice becomes its name, the blanks around entries of a list are dropped.
@@ -10,6 +13,9 @@ use jiff::SignedDuration;
 /// # Errors
 /// The rule, as a sentence for the person.
 pub(crate) fn check(question: &QuestionView, typed: &str) -> Result<String, String> {
+    if question.secret && typed.trim().len() < SECRET_AT_LEAST {
+        return Err(format!("a secret of fewer than {SECRET_AT_LEAST} bytes cannot be kept out of sight"));
+    }
     if !question.choices.is_empty() && !is_list(&question.kind) {
         return choose(&question.choices, typed).map(str::to_owned);
     }

@@ -54,6 +54,13 @@ pub(crate) fn help(kind: &PromptKind) -> Vec<String> {
             LATER,
             ABORT,
         ],
+        PromptKind::Outlived { .. } => vec![
+            "w  wait: they go on; this ends when they do",
+            "e  end them: TERM, and KILL after a while",
+            NOTE,
+            LATER,
+            ABORT,
+        ],
         PromptKind::Stop { .. } => vec![
             "Enter alone suspends: the run can be resumed, nothing is undone",
             "a  abort: end the run for good",

@@ -1,15 +1,13 @@
 //! A secret goes through everything that can carry one, and comes back through everything that can show one. It stands
 //! nowhere afterwards but in the files that the runbook itself wrote.
 
-use crate::support::{Output, Sandbox};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+mod everything;
+mod found;
+mod sources;
+
+use crate::support::{CANARY, Canary, Output, percent};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-
-/// A secret with a character that each kind of quoting has to treat.
-const CANARY: &str = "c4nary'Tok+en/\"z=Q\\w;Xé";
 
 const STEPS: &str = r#"
 inputs:
@@ -96,54 +94,6 @@ steps:
 const LIBRARY: &str = "library: canary\nenvironments:\n  test:\n    production: false\n    gates: { low: pass, \
                        medium: pass, high: pass, irreversible: pass }\n";
 
-/// What must not be found.
-fn forms() -> Vec<Vec<u8>> {
-    let bytes = CANARY.as_bytes();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let json = serde_json::to_string(CANARY).unwrap();
-    let json = &json[1..json.len() - 1];
-    let twice = serde_json::to_string(json).unwrap();
-    let mut forms = vec![
-        CANARY.to_owned(),
-        hex.to_uppercase(),
-        hex,
-        json.to_owned(),
-        twice[1..twice.len() - 1].to_owned(),
-        CANARY.replace('\'', r"'\''"),
-        URL_SAFE_NO_PAD.encode(bytes),
-        STANDARD.encode(format!("u:{CANARY}")),
-        url::form_urlencoded::byte_serialize(bytes).collect(),
-        percent(""),
-        percent("/"),
-    ];
-    for before in ["", "x", "xy"] {
-        let encoded = STANDARD_NO_PAD.encode(format!("{before}{CANARY}"));
-        // Without the characters that also depend on the neighbours.
-        let inner = encoded[[0, 2, 3][before.len()]..encoded.len() - 1].to_owned();
-        forms.push(inner.replace('+', "-").replace('/', "_"));
-        forms.push(inner);
-    }
-    // The longest beginning and the longest end: half of a secret is one too.
-    forms.extend([CANARY[..14].to_owned(), CANARY[10..].to_owned()]);
-    forms.into_iter().map(String::into_bytes).collect()
-}
-
-/// Percent-encoded, with these characters left as they are.
-fn percent(stay: &str) -> String {
-    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || stay.as_bytes().contains(&byte);
-    CANARY.bytes().map(|byte| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
-#[track_caller]
-fn holds_no_canary(name: &str, bytes: &[u8]) {
-    for form in forms() {
-        let found = bytes.windows(form.len()).position(|window| window == form);
-        let around = |at: usize| String::from_utf8_lossy(&bytes[at.saturating_sub(200)..at + form.len()]).into_owned();
-        let form = String::from_utf8_lossy(&form);
-        assert!(found.is_none(), "{name} holds {form}: {}", found.map(around).unwrap_or_default());
-    }
-}
-
 /// Answers with all that came, in the body and in headers, raw and encoded.
 fn repeat(mut stream: TcpStream) -> std::io::Result<()> {
     let mut bytes = Vec::new();
@@ -156,12 +106,25 @@ fn repeat(mut stream: TcpStream) -> std::io::Result<()> {
         }
     }
     let came = String::from_utf8_lossy(&bytes).into_owned();
+    if came.contains(" /slow ") {
+        // Until the other side has had enough.
+        return stream.read(&mut buffer).map(drop);
+    }
+    if came.contains(" /cut ") {
+        return stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{CANARY}").as_bytes());
+    }
+    if came.contains(" /redirect ") {
+        let place = percent(CANARY, "");
+        return stream.write_all(format!("HTTP/1.1 302 Found\r\nlocation: /{place}?{place}\r\n\r\n").as_bytes());
+    }
     let status = if came.contains(" /error ") { format!("500 {CANARY}") } else { "200 OK".to_owned() };
-    let body = serde_json::json!({ "came": came, "raw": CANARY, "url": percent("/"), "form": percent("") }).to_string();
+    let body =
+        serde_json::json!({ "came": came, "raw": CANARY, "url": percent(CANARY, "/"), "form": percent(CANARY, "") })
+            .to_string();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nx-raw: {CANARY}\r\nx-url: {}\r\nconnection: \
          close\r\ncontent-length: {}\r\n\r\n",
-        percent(""),
+        percent(CANARY, ""),
         body.len()
     );
     stream.write_all(head.as_bytes())?;
@@ -175,39 +138,18 @@ fn server() -> String {
     url
 }
 
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        if entry.file_type().unwrap().is_dir() {
-            found.extend(walk(&entry.path()));
-        } else {
-            found.push(entry.path());
-        }
-    }
-    found
-}
-
-fn call(sandbox: &Sandbox, secret: &str, arguments: &[&str]) -> Output {
-    let mut command = sandbox.command(arguments);
-    command.env("CANARY", secret).env("RUST_BACKTRACE", "1");
-    let output = command.output().unwrap();
-    let output = Output::new(arguments.join(" "), &output);
-    holds_no_canary(&format!("stdout of {arguments:?}"), output.stdout.as_bytes());
-    holds_no_canary(&format!("stderr of {arguments:?}"), output.stderr.as_bytes());
-    output
-}
-
 #[test]
 fn a_secret_stands_nowhere() {
-    let sandbox = Sandbox::new();
-    sandbox.write("runwright.yaml", LIBRARY);
-    sandbox.runbook("canary", STEPS);
-    sandbox.write("c.toml", "[a]\nb = \"old\" # keep\n");
+    let canary = Canary::new();
+    let sandbox = &canary.sandbox;
+    _ = sandbox.write("runwright.yaml", LIBRARY);
+    _ = sandbox.runbook("canary", STEPS);
+    _ = sandbox.write("c.toml", "[a]\nb = \"old\" # keep\n");
     let (url, folder) = (format!("url={}", server()), format!("folder={}", sandbox.folder().display()));
     let values = ["-e", "test", "-i", &url, "-i", &folder];
     let with = |words: &[&str]| {
         let all: Vec<_> = words.iter().copied().chain(values).collect();
-        call(&sandbox, CANARY, &all)
+        canary.call(&all)
     };
     _ = with(&["plan", "canary"]).exits(0);
     _ = with(&["plan", "canary", "--out", "plan.json"]).exits(0);
@@ -215,29 +157,25 @@ fn a_secret_stands_nowhere() {
     _ = with(&["probe", "canary"]);
     // It parks at its last gate.
     _ = with(&["run", "canary"]).exits(5).says("secret token");
-    for form in ["text", "json", "markdown"] {
-        _ = call(&sandbox, CANARY, &["show", "last", "--format", form]).exits(0);
-    }
-    _ = call(&sandbox, CANARY, &["list"]);
+    canary.is_nowhere();
 
     let own = std::fs::read_to_string(sandbox.path("own")).unwrap();
     assert_eq!(own, format!("t={CANARY}\n"), "the real value arrives where it belongs");
-    for file in walk(&sandbox.store()).into_iter().chain([sandbox.path("plan.json"), sandbox.path("c.toml")]) {
-        holds_no_canary(&file.display().to_string(), &std::fs::read(&file).unwrap());
+    for file in ["plan.json", "c.toml"] {
+        canary.is_not_in(file, &std::fs::read(sandbox.path(file)).unwrap());
     }
 }
 
 #[test]
 fn a_secret_that_cannot_be_masked_is_refused() {
-    let sandbox = Sandbox::new();
-    sandbox.write("runwright.yaml", LIBRARY);
-    sandbox.runbook(
-        "refused",
-        "inputs:\n  token: { type: string, secret: true, from: { env: CANARY } }\n  plain: { type: string, default: \
-         harmless-text }\nsteps:\n  - id: a\n    diagnose: A\n    stdin: \"{{ token }}\"\n    run: [cat]\n",
-    );
-    let arguments = ["run", "refused", "-e", "test"];
-    _ = call(&sandbox, "short", &arguments).exits(3).says("shorter than 8 bytes");
-    _ = call(&sandbox, "harmless-text", &arguments).exits(3).says("secret");
-    assert!(sandbox.runs().is_empty());
+    let rest = "inputs:\n  token: { type: string, secret: true, from: { env: CANARY } }\n  plain: { type: string, \
+                default: harmless-text }\nsteps:\n  - id: a\n    diagnose: A\n    stdin: \"{{ token }}\"\n    run: \
+                [cat]\n";
+    for (secret, words) in [("short", "shorter than 8 bytes"), ("harmless-text", "is not secret")] {
+        let canary = Canary::of(secret);
+        _ = canary.sandbox.runbook("refused", rest);
+        let output = canary.command(&["run", "refused", "-e", "free"]).output().unwrap();
+        _ = Output::new("run".to_owned(), &output).exits(3).says(words);
+        assert!(canary.sandbox.runs().is_empty());
+    }
 }

@@ -193,7 +193,7 @@ fn a_program_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_run_that_is_ended_takes_its_terminal_back() {
+fn a_run_that_is_suspended_takes_its_terminal_back() {
     let sandbox = place("#!/bin/sh\necho waiting\nkill -TERM $PPID\nexec sleep 300\n");
     let body = "
 steps:
@@ -201,8 +201,8 @@ steps:
 ";
     let _ = sandbox.runbook("case", body);
     let mut terminal = Terminal::open(&sandbox, &["run", "case"]);
-    terminal.sees("start it?").types("y").sees("waiting").sees("the terminal is ours again").sees("ABORTED");
-    terminal.exits(4);
+    terminal.sees("start it?").types("y").sees("waiting").sees("the terminal is ours again").sees("SUSPENDED");
+    terminal.exits(143);
     // What was done until then is not known.
     assert!(record(&sandbox).contains("\"outcome\":\"unknown\""));
     sandbox.leaves_nothing_behind();

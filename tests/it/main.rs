@@ -29,6 +29,7 @@ mod scenes;
 mod service;
 mod sql;
 mod ssh;
+mod stopping;
 mod support;
 mod surroundings;
 mod tampered;

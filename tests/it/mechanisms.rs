@@ -251,7 +251,7 @@ finally:
 
     let sandbox = case(forever, "sleep, \"300\"");
     let mut terminal = Terminal::open(&sandbox, &["run", "case"]);
-    terminal.sees("runs in the background").presses("\x03");
-    _ = terminal.exits(4);
+    terminal.sees("runs in the background").presses("\x03").sees("Enter, a or c?").types("");
+    _ = terminal.exits(130);
     sandbox.leaves_nothing_behind();
 }

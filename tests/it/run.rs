@@ -252,38 +252,6 @@ fn a_typed_gate_wants_the_very_text() {
 }
 
 #[test]
-fn ctrl_c_ends_the_run_in_order() {
-    let sandbox = Sandbox::library();
-    let steps = "
-steps:
-  - diagnose: Wait
-    shell: |
-      echo it runs
-      sleep 300
-finally:
-  - { diagnose: Tidy, run: [touch, tidied] }
-";
-    _ = sandbox.runbook("case", steps);
-    let mut terminal = Terminal::open(&sandbox, &["run", "case"]);
-    terminal.sees("it runs").presses("\x03");
-    let screen = terminal.exits(4);
-    assert!(screen.contains("ABORTED") && sandbox.path("tidied").exists(), "{screen}");
-    sandbox.is_whole();
-    sandbox.leaves_nothing_behind();
-}
-
-#[test]
-fn a_second_ctrl_c_leaves_at_once() {
-    let sandbox = Sandbox::library();
-    let script = "trap : TERM; echo it runs; while :; do sleep 300 || echo not yet; done";
-    _ = sandbox.runbook("case", &format!("steps:\n  - diagnose: Wait\n    shell: |\n      {script}\n"));
-    let mut terminal = Terminal::open(&sandbox, &["run", "case"]);
-    terminal.sees("it runs").presses("\x03").sees("not yet").presses("\x03");
-    _ = terminal.exits(130);
-    sandbox.leaves_nothing_behind();
-}
-
-#[test]
 fn another_process_approves_while_the_run_waits() {
     let sandbox = Sandbox::library();
     _ = sandbox.runbook("case", CHANGE);

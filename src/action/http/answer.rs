@@ -150,7 +150,10 @@ impl Answer {
     fn first_line(&self) -> String {
         let start = self.seen.get(..PIECE).unwrap_or(&self.seen);
         let text = String::from_utf8_lossy(start);
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+        let line = text.split_inclusive('\n').find(|line| !line.trim().is_empty());
+        // A line that begins close before the cut may be half of a secret, which nobody would know again.
+        let is_whole = |line: &&str| self.seen.len() <= PIECE || line.ends_with('\n') || line.len() > PIECE / 2;
+        let line = line.filter(is_whole).map(str::trim);
         line.map(|line| format!(": {line}")).unwrap_or_default()
     }
 

@@ -59,7 +59,16 @@ impl Splitter {
 fn give(line: &[u8], dropped: u64, each: &mut dyn FnMut(&str)) {
     let whole = line.strip_suffix(b"\r").filter(|_| dropped == 0).unwrap_or(line);
     let text = String::from_utf8_lossy(whole);
-    if dropped == 0 { each(&text) } else { each(&format!("{text}{}", mark(dropped))) }
+    if dropped == 0 {
+        return each(&text);
+    }
+    let kept = whole_words(&text);
+    each(&format!("{kept}{}", mark(dropped + (text.len() - kept.len()) as u64)));
+}
+
+/// A text that was cut off, without the word that the cut went through: it may be half of a secret.
+fn whole_words(text: &str) -> &str {
+    text.rfind(char::is_whitespace).map_or("", |end| &text[..end])
 }
 
 /// What stands at the end of a line that was cut.
@@ -73,6 +82,7 @@ pub(super) fn cut(text: &str, longest: usize) -> std::borrow::Cow<'_, str> {
         return text.into();
     }
     let kept = text.get(..text.floor_char_boundary(longest)).unwrap_or_default();
+    let kept = whole_words(kept);
     format!("{kept}{}", mark((text.len() - kept.len()) as u64)).into()
 }
 
@@ -109,9 +119,11 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_with_a_mark_and_the_next_one_is_whole() {
         for size in [1, 3, 100] {
-            let text = b"abcdefghij\nk\n";
+            let text = b"ab cdefghij\nk\nabcdefg\n";
             let pieces: Vec<&[u8]> = text.chunks(size).collect();
-            assert_eq!(lines(4, &pieces), ["abcd … (cut here: 6 bytes more)", "k"], "pieces of {size}");
+            // A word that the cut goes through may be half of a secret.
+            let whole = ["ab … (cut here: 9 bytes more)", "k", " … (cut here: 7 bytes more)"];
+            assert_eq!(lines(5, &pieces), whole, "pieces of {size}");
         }
     }
 

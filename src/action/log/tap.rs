@@ -5,6 +5,7 @@ use super::intake::Intake;
 use crate::action::outcome::Refusal;
 use crate::engine::{Evidence, EvidenceWriter, StoreError};
 use crate::event::EvidenceRef;
+use crate::expr::SecretText;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The stream that is the log.
@@ -43,6 +44,10 @@ impl Evidence for Tap {
 
     fn mask(&self, text: &str) -> String {
         self.inner.mask(text)
+    }
+
+    fn learn(&self, secret: &SecretText) -> Result<(), String> {
+        self.inner.learn(secret)
     }
 }
 

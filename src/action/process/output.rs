@@ -32,7 +32,7 @@ pub(super) struct Stream {
 pub(super) struct Collected {
     /// The text, or why expressions cannot have it.
     pub(super) text: Result<Vec<u8>, String>,
-    /// Its last bytes.
+    /// Its last lines, each whole.
     pub(super) tail: Vec<u8>,
     /// Where it was kept; none when nothing came.
     pub(super) evidence: Option<EvidenceRef>,
@@ -112,8 +112,18 @@ impl Stream {
         let (evidence, trouble) = self.keeper.finish(self.name, self.size);
         let text =
             if self.size > SEEN as u64 { Err(format!("too large: {}", bytes(self.size))) } else { Ok(self.seen) };
-        Collected { text, tail: self.tail, evidence, trouble, sieve: self.sieve }
+        Collected { text, tail: whole_lines(self.tail, self.size), evidence, trouble, sieve: self.sieve }
     }
+}
+
+/// The end of a stream without the line that its beginning cuts through: that may be half of a secret, which no masker
+/// knows.
+fn whole_lines(mut tail: Vec<u8>, size: u64) -> Vec<u8> {
+    if size > tail.len() as u64 {
+        let end = tail.iter().position(|byte| *byte == b'\n').map_or(tail.len(), |newline| newline + 1);
+        tail.drain(..end);
+    }
+    tail
 }
 
 /// Writes pieces into the evidence and passes the masked ones on to the screen.

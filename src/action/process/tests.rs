@@ -557,3 +557,29 @@ fn threads_are_used_again_and_end_with_the_crew() {
     drop(crew);
     ended.recv_timeout(Duration::from_secs(10)).unwrap();
 }
+
+#[tokio::test]
+async fn at_once_means_without_grace() {
+    let ignores = "trap '' TERM; echo begun; (setsid sleep 1000 &); while :; do sleep 1000; done";
+    // The second word comes while the grace runs, or together with the first.
+    for wait in [true, false] {
+        let mut trial = Trial::new();
+        trial.context.grace = Duration::from_mins(1);
+        let (live, mut heard) = tokio::sync::mpsc::channel(8);
+        trial.context.live = Some(live);
+        let (cancel, kill, marker) = (trial.cancel.clone(), trial.context.kill.clone(), trial.context.marker.clone());
+        let stop = async {
+            heard.recv().await.expect("its first words");
+            cancel.cancel();
+            if wait {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            kill.cancel();
+        };
+        let began = Instant::now();
+        let (performed, ()) = tokio::join!(trial.perform(Act::Command(script(ignores))), stop);
+        assert_eq!(performed.outcome, Outcome::Cancelled, "{performed:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert_no_orphan(&marker);
+    }
+}

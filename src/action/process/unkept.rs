@@ -2,6 +2,7 @@
 
 use crate::engine::{Evidence, EvidenceWriter, StoreError};
 use crate::event::EvidenceRef;
+use crate::expr::SecretText;
 use std::sync::Arc;
 
 /// Keeps nothing, and masks as the evidence behind it does.
@@ -16,6 +17,10 @@ impl Evidence for Unkept {
 
     fn mask(&self, text: &str) -> String {
         self.0.mask(text)
+    }
+
+    fn learn(&self, secret: &SecretText) -> Result<(), String> {
+        self.0.learn(secret)
     }
 }
 

@@ -30,6 +30,12 @@ const KILLED: Duration = Duration::from_secs(1);
 /// How much longer than its grace time a far end may take to say that all has ended.
 const FAR_SLACK: Duration = Duration::from_secs(3);
 
+/// How often we wake up to see whether we stood still: stopped by Ctrl-Z, by a debugger, with the virtual machine.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How late a wake-up is no longer explained by a busy machine.
+const STOOD_STILL: Duration = Duration::from_secs(2);
+
 /// How often we look again for processes that were made while we were ending others.
 const SWEEPS: usize = 5;
 
@@ -165,7 +171,7 @@ impl Watch {
 
     /// The first phase: until the child itself has ended, or could not be killed.
     fn until_ended(&mut self, bell: &Bell) -> Option<Stopping> {
-        let deadline = self.began.checked_add(self.timeout);
+        let mut deadline = self.began.checked_add(self.timeout);
         let mut stopping: Option<Stopping> = None;
         let mut farewell: Option<Farewell> = None;
         loop {
@@ -179,7 +185,21 @@ impl Watch {
             };
             let hears =
                 (stopping.as_ref().is_none_or(|stopping| !stopping.killed) && farewell.is_none()).then_some(bell);
-            let seen = self.turn(until, hears, true, &[]);
+            let look = after(LOOK);
+            let wake = until.map_or(look, |until| until.min(look));
+            let seen = self.turn(Some(wake), hears, true, &[]);
+            // Nobody watched while we stood still, so that time is not the program's.
+            let still = Instant::now().saturating_duration_since(wake);
+            if still > STOOD_STILL {
+                deadline = deadline.and_then(|deadline| deadline.checked_add(still));
+                if let Some(stopping) = &mut stopping {
+                    stopping.kill_at += still;
+                }
+                if seen.ended {
+                    return stopping;
+                }
+                continue;
+            }
             if seen.ended {
                 return stopping;
             }

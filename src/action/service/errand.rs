@@ -6,6 +6,7 @@ use crate::action::call::Call;
 use crate::action::process::Workshop;
 use crate::engine::{AttemptContext, Evidence, EvidenceWriter, Performed, StoreError};
 use crate::event::EvidenceRef;
+use crate::expr::SecretText;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,10 @@ impl Evidence for Passing {
 
     fn mask(&self, text: &str) -> String {
         self.0.mask(text)
+    }
+
+    fn learn(&self, secret: &SecretText) -> Result<(), String> {
+        self.0.learn(secret)
     }
 }
 

@@ -62,7 +62,7 @@ impl Dispatcher {
                 PromptKind::Settle { act: mask(act), known: known.into_iter().map(mask).collect() }
             }
             // Not shown: it is what is started.
-            kind @ (PromptKind::HandOver { .. } | PromptKind::Stop { .. }) => kind,
+            kind @ (PromptKind::HandOver { .. } | PromptKind::Stop { .. } | PromptKind::Outlived { .. }) => kind,
             PromptKind::Manual { text, may_skip } => PromptKind::Manual { text: mask(text), may_skip },
         }
     }

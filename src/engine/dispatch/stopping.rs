@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// A key that bounces, a shell and a terminal that both say so: what comes so soon after the first is the first.
+/// Whoever stops a process often tells it and its group: what comes so soon after the first is the first. Keys at a
+/// terminal are told once each.
 const SAME: Duration = Duration::from_millis(250);
 /// How much longer than its grace what was stopped may take to tell of its end.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -30,12 +31,31 @@ pub(super) struct Stopping {
     asked: Option<PromptId>,
     /// Attempts at changes that wait for the answer.
     put_off: Vec<Message>,
-    /// Steps that are in the middle of a change.
-    acting: BTreeSet<At>,
+    /// Steps that are in the middle of a change, with the path of that: of the step itself, of an item, of an undo.
+    acting: BTreeSet<(At, String)>,
     /// When the last signal came.
     last: Option<Duration>,
     /// Whether nothing is waited for.
     is_cut: bool,
+}
+
+impl Stopping {
+    fn is_acting(&self, at: At) -> bool {
+        self.acting.iter().any(|(acting, _)| *acting == at)
+    }
+
+    fn is_over(&mut self, at: At) {
+        self.acting.retain(|(acting, _)| *acting != at);
+    }
+
+    /// One task takes back the changes of many steps.
+    fn is_cleared(&mut self, body: BodyId) {
+        self.acting.retain(|(acting, _)| acting.body != body);
+    }
+
+    fn steps(&self) -> BTreeSet<At> {
+        self.acting.iter().map(|(at, _)| *at).collect()
+    }
 }
 
 impl Dispatcher {
@@ -60,18 +80,24 @@ impl Dispatcher {
 
     fn is_the_same(&mut self, signal: Signal) -> bool {
         let now = self.shared.clock.elapsed();
-        let before = self.stopping.last.replace(now);
-        signal != Signal::Quit && before.is_some_and(|before| now.saturating_sub(before) < SAME)
+        let before = self.stopping.last;
+        let is_key = signal == Signal::Interrupt && self.is_attended();
+        let counts = is_key || signal == Signal::Quit;
+        let is_same = !counts && before.is_some_and(|before| now.saturating_sub(before) < SAME);
+        if !is_same {
+            self.stopping.last = Some(now);
+        }
+        is_same
     }
 
-    fn is_attended(&self) -> bool {
+    pub(super) fn is_attended(&self) -> bool {
         self.person.is_present() && !self.person_gone
     }
 
     fn ask_how_to_stop(&mut self) {
         let id = self.new_prompt();
         self.stopping.asked = Some(id);
-        let acting = &self.stopping.acting;
+        let acting = self.stopping.steps();
         let is_leaf = |at: &At| matches!(self.bodies.node(*at).step.body, StepBody::Action(_));
         let waits = |at: &At| self.pending.iter().any(|pending| pending.at == *at);
         let queued = |at: &At| self.queue.iter().any(|queued| queued.at == *at);
@@ -81,7 +107,7 @@ impl Dispatcher {
         let paths = |list: &mut dyn Iterator<Item = At>| list.map(|at| self.bodies.path(at)).collect();
         let kind = PromptKind::Stop {
             run: self.run.clone(),
-            changes: paths(&mut acting.iter().copied()),
+            changes: self.stopping.acting.iter().map(|(_, path)| StepPath(path.clone())).collect(),
             others: paths(&mut others.into_iter()),
             may_abort: self.may_abort(),
         };
@@ -142,16 +168,20 @@ impl Dispatcher {
                 self.stopping.put_off.push(message);
                 return None;
             }
-            Message::Record { at, event: Event::AttemptStarted { change: true, .. }, durable: Some(_), .. } => {
-                self.stopping.acting.insert(*at);
+            Message::Record {
+                at, path, event: Event::AttemptStarted { change: true, .. }, durable: Some(_), ..
+            } => {
+                self.stopping.acting.insert((*at, path.clone()));
+            }
+            Message::Record { at, path, event: Event::StepEnded { .. }, .. } => {
+                self.stopping.acting.remove(&(*at, path.clone()));
             }
             Message::Ended { at, .. }
             | Message::Chosen { at, .. }
-            | Message::Cleared { at, .. }
             | Message::BackgroundReady { at, .. }
-            | Message::BackgroundOver { at, .. } => {
-                self.stopping.acting.remove(at);
-            }
+            | Message::BackgroundOver { at, .. } => self.stopping.is_over(*at),
+            // One task takes back the changes of many steps.
+            Message::Cleared { at, .. } => self.stopping.is_cleared(at.body),
             _ => {}
         }
         Some(message)
@@ -190,17 +220,17 @@ impl Dispatcher {
         self.take_stop_question_back("the run is suspended");
         self.leave_prompts_open();
         self.shared.leaving.cancel();
-        let holds: BTreeSet<At> = self.stopping.acting.iter().flat_map(|at| self.bodies.chain(*at)).collect();
+        let holds: BTreeSet<At> = self.stopping.steps().into_iter().flat_map(|at| self.bodies.chain(at)).collect();
         for (at, cancel) in &self.running {
             if !holds.contains(at) {
                 cancel.cancel();
             }
         }
         if !self.stopping.acting.is_empty() && !self.stopping.is_cut {
-            let waits_for = self.stopping.acting.iter().map(|at| self.bodies.path(*at)).collect();
+            let waits_for = self.stopping.acting.iter().map(|(_, path)| StepPath(path.clone())).collect();
             self.log(Event::Suspending { reason: reason.to_owned(), waits_for });
         }
-        while !self.stopping.acting.is_empty() && !self.stopping.is_cut {
+        while !self.stopping.acting.is_empty() && !self.stopping.is_cut && self.busy() > 0 {
             self.flush(true)?;
             self.wait_for_a_change().await?;
         }
@@ -215,7 +245,7 @@ impl Dispatcher {
     fn leave_prompts_open(&mut self) {
         for pending in std::mem::take(&mut self.pending) {
             // A program at the terminal is not waited for: the terminal may be gone, and it is wanted back.
-            self.stopping.acting.remove(&pending.at);
+            self.stopping.is_over(pending.at);
             self.person.withdraw(pending.id, "the run is suspended; the question stays open");
         }
     }
@@ -240,10 +270,10 @@ impl Dispatcher {
     /// Takes in what a task tells while the run is being left: the end of a change that is waited for counts, nothing
     /// new is begun.
     fn while_leaving(&mut self, message: Message) {
-        let waited_for = |run: &Self, at: &At| run.stopping.acting.contains(at);
+        let waited_for = |run: &Self, at: &At| run.stopping.is_acting(*at);
         match message {
             Message::Ended { at, end } if waited_for(self, &at) => {
-                self.stopping.acting.remove(&at);
+                self.stopping.is_over(at);
                 // It was stopped between two attempts: a resume goes on with the next.
                 if end.outcome == Outcome::Cancelled { self.task_over(at) } else { self.step_ended(at, *end) }
             }
@@ -255,14 +285,17 @@ impl Dispatcher {
                     self.durable.push(durable);
                 }
             }
-            Message::Record { path, attempt, actor, event, durable: None, .. } => {
+            Message::Record { at, path, attempt, actor, event, durable: None } => {
+                if matches!(&event, Event::StepEnded { .. }) {
+                    self.stopping.acting.remove(&(at, path.clone()));
+                }
                 if !matches!(&event, Event::StepEnded { outcome: Outcome::Cancelled, .. }) {
                     self.push(Some(StepPath(path)), attempt, actor, event);
                 }
             }
             Message::Temporary { at, back } => self.remember(at, *back),
             Message::BackgroundReady { at, stop, after } => {
-                self.stopping.acting.remove(&at);
+                self.stopping.is_over(at);
                 self.background_ready(at, stop, after);
             }
             Message::Lock { what, reply } => self.take_lock(&what, reply),
@@ -299,8 +332,12 @@ impl Dispatcher {
     /// Takes in the last words of a task. Its step has not ended: a resume begins it again, or settles it.
     fn settled_down(&mut self, message: Message) {
         match message {
-            Message::Ended { at, .. } | Message::Chosen { at, .. } | Message::Cleared { at, .. } => {
-                self.stopping.acting.remove(&at);
+            Message::Ended { at, .. } | Message::Chosen { at, .. } => {
+                self.stopping.is_over(at);
+                self.task_over(at);
+            }
+            Message::Cleared { at, .. } => {
+                self.stopping.is_cleared(at.body);
                 self.task_over(at);
             }
             Message::BackgroundOver { at, .. } => self.gone_beside(at),
@@ -323,8 +360,9 @@ impl Dispatcher {
             | Message::Lock { .. }
             | Message::Refused { .. }
             | Message::Open { .. }
+            | Message::Known { .. }
             | Message::Undoable(_)
-            | Message::Known { .. } => {}
+            | Message::Outlived { .. } => {}
             Message::Holds { at, open } => self.holds(at, open),
         }
     }

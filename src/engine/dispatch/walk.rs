@@ -21,6 +21,8 @@ use std::sync::{MutexGuard, PoisonError};
 enum Stage {
     /// What the record tells of.
     Past,
+    /// What was left running is ended or waited for.
+    Survivors,
     /// Processes in the background are started again.
     Restarting,
     /// Changes whose end was not seen.
@@ -36,6 +38,8 @@ pub(super) struct Walk {
     held: BTreeSet<At>,
     /// Processes in the background that were relied on.
     beside: Vec<(At, Round)>,
+    /// Attempts whose processes live.
+    alive: usize,
     /// What the stage waits for.
     awaited: HashSet<At>,
     /// Why the run is ended as soon as it can be.
@@ -49,9 +53,17 @@ impl Walk {
             known: BTreeSet::new(),
             held: BTreeSet::new(),
             beside: Vec::new(),
+            alive: 0,
             awaited: HashSet::new(),
             abort,
         }
+    }
+}
+
+impl Walk {
+    /// The processes of one more attempt were seen to.
+    pub(super) fn is_seen_to(&mut self) {
+        self.alive = self.alive.saturating_sub(1);
     }
 }
 
@@ -135,6 +147,11 @@ impl Dispatcher {
                 }
                 true
             }
+            Stage::Survivors if walk.alive > 0 => false,
+            Stage::Survivors => {
+                self.past_is_past();
+                true
+            }
             Stage::Restarting | Stage::Settling if !walk.awaited.is_empty() => false,
             Stage::Restarting => {
                 self.settle_unseen();
@@ -180,6 +197,15 @@ impl Dispatcher {
         if self.undoing.is_some() {
             return self.begin_undo();
         }
+        let alive = self.see_to_survivors();
+        if let Some(walk) = &mut self.walk {
+            walk.stage = Stage::Survivors;
+            walk.alive = alive;
+        }
+    }
+
+    /// What was left running is seen to.
+    fn past_is_past(&mut self) {
         self.close_open_attempts();
         self.restart_beside();
     }
@@ -196,7 +222,7 @@ impl Dispatcher {
                 fields: indexmap::IndexMap::new(),
                 evidence: Vec::new(),
                 took_ms: 0,
-                left: Vec::new(),
+                left: self.past().left_of(&path, number),
             };
             self.push(Some(path), Some(number), Actor::Runwright, event);
         }

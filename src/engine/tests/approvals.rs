@@ -289,7 +289,7 @@ async fn outside_its_window_it_parks_and_says_when_it_opens() {
     let played = play(GATE, vec![(1, yes)]).await;
     assert_eq!(
         wants(&played),
-        "approved by ben; the window opens Sun 2026-11-22 02:00 (Sun 02:00-04:00 Europe/Berlin); expires 2026-11-21T04:00:00Z"
+        "approved by ben; the window Sun 02:00-04:00 Europe/Berlin opens Sun 2026-11-22 02:00; expires 2026-11-21T04:00:00Z"
     );
     // It expires before its window opens: declined, although it was approved.
     let yes = signed(&digest, 2, AnswerKind::Approved, start(), Flaw::None);
@@ -327,4 +327,29 @@ async fn a_moved_value_opens_the_gate_again_and_says_what_moved() {
     assert_eq!(opened, [(1, vec![]), (2, vec!["the file change.sh has another content".to_owned()])]);
     assert_eq!(answers(&played).len(), 2);
     assert_eq!(played.seen(), ["change", "proof"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_by_hand_waits_for_its_approvals_too() {
+    let steps = "
+steps:
+  - id: change
+    remediate: Change
+    manual: Turn it.
+    irreversible: It is turned.
+    gate: { approvals: 1, from: dba }
+  - { id: proof, validate: Proof, run: [proof] }
+";
+    let scripted = || Scripted::new(steps).approvers(people()).park_after(Duration::from_mins(5));
+    let alone = scripted().answer("change", serde_json::json!("done")).park_after(Duration::ZERO).play().await;
+    assert!(matches!(alone.end.as_ref().expect("an end").state, RunState::Parked(_)), "an answers file passes no gate");
+    let digest = alone.records.iter().find_map(|record| match &record.event {
+        Event::GateOpened { digest, .. } => Some(digest.clone()),
+        _ => None,
+    });
+    let yes = signed(&digest.expect("a gate"), 2, AnswerKind::Approved, start(), Flaw::None);
+    let scripted = scripted().answer("change", serde_json::json!("done"));
+    post(scripted.letters.clone(), vec![(1, yes)]);
+    let played = scripted.play().await;
+    assert_eq!((approvals(&played), played.outcome("change")), (vec!["ben".into()], Some(Outcome::Succeeded)));
 }

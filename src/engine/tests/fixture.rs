@@ -2,8 +2,8 @@
 
 use crate::engine::{
     Acts, Answer, Answers, AttemptContext, Clock, Evidence, EvidenceWriter, Inbox, InboxDecision, InboxWord,
-    LockRefused, Locks, NoPreview, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd, RunStore,
-    Said, Setup, Signal, StoreError, run,
+    LockRefused, Locks, NoPreview, Past, Performed, Performer, Person, Ports, Prompt, PromptId, PromptKind, RunEnd,
+    RunStore, Said, Setup, Signal, StoreError, UndoOf, run,
 };
 use crate::event::{ErrorClass, Event, EvidenceRef, IdentityKind, Mode, Operator, Outcome, Record, RunId, RunResult};
 use crate::expr::{UnknownSort, Value};
@@ -15,6 +15,7 @@ use crate::source::{DiagnosticFormat, Diagnostics, Source, render};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(super) enum Script {
     Fail(ErrorClass),
     /// Fails with this class, and gave these fields before.
     FailAfter(ErrorClass, serde_json::Value),
+    /// Succeeds with these fields, and kept this as its stream `before`.
+    Kept(serde_json::Value, EvidenceRef),
     /// Its end is not seen.
     Unknown,
     /// Ends only when it is stopped.
@@ -115,6 +118,9 @@ async fn play(script: Script, context: &AttemptContext) -> Performed {
             tokio::time::sleep(Duration::from_millis(took)).await;
             end(Outcome::Succeeded, None, fields_of(&fields))
         }
+        Script::Kept(fields, evidence) => {
+            Performed { evidence: vec![evidence], ..end(Outcome::Succeeded, None, fields_of(&fields)) }
+        }
         Script::Fail(class) => end(Outcome::Failed, Some(class), IndexMap::new()),
         Script::FailAfter(class, fields) => end(Outcome::Failed, Some(class), fields_of(&fields)),
         Script::Unknown => end(Outcome::Unknown, Some(ErrorClass::Timeout), IndexMap::new()),
@@ -136,6 +142,10 @@ impl Evidence for Nothing {
 
     fn mask(&self, text: &str) -> String {
         text.to_owned()
+    }
+
+    fn learn(&self, _: &crate::expr::SecretText) -> Result<(), String> {
+        Ok(())
     }
 }
 
@@ -222,12 +232,13 @@ impl Locks for Held {
     }
 }
 
-struct Paused(tokio::time::Instant);
+struct Paused(tokio::time::Instant, Option<(Duration, i64)>);
 
 impl Clock for Paused {
     fn now(&self) -> Timestamp {
         let start: Timestamp = "2026-11-21T01:00:00Z".parse().expect("a time");
-        start + jiff::SignedDuration::try_from(self.elapsed()).expect("small")
+        let jump = self.1.filter(|(after, _)| self.elapsed() >= *after).map_or(0, |(_, seconds)| seconds);
+        start + jiff::SignedDuration::try_from(self.elapsed()).expect("small") + jiff::SignedDuration::from_secs(jump)
     }
 
     fn elapsed(&self) -> Duration {
@@ -279,9 +290,12 @@ pub(super) struct Scripted {
     park_after: Duration,
     signals: Vec<(Duration, Signal)>,
     aborted: Option<Duration>,
+    jump: Option<(Duration, i64)>,
     fails_after: Option<usize>,
     room_for: Option<usize>,
     held: Vec<String>,
+    undo: Option<(Past, UndoOf)>,
+    before: Vec<Record>,
     approvers: Approvers,
     files: Vec<String>,
     later: Vec<(Duration, Answer)>,
@@ -315,9 +329,12 @@ impl Scripted {
             park_after: Duration::ZERO,
             signals: Vec::new(),
             aborted: None,
+            jump: None,
             fails_after: None,
             room_for: None,
             held: Vec::new(),
+            undo: None,
+            before: Vec::new(),
             approvers: Approvers::default(),
             files: Vec::new(),
             later: Vec::new(),
@@ -376,6 +393,12 @@ impl Scripted {
         self
     }
 
+    /// The wall clock jumps by so many seconds.
+    pub(super) fn clock_jumps(mut self, after: Duration, seconds: i64) -> Self {
+        self.jump = Some((after, seconds));
+        self
+    }
+
     /// Somebody ends the run.
     pub(super) fn aborts(mut self, after: Duration) -> Self {
         self.aborted = Some(after);
@@ -413,6 +436,30 @@ impl Scripted {
         self
     }
 
+    /// Takes back what a run made, by its records.
+    pub(super) fn undoing(self, records: &[Record]) -> Self {
+        self.undoing_with(records, &[])
+    }
+
+    /// The same, where the run kept these texts as evidence.
+    pub(super) fn undoing_with(mut self, records: &[Record], kept: &[&str]) -> Self {
+        let read = |wanted: &EvidenceRef| {
+            let found = kept.iter().find(|text| sha256(text) == wanted.sha256);
+            found.map(|text| text.as_bytes().to_vec()).ok_or_else(|| "it is gone".to_owned())
+        };
+        self.undo = Some((Past::of(records, &read), UndoOf::default()));
+        self
+    }
+
+    /// Takes up an undo whose own records so far are these.
+    pub(super) fn undoing_again(self, records: &[Record], own: &[Record]) -> Self {
+        let mut again = self.undoing(records);
+        if let Some((_, undo)) = &mut again.undo {
+            undo.past = Some(Past::of(own, &|_| Err("nothing is kept here".to_owned())));
+        }
+        Self { before: own.to_vec(), ..again }
+    }
+
     pub(super) fn disk_full_after(mut self, records: usize) -> Self {
         self.fails_after = Some(records);
         self
@@ -426,7 +473,8 @@ impl Scripted {
 
     pub(super) async fn play(self) -> Played {
         let graph = graph(self.called.iter().chain([&self.yaml]));
-        let records = Arc::new(Mutex::new(Vec::new()));
+        let is_resumed = !self.before.is_empty();
+        let records = Arc::new(Mutex::new(self.before));
         let hands = Arc::new(Hands {
             scripts: Mutex::new(self.scripts),
             seen: Mutex::default(),
@@ -472,13 +520,14 @@ impl Scripted {
             .into_iter()
             .map(|(name, graph)| (name, Called { resolver: resolver(&graph), inputs: IndexMap::new() }));
         let ids = graph.nodes().iter().map(|node| node.id.to_string()).collect::<Vec<_>>();
+        let (past, undo) = self.undo.map_or((None, None), |(past, undo)| (Some(past), Some(undo)));
         let setup = Setup {
             run: run_id.clone(),
             values: Values::new(IndexMap::new(), ids, UnknownSort::Unobtained),
             resolver: resolver(&graph),
             called: called.collect(),
             graph,
-            started: started(run_id, operator.clone()),
+            started: if is_resumed { resumed() } else { started(run_id, operator.clone()) },
             acts: self.acts,
             policy: self.policy,
             environment: None,
@@ -492,8 +541,8 @@ impl Scripted {
             host: "box".into(),
             machine: "0123".into(),
             grace: Duration::from_secs(1),
-            past: None,
-            undo: None,
+            past,
+            undo,
             abort: None,
         };
         let ports = Ports {
@@ -508,7 +557,7 @@ impl Scripted {
             }),
             inbox: Box::new(Letters(self.letters, self.words)),
             locks: Box::new(Held { by_others: self.held, ours: HashSet::new() }),
-            clock: Arc::new(Paused(tokio::time::Instant::now())),
+            clock: Arc::new(Paused(tokio::time::Instant::now(), self.jump)),
             signals,
             observer: Box::new(move |record| {
                 if let Event::GateOpened { digest, .. } = &record.event {
@@ -573,6 +622,19 @@ pub(super) fn started(run: RunId, operator: Operator) -> Event {
         began: None,
         undo_of: None,
     }
+}
+
+fn resumed() -> Event {
+    let resumption = serde_json::json!({
+        "operator": Operator { name: "ana".into(), identity: IdentityKind::OsUser, host: None },
+        "host": "box", "boot": "boot", "pid": 2, "version": "0", "store": "store",
+    });
+    Event::RunResumed(Box::new(serde_json::from_value(resumption).expect("a resumption")))
+}
+
+/// In hex.
+pub(super) fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Played {

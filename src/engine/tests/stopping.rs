@@ -210,3 +210,44 @@ async fn an_abort_that_is_interrupted_suspends_and_offers_no_second_abort() {
     assert!(!played.prompts.iter().any(offers));
     assert_eq!(kinds(&played), ["aborted", "suspended"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_opens_the_gates_anew() {
+    for (by, way) in [(3600, "ahead"), (-3600, "back")] {
+        let mut asked = 0;
+        let person = move |prompt: &Prompt| {
+            asked += usize::from(matches!(prompt.kind, PromptKind::Gate { .. }));
+            // The first card is left lying; the clock moves meanwhile.
+            (asked != 1).then_some(Answer::Approve)
+        };
+        let played = Scripted::new(STEPS).person(person).clock_jumps(seconds(100), by).play().await;
+        assert_eq!(played.result(), RunResult::NotResolved);
+        let moved: Vec<_> = played
+            .records
+            .iter()
+            .filter_map(|record| match record.event {
+                Event::ClockMoved { by_ms } => Some(by_ms),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(moved, [by * 1000]);
+        let cards: Vec<_> = played
+            .records
+            .iter()
+            .filter(|record| record.step.as_ref().is_some_and(|step| step.0 == "change"))
+            .filter_map(|record| match &record.event {
+                Event::GateOpened { number, card, .. } => Some((*number, card.moved.join("; "))),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((cards.len(), cards[0].0, cards[1].0), (2, 1, 2));
+        assert!(cards[1].1.contains(way), "{cards:?}");
+        assert_eq!(played.outcome("change"), Some(Outcome::Succeeded));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_moves_a_little_is_nothing() {
+    let played = Scripted::new(STEPS).act("change", slow(100)).yes_man().clock_jumps(seconds(50), 4).play().await;
+    assert!(!played.records.iter().any(|record| matches!(record.event, Event::ClockMoved { .. })));
+}

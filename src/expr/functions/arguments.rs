@@ -4,7 +4,7 @@
 
 use super::Entry;
 use crate::expr::eval::Scope;
-use crate::expr::kind::{Kind, LONGEST_LIST, Number, described, part_of, short};
+use crate::expr::kind::{Kind, LONGEST_LIST, Number, described, part_of, quoted, short};
 use crate::expr::operate::{spread, unobtained};
 use crate::expr::time::{Duration, Time};
 use crate::expr::value::{Value, unknown_of};
@@ -209,7 +209,7 @@ impl<'a> Arguments<'a> {
         }
         let text = value.as_str().ok_or_else(|| self.wrong(at, "time or RFC 3339 text"))?;
         Time::parse(text).ok_or_else(|| {
-            Refusal::missing(format!("`{}` is not an RFC 3339 time: {:?}", self.source(at), short(text, 40)))
+            Refusal::missing(format!("`{}` is not an RFC 3339 time: {}", self.source(at), quoted("", text, 40)))
         })
     }
 
@@ -220,8 +220,9 @@ impl<'a> Arguments<'a> {
             return Ok(duration);
         }
         let text = value.as_str().ok_or_else(|| self.wrong(at, "duration or a text such as `1h30m`"))?;
-        Duration::parse(text)
-            .ok_or_else(|| Refusal::missing(format!("`{}` is not a duration: {:?}", self.source(at), short(text, 40))))
+        Duration::parse(text).ok_or_else(|| {
+            Refusal::missing(format!("`{}` is not a duration: {}", self.source(at), quoted("", text, 40)))
+        })
     }
 
     /// A named argument.

@@ -1,7 +1,7 @@
 //! Functions that read structured text.
 
 use super::{Arguments, Entry, Gives, Refusal, Takes};
-use crate::expr::kind::{LONGEST_TEXT, short};
+use crate::expr::kind::{LONGEST_TEXT, words};
 use crate::expr::operate::{integer, real};
 use crate::expr::time::Time;
 use crate::expr::value::{Value, from_json, to_json};
@@ -26,7 +26,7 @@ pub(super) const TABLE: &[Entry] = &[
 ];
 
 fn unreadable(arguments: &Arguments<'_>, form: &str, why: impl std::fmt::Display) -> Refusal {
-    let why = short(&why.to_string(), 120);
+    let why = words(&why.to_string(), 120);
     Refusal::missing(format!("`{}` is not {form}: {why}", arguments.source(0)))
 }
 

@@ -1,7 +1,7 @@
 //! Functions over numbers.
 
 use super::{Arguments, Entry, Gives, Refusal, Takes};
-use crate::expr::kind::{Kind, Number, described, order, short};
+use crate::expr::kind::{Kind, Number, described, order, quoted};
 use crate::expr::operate::{integer, real};
 use crate::expr::time::Duration;
 use crate::expr::value::Value;
@@ -81,7 +81,7 @@ fn absolute(arguments: &mut Arguments<'_>) -> Outcome {
 }
 
 fn unreadable(arguments: &Arguments<'_>, text: &str, wanted: &str) -> Refusal {
-    Refusal::missing(format!("`{}` is not a {wanted}: {:?}", arguments.source(0), short(text, 40)))
+    Refusal::missing(format!("`{}` is not a {wanted}: {}", arguments.source(0), quoted("", text, 40)))
 }
 
 fn int(arguments: &mut Arguments<'_>) -> Outcome {

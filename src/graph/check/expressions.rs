@@ -293,6 +293,7 @@ impl Checker<'_> {
                 self.problems.push(problem);
             }
         }
+        self.secret_captures(step);
         self.captures(&step.capture, &mut own, hidden, used, Some((id, step.each.is_some())));
         let retry = step.retry.as_ref();
         let until = step.until.as_ref();
@@ -389,6 +390,21 @@ impl Checker<'_> {
         if let Some(verify) = &probe.verify {
             self.probe(verify, before, used);
         }
+    }
+
+    /// A secret can be found only in output that can be held back until it is known.
+    fn secret_captures(&mut self, step: &Step) {
+        let Some((name, _)) = step.capture.iter().find(|(_, rule)| rule.secret) else { return };
+        let why = match step.action() {
+            Some(Action::Ask(_) | Action::Manual(_)) => "what a person says goes on record; a question can be secret",
+            Some(Action::Interactive(_)) => "what happens at the terminal is not seen",
+            Some(Action::Runbook(_)) => "the steps of the runbook it calls keep their own output",
+            Some(Action::Set(_) | Action::Assert(_) | Action::Wait(_) | Action::Escalate(_)) => "it has no result",
+            _ => return,
+        };
+        let message = format!("`{}` cannot be captured as a secret from this step: {why}", name.value);
+        let problem = self.problem("secret-capture", name.span, message);
+        self.problems.push(problem);
     }
 
     fn captures(

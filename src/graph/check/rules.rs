@@ -196,16 +196,13 @@ impl Rules<'_> {
                 "what is temporary is made and taken back by the program, and this is not".to_owned()
             }
             None => "`temporary: true` needs `undo`: it is taken back by itself when the run ends".to_owned(),
-            Some(Undo::Steps(_)) => {
-                "the `undo` of a temporary change is one act: steps are not supported here yet".to_owned()
-            }
             Some(Undo::Act(probe)) if by_people(&probe.action) => {
                 format!(
                     "a temporary change is taken back by the program, and `{}` is no act of it",
                     probe.action.name()
                 )
             }
-            Some(Undo::Act(_)) => return,
+            Some(_) => return,
         };
         self.problems.push(self.error("temporary-undo", node.step.id.span, problem));
     }

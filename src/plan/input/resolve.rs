@@ -303,7 +303,13 @@ impl Search<'_, '_> {
         let argv: Vec<String> = argv.iter().map(|word| word.value.clone()).collect();
         let program = argv.first().cloned().unwrap_or_default();
         let source = format!("program {program}");
-        match (self.sources.run)(&argv) {
+        let answer = match (self.sources.run)(&argv) {
+            RunAnswer::Failed(_) if self.input.is_secret() => {
+                RunAnswer::Failed("it failed; what it said is not shown, for it may hold the secret".to_owned())
+            }
+            answer => answer,
+        };
+        match answer {
             RunAnswer::Text(text) => Ok(Some(Found::new(printed(self.input, &text), source))),
             RunAnswer::NotYet => {
                 let value = unknown(UnknownSort::NotYet, format!("`{program}` is not run in a plan"));
@@ -385,9 +391,12 @@ pub(super) fn shown(input: &Input, given: &Given) -> String {
         Given::Value(value) if value.as_str().is_some() || value.is_number() => value.to_string(),
         Given::Texts(_) | Given::Content(_) | Given::Value(_) => return "its value".to_owned(),
     };
-    let cut: String = text.chars().take(60).collect();
-    let dots = if cut.len() < text.len() { "…" } else { "" };
-    format!("`{cut}{dots}`")
+    // Whole or not at all: it may hold a secret that another input has, and half of one is masked by nobody.
+    if text.chars().count() > 60 {
+        format!("a text of {} characters", text.chars().count())
+    } else {
+        format!("`{text}`")
+    }
 }
 
 pub(super) fn bad_value(name: &Sp<String>, source: &str, shown: &str, broken: Broken) -> Box<InputProblem> {

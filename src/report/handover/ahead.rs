@@ -26,7 +26,15 @@ impl<'a> Handover<'a> {
         if self.run.live {
             out.extend(self.asked());
         } else {
-            let text = |wait: &Waiting| format!("{} {} waits for an answer: {}", wait.what, wait.step, cut(&wait.text));
+            let text = |wait: &Waiting| {
+                format!(
+                    "{} {} waits for {}: {}",
+                    wait.what,
+                    wait.step,
+                    wait.wants.as_deref().unwrap_or("an answer"),
+                    cut(&wait.text)
+                )
+            };
             out.extend(self.waiting().iter().map(|wait| Item::from(text(wait))));
             // A run that was left, or that died, says nothing of what it waited for; its open gates do.
             if self.waiting().is_empty() {

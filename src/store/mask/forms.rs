@@ -33,7 +33,7 @@ const BROWSER: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
 /// Every form of a secret text that is looked for, each at least [`MASK_AT_LEAST`] bytes long.
-pub(super) fn forms_of(secret: &str) -> BTreeSet<Vec<u8>> {
+pub(in crate::store) fn forms_of(secret: &str) -> BTreeSet<Vec<u8>> {
     let mut forms = Forms(BTreeSet::new());
     let trimmed = secret.trim();
     for whole in BTreeSet::from([secret, trimmed]) {
@@ -72,6 +72,7 @@ impl Forms {
         self.add(form);
         self.json(text);
         self.shell(text);
+        self.doubled(text);
     }
 
     fn json(&mut self, text: &str) {
@@ -102,6 +103,22 @@ impl Forms {
         self.add(dollar_quoted(text, |byte| format!("\\x{byte:02X}")));
         self.add(dollar_quoted(text, |byte| format!("\\{byte:03o}")));
         self.add(format!("{text:?}").trim_matches('"'));
+    }
+
+    /// Quoting as in SQL, YAML and CSV (a quote stands twice), escapes as PostgreSQL writes them, and those of HTML.
+    fn doubled(&mut self, text: &str) {
+        self.add(text.replace('\'', "''"));
+        self.add(text.replace('"', "\"\""));
+        let escaped = escaped_before(text, "\\");
+        self.add(escaped.replace('\'', "''"));
+        self.add(escaped.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t"));
+        self.add(escaped);
+        let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        for [double, single] in
+            [["\"", "'"], ["&quot;", "'"], ["&quot;", "&#39;"], ["&#34;", "&#39;"], ["&quot;", "&#x27;"]]
+        {
+            self.add(html.replace('"', double).replace('\'', single));
+        }
     }
 
     fn hex(&mut self, bytes: &[u8]) {

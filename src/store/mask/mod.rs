@@ -1,17 +1,22 @@
 //! Masking: no secret reaches a sink, in none of the forms below.
 //!
 //! Found are: the text itself, each of its lines, base64 and base64url wherever it stands in what was encoded, hex,
-//! percent-encoding, escaping as in JSON, and shell quoting. Other transforms (compression, encryption, reversing, a
+//! percent-encoding, escaping as in JSON, SQL, YAML, CSV and HTML, and shell quoting. Other transforms (compression, encryption, reversing, a
 //! part of the secret) are not found.
 
 mod forms;
 mod line;
+mod recorded;
 mod stream;
 mod table;
 
 pub use stream::StreamMasker;
 
 pub(super) use line::write_masked_line;
+pub(super) use recorded::know_recorded;
+
+#[cfg(test)]
+pub(super) use forms::forms_of as forms_for_tests;
 
 use crate::expr::SecretText;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,7 +36,6 @@ const WORDS: &[&str] = &[
     "approved",
     "attempt_ended",
     "attempt_started",
-    "attempts",
     "attempts",
     "background_ready",
     "bad_answer",

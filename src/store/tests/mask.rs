@@ -166,6 +166,27 @@ fn many_long_secrets_are_found_too() {
     }
 }
 
+/// Every form that the masker knows of a secret, each cut in two and in three at every place.
+#[test]
+fn no_cut_lets_a_part_of_any_form_through() {
+    for secret in [CANARY, "c4nary'Tok+en/\"z=Q\\w;X\u{e9}", "-----BEGIN-----\nline1/Abc+'=\\\nline2/Abc+'=\\\n"] {
+        let masker = masker(&[secret]);
+        for form in crate::store::mask::forms_for_tests(secret) {
+            let text = [b"before ", form.as_slice(), b" after"].concat();
+            let whole = pieces(&masker, &text, &[]);
+            let shown = String::from_utf8_lossy(&whole).into_owned();
+            assert!(shown.starts_with("before ‹secret n0›") && shown.ends_with(" after"), "{shown}");
+            let left = shown.replace("‹secret n0›", "").len();
+            assert!(left <= "before  after".len() + 4, "{shown}");
+            for cut in 0..text.len() {
+                assert_eq!(pieces(&masker, &text, &[cut]), whole, "{shown} cut at {cut}");
+                assert_eq!(pieces(&masker, &text, &[cut, 1]), whole, "{shown} cut at {cut} and after it");
+                assert_eq!(pieces(&masker, &text, &[cut, 9]), whole, "{shown} cut at {cut} and later");
+            }
+        }
+    }
+}
+
 fn secret() -> impl Strategy<Value = String> {
     "[abAB12+/\n'\"\\\\ \u{e4}]{8,30}".prop_filter("too short", |text| text.trim().len() >= 8)
 }

@@ -1,7 +1,7 @@
 //! Two processes that want the same run, and two people who answer the same gate.
 
 use super::flight::{start, until};
-use super::{last_event, run_id};
+use super::{last_event, run_id, write};
 use crate::support::{Output, Sandbox, finish};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ steps:
 /// A parked run of those steps, and the digest of its gate.
 fn parked() -> (Sandbox, String, String) {
     let sandbox = Sandbox::library();
-    _ = sandbox.runbook("case", STEPS);
+    write(&sandbox, STEPS);
     _ = sandbox.call(["run", "case", "--env", "prod"]).exits(5);
     let run = run_id(&sandbox);
     let digest = last_event(&sandbox)["waiting"][0]["digest"].as_str().expect("a digest").to_owned();
@@ -67,7 +67,7 @@ fn two_answers_are_one_decision() {
     for other in ["approve", "deny"] {
         for _ in 0..4 {
             let sandbox = Sandbox::library();
-            _ = sandbox.runbook("case", STEPS);
+            write(&sandbox, STEPS);
             let mut waiting = start(&sandbox, &["run", "case", "--env", "prod", "--park-after", "30m"]);
             let digest = || {
                 let run = sandbox.runs().pop()?;

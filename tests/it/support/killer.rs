@@ -12,7 +12,7 @@ pub(crate) fn killed_at(sandbox: &Sandbox, arguments: &[&str], call: &str, nth: 
     let program = sandbox.command(arguments);
     let mut command = Command::new("strace");
     command
-        .args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
         .args(["-e", &format!("inject={call}:signal=KILL:when={nth}")])
         .arg(program.get_program())
         .args(program.get_args())

@@ -1,6 +1,7 @@
 //! What the tests of the program stand on: a place of its own for each, what a call said, a system to act on, a
 //! terminal to type at.
 
+mod canary;
 mod example;
 mod journal;
 mod killer;
@@ -15,6 +16,7 @@ mod simulator;
 pub(crate) mod sshd;
 mod terminal;
 
+pub(crate) use canary::{CANARY, Canary, percent};
 pub(crate) use example::example;
 pub(crate) use journal::{Entry, Journal};
 pub(crate) use killer::killed_at;

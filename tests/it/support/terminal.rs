@@ -36,10 +36,21 @@ impl Terminal {
 
     /// The same with more variables in its environment.
     pub(crate) fn open_with(sandbox: &Sandbox, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_runwright"));
         command.args(arguments);
+        Self::start(sandbox, command, variables)
+    }
+
+    /// A shell with jobs.
+    pub(crate) fn shell(sandbox: &Sandbox) -> Self {
+        let mut command = CommandBuilder::new("bash");
+        command.args(["--norc", "--noprofile", "-i"]);
+        Self::start(sandbox, command, &[("PS1", "$ ")])
+    }
+
+    fn start(sandbox: &Sandbox, mut command: CommandBuilder, variables: &[(&str, &str)]) -> Self {
+        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         command.cwd(sandbox.folder());
         command.env_clear();
         for (name, value) in sandbox.environment() {

@@ -36,6 +36,10 @@ impl Evidence for Memory {
     fn mask(&self, text: &str) -> String {
         text.to_owned()
     }
+
+    fn learn(&self, _: &crate::expr::SecretText) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl EvidenceWriter for Stream {

@@ -176,7 +176,8 @@ impl Lives {
                 biased;
                 () = body.died.notified() => None,
                 end = tokio::time::timeout(Duration::from_hours(24), run(setup, ports)) => {
-                    Some(end.expect("the run hangs").expect("the record can be written").state)
+                    let hangs = |_| panic!("`{}` hangs, with {death:?} and this on record: {:#?}", self.book.name, story(&body.tape().records));
+                    Some(end.unwrap_or_else(hangs).expect("the record can be written").state)
                 }
             };
             self.elapsed = body.elapsed();
@@ -205,15 +206,8 @@ impl Lives {
         found
     }
 
-    /// The record in short, for people.
     pub(super) fn story(&self) -> Vec<String> {
-        let line = |record: &Record| {
-            let step = record.step.as_ref().map_or("", |step| step.0.as_str());
-            let event = format!("{:?}", record.event);
-            let event: String = event.chars().take(150).collect();
-            format!("{} {} ms {step} {:?} {event}", record.seq, record.elapsed_ms, record.attempt)
-        };
-        self.records.iter().map(line).collect()
+        story(&self.records)
     }
 
     fn start(&self, body: &Arc<Body>, death: Option<Death>) -> (Setup, Ports) {
@@ -318,6 +312,20 @@ pub(super) fn truthful(world: &World, attempted: &BTreeMap<String, u32>, prompt:
             let times = attempted.get(act).copied().unwrap_or(0);
             Answer::Settled { settlement: world.became(act, times), reason: "looked".to_owned() }
         }
-        PromptKind::Interactive { .. } | PromptKind::HandOver { .. } | PromptKind::Stop { .. } => return None,
+        PromptKind::Interactive { .. }
+        | PromptKind::HandOver { .. }
+        | PromptKind::Outlived { .. }
+        | PromptKind::Stop { .. } => return None,
     })
+}
+
+/// A record in short, for people.
+fn story(records: &[Record]) -> Vec<String> {
+    let line = |record: &Record| {
+        let step = record.step.as_ref().map_or("", |step| step.0.as_str());
+        let event = format!("{:?}", record.event);
+        let event: String = event.chars().take(150).collect();
+        format!("{} {} ms {step} {:?} {event}", record.seq, record.elapsed_ms, record.attempt)
+    };
+    records.iter().map(line).collect()
 }

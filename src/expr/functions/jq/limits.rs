@@ -167,7 +167,7 @@ fn refused(exception: Exn<'_, Val>) -> String {
                 Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
                 other => other.to_string(),
             };
-            format!("the jq program gave up: {}", crate::expr::kind::short(&said, 160))
+            format!("the jq program gave up: {}", crate::expr::kind::words(&said, 160))
         }
         Err(_) => "the jq program asked to stop".to_owned(),
     }
