@@ -30,10 +30,6 @@ impl Evidence for Memory {
     fn mask(&self, text: &str) -> String {
         text.to_owned()
     }
-
-    fn learn(&self, _: &runwright::expr::SecretText) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 impl EvidenceWriter for Stream {
