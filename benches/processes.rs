@@ -132,8 +132,8 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         grace: Duration::from_secs(1),
         past: None,
         undo: None,
-        approvers: Default::default(),
-        operators: Default::default(),
+        approvers: runwright::plan::Approvers::default(),
+        operators: Vec::new(),
         abort: None,
     };
     let (_answer, answers) = mpsc::channel(1);

@@ -14,6 +14,7 @@ mod undoing;
 mod walk;
 mod words;
 
+use self::walk::EndedBefore;
 use super::attempt::Shared;
 use super::bodies::Bodies;
 use super::body::{At, Body, BodyId, Early, Scene};
@@ -311,15 +312,15 @@ impl Dispatcher {
 
     /// Starts the task of a step; what the end of its run or its branch leaves out is told here.
     fn start(&mut self, at: At) {
-        match self.has_ended_before(at) {
-            Some(None) => {}
-            Some(Some(reason)) => {
+        match self.ended_before(at) {
+            EndedBefore::Performed => {}
+            EndedBefore::LeftOut(reason) => {
                 let path = self.path_of(at).0;
                 self.past().take(&path);
                 return self.left_out(at, &reason);
             }
-            None if self.is_ending(at.body) => return self.left_out(at, "the run is ending"),
-            None => {
+            EndedBefore::No if self.is_ending(at.body) => return self.left_out(at, "the run is ending"),
+            EndedBefore::No => {
                 if let Some(reason) = self.halted(at) {
                     return self.left_out(at, &reason);
                 }

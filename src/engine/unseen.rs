@@ -90,12 +90,11 @@ impl Task {
 
     /// Waits, less the time that has gone by since an earlier process began to.
     pub(super) async fn wait(&self, duration: Duration) -> bool {
-        let spent = match self.round.paused {
-            Some((began, _)) => self.shared.since(began),
-            None => {
-                self.tell_pause(&self.path(), duration, "`wait`".to_owned());
-                Duration::ZERO
-            }
+        let spent = if let Some((began, _)) = self.round.paused {
+            self.shared.since(began)
+        } else {
+            self.tell_pause(&self.path(), duration, "`wait`".to_owned());
+            Duration::ZERO
         };
         self.sleep(duration.saturating_sub(spent)).await
     }

@@ -61,9 +61,9 @@ impl Drop for Left {
         rustix::process::kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
         self.child.wait().ok();
         let marker = format!("{MARKER}={}", self.marker).into_bytes();
-        super::family::living(|number, _| super::family::is_marked(number, &marker))
-            .iter()
-            .for_each(|member| member.signal(Signal::KILL));
+        for member in super::family::living(|number, _| super::family::is_marked(number, &marker)) {
+            member.signal(Signal::KILL);
+        }
     }
 }
 

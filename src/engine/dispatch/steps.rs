@@ -14,7 +14,6 @@ use jiff::{SignedDuration, Timestamp};
 
 impl Dispatcher {
     /// A step's task is over.
-    #[expect(clippy::needless_pass_by_value, reason = "the message gives it away, and nobody else needs it")]
     pub(super) fn step_ended(&mut self, at: At, end: StepEnd) {
         if self.is_undo(at) {
             return self.taken_back(at, &end);

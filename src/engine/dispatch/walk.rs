@@ -46,6 +46,14 @@ pub(super) struct Walk {
     abort: Option<String>,
 }
 
+/// Whether the record has the end of a step.
+pub(super) enum EndedBefore {
+    No,
+    /// The end of the run, or of its branch, left it out: why.
+    LeftOut(String),
+    Performed,
+}
+
 impl Walk {
     pub(super) fn new(abort: Option<String>) -> Self {
         Self {
@@ -127,11 +135,14 @@ impl Dispatcher {
         first
     }
 
-    /// Whether the record has the end of a step, which then comes about whatever else is so by now.
-    pub(super) fn has_ended_before(&self, at: At) -> Option<Option<String>> {
+    /// How a step ended before, which then comes about whatever else is so by now.
+    pub(super) fn ended_before(&self, at: At) -> EndedBefore {
         let past = self.past();
-        let end = past.peek(&self.path_of(at).0)?.end.as_ref()?;
-        Some(end.ending.then(|| end.reason.clone().unwrap_or_default()))
+        match past.peek(&self.path_of(at).0).and_then(|round| round.end.as_ref()) {
+            None => EndedBefore::No,
+            Some(end) if end.ending => EndedBefore::LeftOut(end.reason.clone().unwrap_or_default()),
+            Some(_) => EndedBefore::Performed,
+        }
     }
 
     /// One more step of the walk, when nothing else is going on. False when there was nothing to do.

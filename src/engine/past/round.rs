@@ -14,6 +14,9 @@ use jiff::Timestamp;
 /// The evidence that holds a file as it was before its change.
 const BEFORE: &str = "before";
 
+/// Gives values of the record back.
+type Restored<'a> = dyn Fn(&IndexMap<String, StoredValue>) -> IndexMap<String, Value> + 'a;
+
 /// An attempt.
 #[derive(Clone, Debug)]
 pub(in super::super) struct PastAttempt {
@@ -219,7 +222,7 @@ impl Round {
         });
     }
 
-    fn ended(&mut self, record: &Record, all: &dyn Fn(&IndexMap<String, StoredValue>) -> IndexMap<String, Value>) {
+    fn ended(&mut self, record: &Record, all: &Restored<'_>) {
         let mut end = PastEnd {
             seq: record.seq,
             time: record.time,
@@ -309,7 +312,7 @@ impl Round {
         let past = self.end.as_ref()?;
         let mut end = StepEnd::new(past.outcome);
         if let Some(ended) = self.attempts.last().and_then(|attempt| attempt.ended.as_ref()) {
-            end.values = ended.fields.clone();
+            end.values.clone_from(&ended.fields);
         }
         end.values.extend(past.values.clone());
         end.verdict = past.verdict;

@@ -119,6 +119,9 @@ impl Summary {
     }
 }
 
+/// How often a `verify` of these runbooks is asked before its time is over, at most.
+const POLLS: u32 = 6;
+
 /// Attempts that each path made.
 fn attempts(records: &[Record]) -> BTreeMap<String, u32> {
     let mut found = BTreeMap::new();
@@ -176,10 +179,11 @@ fn repeated(undisturbed: &Lives, disturbed: &Lives) -> Vec<String> {
         }
         for (path, _) in unfinished.into_iter().filter(|(_, unfinished)| *unfinished) {
             *allowed.entry(path.clone()).or_default() += 1;
-            // What settles it is asked again, for as long as it was.
+            // What settles it is asked again, for as long as it was; and where it had nothing to wait for then, it may
+            // have to be asked until its time is over now.
             let verify = format!("{path}/verify");
             let polls = allowed.get(&verify).copied().unwrap_or(0).max(1);
-            allowed.insert(verify, polls * 2);
+            allowed.insert(verify, polls * 2 + POLLS);
         }
         // A stretch of samples has one at the end as well.
         for path in sampled(&disturbed.records[..found]) {
