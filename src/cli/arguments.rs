@@ -94,7 +94,8 @@ Examples:
   runwright undo 20261121-0114-k3f9
   runwright undo last
 
-An undo is a run of its own. What it could not take back is named at its end; it can be run again.")]
+An undo is a run of its own. What it could not take back is named at its end;
+it can be run again.")]
     Undo(UndoArguments),
     /// Show what a run would do, touching nothing: no process, no connection
     #[command(after_help = "\
