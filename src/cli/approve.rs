@@ -11,6 +11,7 @@ use super::person::{operator, typed_line};
 use super::recorded::Read;
 use super::session::Session;
 use super::signatures::approvers_on_record;
+use super::stale::stale;
 use crate::engine::{GateTally, History, InboxDecision, Signed, Signer, Statement, operators};
 use crate::event::{AnswerKind, CardView, Event, GateRequirement, Record, StepPath};
 use crate::report::sanitize::visible;
@@ -116,9 +117,13 @@ fn show(
 ) {
     let now = Timestamp::now();
     let left = gate.expires.duration_since(now).as_millis();
+    let mut shown = gate.card.clone();
+    if shown.stale.is_empty() {
+        shown.stale = stale(read, gate.card, now);
+    }
     let frame = CardFrame {
         step: &read.steps.find(step),
-        card: gate.card,
+        card: &shown,
         digest: gate.digest,
         good_for_ms: u64::try_from(left).unwrap_or(0),
         may_skip,

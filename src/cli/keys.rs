@@ -35,8 +35,10 @@ pub(super) fn private_key(session: &Session, path: &Path) -> Result<PrivateKey, 
         Err(problem) => problem,
     };
     if problem == KeyError::Encrypted && std::io::stdin().is_terminal() {
-        for _ in 0..TRIES {
-            let label = format!("passphrase of {}: ", crate::report::sanitize::visible(&path.display().to_string()));
+        let name = crate::report::sanitize::visible(&path.display().to_string());
+        for number in 1..=TRIES {
+            let again = if number == 1 { String::new() } else { format!("not that one; {number} of {TRIES}: ") };
+            let label = format!("{again}passphrase of {name}: ");
             let Some(passphrase) = hidden_line(&session.console, &label).map(Zeroizing::new) else { break };
             match PrivateKey::parse(&text, Some(&passphrase)) {
                 Ok(key) => return Ok(key),

@@ -46,6 +46,7 @@ mod session;
 mod show;
 mod signals;
 mod signatures;
+mod stale;
 mod thaw;
 mod undo;
 mod verify;

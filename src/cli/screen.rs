@@ -46,11 +46,6 @@ impl Screen {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what was on record before this process took the run up.
-    pub(super) fn remember(&self, records: &[Record]) {
-        self.live().remember(records);
-    }
-
     /// Takes a record.
     pub(super) fn see(&self, record: &Record) {
         let (lines, status) = {

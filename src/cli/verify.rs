@@ -67,6 +67,14 @@ fn judged(store: &Store, mut report: VerifyReport) -> VerifyReport {
     }
     if let Ok(transcript) = store.read(&report.run)
         && report.is_sound()
+        && let Ok(addenda) = store.addenda(&transcript)
+    {
+        let file = format!("runs/{}/addenda.jsonl", report.run);
+        let finding = |sentence| Finding { file: file.clone(), line: None, sentence };
+        report.findings.extend(addenda.findings.into_iter().map(finding));
+    }
+    if let Ok(transcript) = store.read(&report.run)
+        && report.is_sound()
     {
         let (holds, wrong) = super::signatures::judge(&transcript.records);
         let file = format!("runs/{}/transcript.jsonl", report.run);

@@ -72,7 +72,8 @@ impl Task {
     async fn take_back(&self, back: TakeBack) -> Result<(), String> {
         let path = format!("{}/undo", back.path);
         let round = self.shared.take_past(&path);
-        if let Some(end) = round.step_end() {
+        // What was left half-way when its run was suspended goes on.
+        if let Some(end) = round.step_end().filter(|end| end.outcome != Outcome::Cancelled) {
             return stands(&end);
         }
         if !self.goes_on().await {

@@ -2,6 +2,7 @@
 
 use super::attempt::{DEFAULT_TIMEOUT, Gone, Task, checks};
 use super::change::expectation_failed;
+use super::held::Wanted;
 use super::message::StepEnd;
 use super::past::Round;
 use super::step::ended;
@@ -145,7 +146,8 @@ impl Task {
             }
         }
         let number = round.attempts.last().map_or(0, |attempt| attempt.number) + 1;
-        let attempted = self.attempt(path, number, act, part.change, timeout, &probe.tolerate).await?;
+        let wanted = Wanted::of(&probe.capture, scope);
+        let attempted = self.attempt_for(path, number, act, part.change, timeout, &probe.tolerate, wanted).await?;
         let end = self.expected(probe, ended(attempted.performed, attempted.tolerated, number), scope);
         self.verified_part(path, probe, end, scope).await
     }

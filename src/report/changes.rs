@@ -2,9 +2,10 @@
 
 use super::live::told;
 use super::words;
-use crate::event::{AnswerKind, Event, Outcome, Record, Settlement, StepPath, StepVerdict};
+use crate::event::{Actor, AnswerKind, Event, Outcome, Record, Settlement, StepPath, StepVerdict};
 use indexmap::IndexMap;
 use jiff::Timestamp;
+use std::collections::HashSet;
 
 /// Characters of an act that are remembered.
 const ACT: usize = 400;
@@ -52,7 +53,9 @@ pub(crate) struct Change {
     made: bool,
     /// Whether it was taken back, once that was tried; and why not.
     back: Option<Result<(), String>>,
-    /// Who let it pass, and by which door.
+    /// Those whose approvals a gate has counted so far.
+    signed: Vec<String>,
+    /// Who let it pass, and by which door: `approved by ana at the terminal`.
     pub(crate) approved: Option<String>,
     /// What a person said of it when its end was not seen, who, and why.
     pub(crate) settled: Option<(Settlement, String, String)>,
@@ -101,6 +104,8 @@ fn act_of(undo: &str) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     all: IndexMap<StepPath, Change>,
+    /// Lists whose items are among them.
+    lists: HashSet<StepPath>,
     /// What gates said of steps, lists included.
     gates: IndexMap<StepPath, Change>,
 }
@@ -118,16 +123,28 @@ impl Changes {
             Event::GateOpened { card, .. } => {
                 let gate = self.gates.entry(path.clone()).or_default();
                 gate.title = Some(card.title.clone());
+                gate.signed.clear();
                 gate.undo = card.undo.as_deref().map(act_of);
                 gate.irreversible.clone_from(&card.irreversible);
             }
+            // Of several people each has an event of their own; the answer of the gate comes last.
+            Event::GateApproved { approval, .. } => {
+                let kind = if approval.signature.is_some() { "signed" } else { words::door(approval.door) };
+                let Actor::Person(person) = &record.actor else { return };
+                let gate = self.gates.entry(path.clone()).or_default();
+                gate.signed.push(format!("{} {kind}", person.name));
+            }
             Event::GateAnswered { answer, .. } if answer.answer == AnswerKind::Approved => {
                 let who = match &record.actor {
-                    crate::event::Actor::Runwright => words::door(answer.door).to_owned(),
-                    crate::event::Actor::Person(person) => format!("{} {}", person.name, words::door(answer.door)),
+                    Actor::Runwright => format!("passed {}", words::door(answer.door)),
+                    Actor::Person(person) => format!("approved by {} {}", person.name, words::door(answer.door)),
                 };
-                self.gates.entry(path.clone()).or_default().approved = Some(who);
+                let gate = self.gates.entry(path.clone()).or_default();
+                let signed = format!("approved by {}", gate.signed.join(", "));
+                gate.approved = Some(if gate.signed.is_empty() { who } else { signed });
             }
+            // An act of an undo that has several: its end is told by the undo as a whole.
+            _ if path.0.contains("/undo/") => {}
             _ => match path.0.strip_suffix("/undo") {
                 Some(change) => self.undo(record, &StepPath(change.to_owned())),
                 None => self.change(record, path),
@@ -138,6 +155,7 @@ impl Changes {
     fn change(&mut self, record: &Record, path: &StepPath) {
         match &record.event {
             Event::AttemptStarted { act, change: true } => {
+                self.lists.extend(list_of(path));
                 let gate = self.gate_of(path);
                 let change = self.all.entry(path.clone()).or_default();
                 if let Some(gate) = gate {
@@ -187,14 +205,13 @@ impl Changes {
 
     /// What the gate of a change said, or that of the list it is an item of.
     fn gate_of(&self, path: &StepPath) -> Option<Change> {
-        let list = path.0.rsplit_once('[').map(|(list, _)| StepPath(list.to_owned()));
         let own = self.gates.get(path);
-        own.or_else(|| self.gates.get(&list?)).cloned()
+        own.or_else(|| self.gates.get(&list_of(path)?)).cloned()
     }
 
-    /// All of them.
+    /// All of them. A list is told by its items.
     pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = (&StepPath, &Change)> {
-        self.all.iter()
+        self.all.iter().filter(|(path, change)| change.attempts > 0 || !self.lists.contains(*path))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -203,12 +220,12 @@ impl Changes {
 
     /// The changes that became something.
     pub(crate) fn count(&self, of: Became) -> usize {
-        self.all.values().filter(|change| change.became() == of).count()
+        self.all().filter(|(_, change)| change.became() == of).count()
     }
 
     /// Those that stand at a moment, or may stand.
     pub(crate) fn standing(&self, now: Timestamp) -> impl Iterator<Item = (&StepPath, &Change)> {
-        self.all.iter().filter(move |(_, change)| change.stands(now))
+        self.all().filter(move |(_, change)| change.stands(now))
     }
 
     /// How many became what: `2 done, 1 failed, 1 not known`.
@@ -256,4 +273,10 @@ impl Change {
             _ => {}
         }
     }
+}
+
+/// The list that an item belongs to.
+pub(crate) fn list_of(path: &StepPath) -> Option<StepPath> {
+    let (list, _) = path.0.strip_suffix(']')?.rsplit_once('[')?;
+    Some(StepPath(list.to_owned()))
 }

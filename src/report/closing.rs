@@ -1,13 +1,14 @@
 //! The end of a run: did it run to its end, was the goal met, is everything cleaned up; three facts, never one.
 
-use super::changes::{Became, Change, Changes};
+use super::changes::{Became, Change, Changes, list_of};
 use super::commands::Commands;
 use super::layout::labelled;
 use super::left::record_line;
 use super::marks::Marks;
-use super::style::{Style, break_exact, columns_of, pad};
+use super::style::{Style, Tone, break_exact, columns_of, pad};
 use super::words;
 use crate::event::{Event, Record, RunResult, StepPath};
+use indexmap::IndexMap;
 use jiff::Timestamp;
 
 /// The column of facts.
@@ -30,7 +31,7 @@ pub(crate) struct Closing<'a> {
     pub(crate) changes: u32,
     pub(crate) open_changes: &'a [String],
     pub(crate) cleaned_up: Option<bool>,
-    pub(crate) outputs: &'a indexmap::IndexMap<String, crate::event::StoredValue>,
+    pub(crate) outputs: &'a IndexMap<String, crate::event::StoredValue>,
 }
 
 /// What the record says beside its closing event.
@@ -40,8 +41,8 @@ pub(crate) struct Around<'a> {
     pub(crate) marks: &'a Marks,
     pub(crate) deviations: &'a [(Timestamp, String)],
     pub(crate) commands: &'a Commands,
-    /// Whether this run itself takes changes of another run back: there is no undo of an undo.
-    pub(crate) is_undo: bool,
+    /// The run whose changes this one takes back.
+    pub(crate) undo_of: Option<&'a str>,
 }
 
 impl<'a> Closing<'a> {
@@ -135,6 +136,9 @@ impl<'a> Closing<'a> {
 
     /// The last lines of the screen: enough to decide what to do now.
     pub(crate) fn lines(&self, style: &Style, around: &Around<'_>) -> Vec<String> {
+        if let Some(undone) = around.undo_of {
+            return self.undo_lines(style, around, undone);
+        }
         let (word, tone) = words::result(self.result);
         let mut out = labelled(style, 0, word, "  ", &self.took());
         if let Some(first) = out.first_mut() {
@@ -153,6 +157,37 @@ impl<'a> Closing<'a> {
             out.extend(self.standing(style, around));
         }
         out.extend(marks(style, around.marks));
+        out.extend(deviating(style, around.deviations));
+        out.extend(record_line(around.commands, around.run));
+        out
+    }
+
+    /// The end of a run that took the changes of another one back.
+    fn undo_lines(&self, style: &Style, around: &Around<'_>, undone: &str) -> Vec<String> {
+        let all = around.changes.all().count();
+        let back = around.changes.count(Became::TakenBack);
+        let is_whole = self.open_changes.is_empty() && back == all && self.ran_to_end;
+        let (word, tone) = match back {
+            _ if is_whole => ("UNDONE", Tone::Good),
+            0 => words::result(self.result),
+            _ => ("PARTLY UNDONE", Tone::Bad),
+        };
+        let mut out = labelled(style, 0, word, "  ", &self.took());
+        if let Some(first) = out.first_mut() {
+            *first = first.replacen(word, &style.paint(tone, word), 1);
+        }
+        for reason in self.reasons {
+            out.extend(labelled(style, 2, &pad("because", LABEL - 1), " ", &style.text(reason)));
+        }
+        let tried = all.max(back + self.open_changes.len());
+        out.extend(labelled(style, 2, &pad("taken back", LABEL), "", &format!("{back} of {tried}")));
+        if !self.open_changes.is_empty() {
+            out.extend(labelled(style, 2, &pad("these remain", LABEL), "", "in the order they were made:"));
+            out.extend(recorded_lines(style, self.open_changes));
+        }
+        if !is_whole {
+            out.extend(pasted("again", &around.commands.line("undo", &[undone], "")));
+        }
         out.extend(deviating(style, around.deviations));
         out.extend(record_line(around.commands, around.run));
         out
@@ -177,9 +212,7 @@ impl<'a> Closing<'a> {
             out.extend(labelled(style, 2, &pad("stands", LABEL), "", "and can be taken back:"));
             out.extend(lines);
         }
-        if !around.is_undo {
-            out.extend(pasted("undo with", &around.commands.line("undo", &[around.run], "")));
-        }
+        out.extend(pasted("undo with", &around.commands.line("undo", &[around.run], "")));
         out
     }
 }
@@ -190,18 +223,23 @@ pub(crate) fn open_lines<'c>(
     open: impl Iterator<Item = (&'c StepPath, &'c Change)>,
     now: Timestamp,
 ) -> Vec<String> {
-    let open: Vec<_> = open.collect();
+    // Items of one list are told together, by the first of them.
+    let mut lists: IndexMap<StepPath, (usize, &Change)> = IndexMap::new();
+    for (path, change) in open {
+        lists.entry(list_of(path).unwrap_or_else(|| path.clone())).or_insert((0, change)).0 += 1;
+    }
     let mut out = Vec::new();
-    for (path, change) in open.iter().take(OPEN) {
-        let name = format!("    {}{}", style.text(&path.0), style.text(&end_of(change, now)));
+    for (path, (items, change)) in lists.iter().take(OPEN) {
+        let count = if *items > 1 { format!(" ({items} items, the first is shown)") } else { String::new() };
+        let name = format!("    {}{count}{}", style.text(&path.0), style.text(&end_of(change, now)));
         let undo = style.text(&change.undo.as_deref().map_or("no undo is written".to_owned(), str::to_owned));
         out.extend(pasted_under(style, &name, &undo));
         if let Some(why) = change.not_taken_back() {
             out.extend(labelled(style, 6, "not taken back", ": ", &style.text(why)));
         }
     }
-    if open.len() > OPEN {
-        out.push(format!("    {} and {} more", style.glyphs().cut, open.len() - OPEN));
+    if lists.len() > OPEN {
+        out.push(format!("    {} and {} more", style.glyphs().cut, lists.len() - OPEN));
     }
     out
 }
@@ -214,6 +252,8 @@ pub(crate) fn end_of(change: &Change, now: Timestamp) -> String {
     };
     if let Some(until) = change.until {
         out.push_str(&format!(" (until {} UTC)", words::near(until, now)));
+    } else if change.not_taken_back().is_some() {
+        out.push_str(" (was to be taken back)");
     } else if change.temporary {
         out.push_str(" (taken back when the run ends)");
     }

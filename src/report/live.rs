@@ -1,6 +1,5 @@
 //! The screen of a run: a fold over its records that gives the lines to print, in the order things happen.
 
-use super::account::account;
 use super::blocks::{Head, loud, marked, target};
 use super::changes::Changes;
 use super::closing::{Around, Closing};
@@ -15,7 +14,6 @@ use super::prompt::boxed;
 use super::resumed;
 use super::standing;
 use super::steps::StepTable;
-use super::story::Story;
 use super::style::{Style, Tone};
 use super::words;
 use crate::engine::Chunk;
@@ -95,11 +93,8 @@ pub struct LiveScreen {
     changes: Changes,
     marks: Marks,
     commands: Commands,
-    /// Of a run that is taken up: its head and how it stands, to be told once.
-    head: Vec<String>,
-    account: Vec<String>,
     /// Whether the run takes the changes of another one back.
-    is_undo: bool,
+    undo_of: Option<String>,
     /// When the run last did something.
     last: Option<Timestamp>,
     output: Output,
@@ -125,9 +120,7 @@ impl LiveScreen {
             changes: Changes::default(),
             marks: Marks::default(),
             commands: Commands::default(),
-            head: Vec::new(),
-            account: Vec::new(),
-            is_undo: false,
+            undo_of: None,
             last: None,
             output: Output::default(),
             places: HashMap::new(),
@@ -146,24 +139,6 @@ impl LiveScreen {
     pub fn with_commands(mut self, commands: Commands) -> Self {
         self.commands = commands;
         self
-    }
-
-    /// Takes in what was on record before this process took the run up: it is told in short with the next record, and
-    /// what is counted at the end is counted from the start.
-    pub fn remember(&mut self, records: &[Record]) {
-        if records.is_empty() {
-            return;
-        }
-        for record in records {
-            let lines = self.fold(record);
-            if matches!(record.event, Event::RunStarted { .. }) {
-                self.head = lines;
-            }
-        }
-        self.account = account(&self.style, &Story::of(records, &self.steps));
-        // What was left out before is part of the account.
-        self.skipped.clear();
-        (self.skipped_at, self.opened) = (None, None);
     }
 
     /// Takes the records of the processes that had the run before: its head, and in short where it stands. `next` are the
@@ -333,10 +308,7 @@ impl LiveScreen {
             (Event::RunResumed(resumption), _) => {
                 self.resumed();
                 let facts = resumed::facts(record, resumption, self.last);
-                let mut out = std::mem::take(&mut self.head);
-                out.extend(spaced(loud(style, "RESUMED", &style.text(&facts.join("; ")))));
-                out.append(&mut self.account);
-                out
+                spaced(loud(style, "RESUMED", &style.text(&facts.join("; "))))
             }
             (Event::Deviated { text }, _) => {
                 if !self.deviations.said(record.time, text) {
@@ -383,7 +355,7 @@ impl LiveScreen {
         else {
             return Vec::new();
         };
-        self.is_undo = undo_of.is_some();
+        self.undo_of = undo_of.as_ref().map(ToString::to_string);
         run.as_str().clone_into(&mut self.run);
         let head = Head {
             run,
@@ -398,6 +370,10 @@ impl LiveScreen {
             warnings,
         };
         let mut out = head.lines(style);
+        if let Some(undone) = undo_of {
+            let text = format!("takes back the changes of run {undone}, the last one first");
+            out.extend(marked(style, Tone::Attention, "undo       ", &style.text(&text)));
+        }
         if self.options.clock {
             out.extend(labelled(
                 style,
@@ -457,7 +433,7 @@ impl LiveScreen {
             marks: &self.marks,
             deviations: self.deviations.all(),
             commands: &self.commands,
-            is_undo: self.is_undo,
+            undo_of: self.undo_of.as_deref(),
         };
         Closing::of(record).map(|closing| spaced(closing.lines(style, &around))).unwrap_or_default()
     }

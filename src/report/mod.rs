@@ -3,7 +3,6 @@
 //! Rank 8. Pure functions and folds from records to text: nothing here prints, reads a clock, a terminal or a file, and
 //! nothing here knows how an act is performed. All text that is not ours passes `sanitize` before it is laid out.
 
-mod account;
 mod blocks;
 mod card;
 mod changes;

@@ -9,6 +9,7 @@ mod check;
 mod disk;
 mod gates;
 mod generated;
+mod handover;
 mod hostile;
 mod http;
 mod interactive;

@@ -419,6 +419,10 @@ fn old_evidence_is_marked_and_no_flag_answers_until_it_is_read_again() {
     _ = sandbox.call(["run", "case", "--env", "quick"]).exits(5);
     _ = resume(&sandbox, &["--yes=medium"]).exits(5);
     assert!(!sandbox.path("made7").exists(), "a flag answered on stale evidence");
+    let digest = events(&sandbox, "gate_opened")[0]["digest"].as_str().expect("a digest").to_owned();
+    let elsewhere = sandbox.call(["approve", "last", "act", "--digest", &digest[..8]]).exits(0);
+    _ = elsewhere.says("STALE").tells("`look` was read");
+    std::fs::remove_dir_all(sandbox.only_run().join("inbox")).expect("the answer is taken back");
     let mut terminal = Terminal::open(&sandbox, &["resume", "last", "--yes=medium"]);
     terminal.sees("STALE").sees("go on?").types("l");
     _ = terminal.exits(130);

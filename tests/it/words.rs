@@ -122,6 +122,7 @@ fn what_is_said_after_the_end_leaves_the_record_as_it_is() {
     let text = std::fs::read_to_string(&file).expect("the file").replacen("noon", "nine", 1);
     std::fs::write(&file, text).expect("the file");
     _ = sandbox.call(["show", "last"]).exits(0).tells("line 2 of addenda.jsonl does not follow the line before it");
+    _ = sandbox.call(["verify", "last"]).exits(1).says("addenda.jsonl").says("DAMAGED");
 }
 
 #[test]

@@ -101,7 +101,9 @@ pub(in crate::action) async fn end_survivors(trace: Trace, grace: Duration) -> V
         let mut found = Survivors::of(&trace).certain;
         // A stopped process hears TERM only when it goes on.
         for signal in [Signal::TERM, Signal::CONT] {
-            found.iter().for_each(|member| member.signal(signal));
+            for member in &found {
+                member.signal(signal);
+            }
         }
         wait(&mut found, Instant::now() + grace);
         for _ in 0..SWEEPS {
@@ -109,7 +111,9 @@ pub(in crate::action) async fn end_survivors(trace: Trace, grace: Duration) -> V
             if found.is_empty() {
                 break;
             }
-            found.iter().for_each(|member| member.signal(Signal::KILL));
+            for member in &found {
+                member.signal(Signal::KILL);
+            }
             wait(&mut found, Instant::now() + KILLED);
         }
         Survivors { certain: found, doubtful: Vec::new() }.named()

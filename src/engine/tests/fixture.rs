@@ -270,7 +270,9 @@ impl Person for Actor {
 
     fn refuse(&mut self, id: PromptId, _: &str) {
         let asked = self.prompts.lock().expect("lock").iter().find(|prompt| prompt.id == id).cloned();
-        asked.into_iter().for_each(|prompt| self.ask(prompt));
+        if let Some(prompt) = asked {
+            self.ask(prompt);
+        }
     }
 }
 

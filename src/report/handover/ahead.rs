@@ -27,13 +27,8 @@ impl<'a> Handover<'a> {
             out.extend(self.asked());
         } else {
             let text = |wait: &Waiting| {
-                format!(
-                    "{} {} waits for {}: {}",
-                    wait.what,
-                    wait.step,
-                    wait.wants.as_deref().unwrap_or("an answer"),
-                    cut(&wait.text)
-                )
+                let wants = wait.wants.as_deref().unwrap_or("an answer");
+                format!("{} {} waits for {wants}: {}", wait.what, wait.step, cut(&wait.text))
             };
             out.extend(self.waiting().iter().map(|wait| Item::from(text(wait))));
             // A run that was left, or that died, says nothing of what it waited for; its open gates do.

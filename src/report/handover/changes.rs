@@ -15,7 +15,7 @@ impl Handover<'_> {
             let when = change.ended.or(change.began).map(|time| near(time, self.now)).unwrap_or_default();
             let title = change.title.as_deref().unwrap_or(&change.act);
             let verified = if change.verdict == Some(StepVerdict::Holds) { ", verified" } else { "" };
-            let by = change.approved.as_deref().map(|who| format!(", approved by {who}")).unwrap_or_default();
+            let by = change.approved.as_deref().map(|who| format!(", {who}")).unwrap_or_default();
             let settled = change.settled.as_ref().map(|(_, who, why)| format!(", as {who} says: {why}"));
             format!("{when} {path}: {title}{verified}{by}{}", settled.unwrap_or_default())
         };

@@ -473,3 +473,42 @@ fn runs_are_listed() {
     assert_eq!(json[0]["state"], "parked");
     assert_eq!(list_text(&[], &Style::PLAIN), ["no runs in this store"]);
 }
+
+#[test]
+fn an_undo_has_an_end_of_its_own() {
+    let undo = |second: Outcome, open: &[&str]| {
+        let mut tape = Tape::default();
+        let mut started = sample::started(&[]);
+        if let Event::RunStarted { undo_of, .. } = &mut started {
+            *undo_of = Some("20261121-0100-aaaa".parse().unwrap());
+        }
+        tape.put(0, None, started);
+        for (step, outcome) in [("two/undo", second), ("one/undo", Outcome::Succeeded)] {
+            tape.attempt(10, step, "run", "rm it", true);
+            tape.attempt_ended(20, step, outcome);
+            tape.put(30, Some(step), step_ended(outcome, None, &[], vec![], None));
+        }
+        let ended = Event::RunEnded {
+            result: if open.is_empty() { RunResult::Completed } else { RunResult::Failed },
+            ran_to_end: true,
+            reasons: vec![],
+            holds: 0,
+            validations: 0,
+            changes: 2,
+            open_changes: open.iter().map(|text| (*text).to_owned()).collect(),
+            waited_ms: 0,
+            cleaned_up: None,
+            outputs: IndexMap::new(),
+        };
+        tape.put(40, None, ended);
+        screen(&tape, Style::PLAIN, ScreenOptions::LIVE)
+    };
+    let whole = undo(Outcome::Succeeded, &[]);
+    assert!(whole.contains("takes back the changes of run 20261121-0100-aaaa"), "{whole}");
+    assert!(whole.contains("\nUNDONE  in ") && whole.contains("  taken back       2 of 2\n"), "{whole}");
+    assert!(!whole.contains("goal met") && !whole.contains("runwright undo"), "{whole}");
+    let part = undo(Outcome::Failed, &["two: rm it (not taken back: exit 1)"]);
+    assert!(part.contains("\nPARTLY UNDONE  in ") && part.contains("  taken back       1 of 2\n"), "{part}");
+    assert!(part.contains("\n    two  rm it (not taken back: exit 1)\n"), "{part}");
+    assert!(part.contains("\n  again            runwright undo 20261121-0100-aaaa\n"), "{part}");
+}

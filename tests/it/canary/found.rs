@@ -315,3 +315,24 @@ fn the_example_of_the_reference_runs() {
     canary.is_nowhere();
     assert_eq!(canary.sandbox.field("uses", "stdout"), json!({ "value": "‹secret login.token›\n" }));
 }
+
+#[test]
+fn a_run_that_is_taken_up_again_finds_its_secrets_again() {
+    let canary = Canary::new();
+    let file = secret_file(&canary);
+    let steps = format!(
+        "steps:\n  - id: login\n    diagnose: A\n    run: [cat, {file}]\n    capture: {{ key: {{ value: json.key, secret: \
+         true }} }}\n    show: [stdout]\n  - id: hand\n    diagnose: A person\n    manual: Look at it.\n  - id: uses\n    \
+         diagnose: A\n    stdin: \"{{{{ login.key }}}}\"\n    run: [cat]\n    show: [stdout]\n"
+    );
+    _ = canary.runs(&steps).exits(5);
+    _ = canary.call(&["answer", "last", "hand", "result=done"]).exits(0);
+    _ = canary.call(&["resume", "last"]).exits(0);
+    canary.is_nowhere();
+    assert_eq!(canary.sandbox.field("uses", "stdout"), json!({ "value": "‹secret login.key›" }));
+    let events = Sandbox::events(&canary.sandbox.only_run());
+    let ends = |step: &str| {
+        events.iter().filter(|event| event["step"] == step && event["event"]["kind"] == "attempt_ended").count()
+    };
+    assert_eq!((ends("login"), ends("uses")), (2, 1), "only the read that gave the secret is performed again");
+}

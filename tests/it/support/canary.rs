@@ -10,12 +10,14 @@ use std::process::Command;
 pub(crate) const CANARY: &str = "c4nary'Tok+en/\"z=Q\\w;Xé";
 
 /// What is looked at after every run: one line for each command that shows something of a run or of a runbook.
-const LOOKS: [&str; 10] = [
+const LOOKS: [&str; 12] = [
     "list",
     "list --json",
     "show last",
     "show last --format json",
     "show last --format markdown",
+    "handover last",
+    "handover last --format markdown",
     "verify last",
     "verify --all",
     "check",

@@ -44,7 +44,8 @@ fn text(lines: &[Line]) -> String {
     for (at, line) in lines.iter().enumerate() {
         step(&mut text, at, line);
     }
-    text + "finally:\n  - { id: last, remediate: Tidy, risk: low, run: [do, last] }\n"
+    // What proves the goal comes after every change, in whatever order they were made.
+    text + "  - { id: goal, validate: Goal, run: [look, goal], expect: exit == 0 }\nfinally:\n  - { id: last, remediate: Tidy, risk: low, run: [do, last] }\n"
 }
 
 fn step(text: &mut String, at: usize, line: &Line) {
