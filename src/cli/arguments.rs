@@ -159,7 +159,7 @@ Examples:
   runwright answer last move_traffic result=done       work by hand
   runwright answer last drain perform=yes              a `when` nobody can tell
   runwright answer last drain result=retry --reason 'still serving'
-                             done, not_done, retry: a change whose end nobody saw")]
+      done, not_done, retry: a change whose end nobody saw")]
     Answer(AnswerArguments),
     /// Tell the next person where a run stands, in under 40 lines, from its record
     #[command(after_help = "\
