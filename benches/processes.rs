@@ -132,7 +132,7 @@ fn perform(graph: &Arc<StepGraph>, folder: &TempDir) {
         grace: Duration::from_secs(1),
         past: None,
         undo: None,
-        approvers: runwright::plan::Approvers::default(),
+        approvers: runwright::library::Approvers::default(),
         operators: Vec::new(),
         abort: None,
     };

@@ -178,9 +178,7 @@ impl Refusal {
                 "it goes by the record of that run, with no other runbook and no further reads; what remains after it is \
                  taken back with: runwright undo {of}"
             ),
-            Self::NotEnded(run) => format!(
-                "end it first, which takes temporary changes back by itself: runwright abort {run} --reason TEXT"
-            ),
+            Self::NotEnded(run) => format!("end it first: runwright abort {run} --reason TEXT"),
             Self::UndoOpen { undo, .. } => format!("go on with that: runwright resume {undo}"),
             Self::NeverBegan(_) => "start it anew".to_owned(),
             Self::Damaged { run, .. } => format!("every finding, with its place: runwright verify {run}"),

@@ -6,6 +6,7 @@
 mod flight;
 mod races;
 mod sweep;
+mod undone;
 
 use crate::support::{Output, Sandbox};
 

@@ -36,4 +36,5 @@ mod surroundings;
 mod tampered;
 mod together;
 mod traced;
+mod undo;
 mod words;

@@ -195,7 +195,10 @@ finally:
     _ = output.says("cleaned up").says("Take back: Ban it");
     assert!(!sandbox.path("ban").exists());
     _ = sandbox.call(["verify", "last"]).exits(0);
-    _ = sandbox.call(["show", "last", "--format", "markdown"]).exits(0).says("temporary changes taken back: yes");
+    _ = sandbox
+        .call(["show", "last", "--format", "markdown"])
+        .exits(0)
+        .says("cleaned up: yes (temporary changes were taken back)");
     let shown = sandbox.call(["show", "last", "--format", "json"]).exits(0).json();
     assert_eq!(shown["result"]["cleaned_up"], true, "{shown:#}");
     sandbox.is_whole();
@@ -206,7 +209,7 @@ finally:
 
     let sandbox = case("no-such-file", "\"true\"");
     let output = sandbox.call(["run", "case", "--env", "free"]).exits(7);
-    _ = output.says("not taken back").says("a temporary change stands");
+    _ = output.says("not taken back").says("1 temporary change stands");
     assert!(sandbox.path("ban").exists());
 }
 

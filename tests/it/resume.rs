@@ -51,6 +51,8 @@ fn killed(sandbox: &Sandbox, arguments: &[&str]) {
     appears(&sandbox.path("begun"));
     run.kill().expect("a signal");
     _ = run.wait().expect("an end");
+    // What it had started goes with it: a machine that went down.
+    sandbox.kill_processes();
 }
 
 /// The first time, the script begins and waits to be killed with its run; from then on it goes through.

@@ -143,7 +143,6 @@ fn a_request_that_may_be_sent_twice_is_sent_again_by_itself() {
 }
 
 #[test]
-#[ignore = "what an earlier process left running is not looked for yet"]
 fn a_program_that_lives_on_is_waited_for() {
     let sandbox = Sandbox::library();
     let steps = "
@@ -175,7 +174,6 @@ steps:
 }
 
 #[test]
-#[ignore = "what an earlier process left running is not looked for yet"]
 fn what_a_read_left_running_is_ended() {
     for stubborn in ["", "trap '' TERM; ", "trap '' TERM; setsid "] {
         let sandbox = Sandbox::library();
@@ -325,7 +323,8 @@ fn time_goes_on() {
         kill(child);
         let output = go_on(&sandbox, |_, _| false);
         let took = began.elapsed();
-        assert!(took >= Duration::from_secs(3), "{step}: only {took:?}\n{output}");
+        // The last attempt of an `until` is the last that fits.
+        assert!(took >= Duration::from_millis(2_700), "{step}: only {took:?}\n{output}");
         assert!(took < Duration::from_millis(4500), "{step}: {took:?}, so it began anew\n{output}");
         assert_eq!(last_event(&sandbox)["result"], result, "{step}: {output}");
         sandbox.is_whole();

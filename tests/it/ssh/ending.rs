@@ -147,8 +147,7 @@ fn ctrl_c_ends_what_runs_there() {
     runbook(&sandbox, &sshd, &format!("\n  - {{ id: wait, target: web, diagnose: Wait, run: [sleep, '{number}'] }}\n"));
     let mut terminal = Terminal::open(&sandbox, &["run", "case", "--env", "free"]);
     wait_until("the program", || !sleeps(&number).is_empty());
-    _ = terminal.presses("\x03");
-    _ = terminal.presses("\x03");
+    _ = terminal.presses("\x03").sees("Enter, a or c?").presses("\x03");
     wait_until("the end of the program", || sleeps(&number).is_empty());
     wait_until("the end of our clients", || sandbox.processes().is_empty());
 }

@@ -106,6 +106,16 @@ impl Sandbox {
         runs.remove(0)
     }
 
+    /// The name of the run that takes back no other's changes.
+    pub(crate) fn first_run(&self) -> String {
+        let own = |run: &PathBuf| {
+            let text = std::fs::read_to_string(run.join("transcript.jsonl")).unwrap_or_default();
+            text.contains("\"kind\":\"run_started\"") && !text.contains("\"undo_of\":")
+        };
+        let run = self.runs().into_iter().find(own).expect("a run");
+        run.file_name().expect("a name").to_string_lossy().into_owned()
+    }
+
     /// The folders of the runs, oldest first.
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.store().join("runs")) else { return Vec::new() };
@@ -116,15 +126,27 @@ impl Sandbox {
 
     /// The processes whose environment is that of this sandbox.
     pub(crate) fn processes(&self) -> Vec<String> {
+        self.marked().into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// Kills them.
+    pub(crate) fn kill_processes(&self) {
+        for (number, _) in self.marked() {
+            rustix::process::kill_process(number, rustix::process::Signal::KILL).ok();
+        }
+    }
+
+    fn marked(&self) -> Vec<(rustix::process::Pid, String)> {
         let mark = self.folder.path().display().to_string();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-            let is_process = entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
+            let number = entry.file_name().to_string_lossy().parse().ok().and_then(rustix::process::Pid::from_raw);
+            let Some(number) = number else { continue };
             // A process may be gone by now, or belong to somebody else.
             let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
-            if is_process && String::from_utf8_lossy(&environment).contains(&mark) {
+            if String::from_utf8_lossy(&environment).contains(&mark) {
                 let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+                found.push((number, String::from_utf8_lossy(&line).replace('\0', " ")));
             }
         }
         found

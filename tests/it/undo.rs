@@ -1,0 +1,164 @@
+//! Taking the changes of a run back: the last one first, each behind its gate, by a run of its own.
+
+use crate::support::{Output, Sandbox};
+
+/// Changes that leave a line when they are made and when they are taken back.
+const CASE: &str = "
+targets: { here: { local: true } }
+steps:
+  - { id: look, diagnose: Look, shell: 'echo 7', capture: { n: stdout | int } }
+  - id: one
+    remediate: Make one
+    risk: low
+    shell: 'echo one >> log; touch \"made$N\"'
+    env: { N: '{{ look.n }}' }
+    undo:
+      run: [rm, 'made{{ look.n }}']
+      verify: { run: [test, -e, 'made{{ look.n }}'], ok: [0, 1], expect: exit == 1 }
+  - { id: conf, remediate: Set the port, risk: low, edit: { file: conf.toml, format: toml, set: { port: 9 } } }
+  - id: each
+    remediate: Make many
+    risk: low
+    for_each: \"['a', 'b']\"
+    shell: 'echo \"$ITEM\" >> log'
+    env: { ITEM: '{{ item }}' }
+    undo: { shell: 'echo \"un$ITEM\" >> log', env: { ITEM: '{{ item }}' } }
+  - id: several
+    group: One after the other
+    for_each: \"['c', 'd']\"
+    steps:
+      - id: make
+        remediate: Make it
+        risk: low
+        shell: 'echo \"$ITEM\" >> log'
+        env: { ITEM: '{{ item }}' }
+        undo:
+          - { id: see, diagnose: See, run: [test, -e, log] }
+          - { id: back, remediate: Take it back, shell: 'echo \"un$ITEM\" >> log', env: { ITEM: '{{ item }}' } }
+  - { id: proof, validate: It is there, run: [test, -e, made7] }
+";
+
+const CONF: &str = "# the port of the service\nport = 8   # eight\n";
+
+fn sandbox(rest: &str) -> Sandbox {
+    let sandbox = Sandbox::library();
+    _ = sandbox.runbook("case", rest);
+    _ = sandbox.write("conf.toml", CONF);
+    _ = sandbox.call(["check", "case"]).exits(0);
+    sandbox
+}
+
+fn text(sandbox: &Sandbox, name: &str) -> String {
+    std::fs::read_to_string(sandbox.path(name)).unwrap_or_default()
+}
+
+fn words(sandbox: &Sandbox) -> Vec<String> {
+    text(sandbox, "log").lines().map(str::to_owned).collect()
+}
+
+fn undo(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    let run = sandbox.first_run();
+    sandbox.call([&["undo", run.as_str()], arguments].concat())
+}
+
+#[test]
+fn the_last_change_is_taken_back_first() {
+    let sandbox = sandbox(CASE);
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    assert_eq!(words(&sandbox), ["one", "a", "b", "c", "d"]);
+    assert!(text(&sandbox, "conf.toml").contains("port = 9"));
+    _ = undo(&sandbox, &[]).exits(0).says("UNDONE");
+    assert_eq!(words(&sandbox), ["one", "a", "b", "c", "d", "und", "unc", "unb", "una"]);
+    assert_eq!(text(&sandbox, "conf.toml"), CONF, "an edit is taken back to the byte");
+    assert!(!sandbox.path("made7").exists());
+    // What was taken back is not taken back again.
+    _ = undo(&sandbox, &[]).exits(0);
+    assert_eq!(words(&sandbox).len(), 9);
+    sandbox.is_whole();
+    sandbox.leaves_nothing_behind();
+}
+
+#[test]
+fn what_cannot_be_taken_back_remains_and_can_be_tried_again() {
+    let sandbox = sandbox(
+        "
+targets: { here: { local: true } }
+steps:
+  - { id: gone, remediate: Gone, risk: low, run: [touch, gone], irreversible: Nobody has a copy. }
+  - { id: early, remediate: Early, risk: low, run: [touch, early], undo: { run: [rm, early] } }
+  - { id: late, remediate: Late, risk: low, run: [touch, late], undo: { run: [rm, late, key] } }
+  - { id: proof, validate: It is there, run: [test, -e, late] }
+",
+    );
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    // What was made before it may be needed by it: it stands too.
+    _ = undo(&sandbox, &[]).exits(7).says("late: Late").says("what was made after it still stands");
+    assert!(sandbox.path("early").exists());
+    _ = sandbox.write("key", "");
+    _ = sandbox.write("late", "");
+    _ = undo(&sandbox, &[]).exits(1).says("Nobody has a copy");
+    assert!(!sandbox.path("early").exists() && !sandbox.path("late").exists());
+}
+
+#[test]
+fn a_file_that_was_changed_since_is_left_alone() {
+    let sandbox = sandbox(
+        "
+targets: { here: { local: true } }
+steps:
+  - { id: conf, remediate: Set the port, risk: low, edit: { file: conf.toml, format: toml, set: { port: 9 } } }
+  - { id: proof, validate: It is there, run: [test, -e, conf.toml] }
+",
+    );
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    let theirs = "port = 10\n";
+    _ = sandbox.write("conf.toml", theirs);
+    _ = undo(&sandbox, &[]).exits(7).says("conf.toml");
+    assert_eq!(text(&sandbox, "conf.toml"), theirs);
+}
+
+#[test]
+fn each_has_its_gate_and_waits_for_people() {
+    let sandbox = sandbox(
+        "
+targets: { here: { local: true } }
+steps:
+  - { id: one, remediate: Make one, risk: low, run: [touch, one], undo: { run: [rm, one] } }
+  - { id: proof, validate: It is there, run: [test, -e, one] }
+",
+    );
+    _ = sandbox.call(["run", "case", "--env", "prod", "--yes=low"]).exits(0);
+    _ = undo(&sandbox, &[]).exits(5).says("one/undo").says("rm one");
+    assert!(sandbox.path("one").exists());
+    // A second undo would take back what this one is about to.
+    _ = undo(&sandbox, &[]).exits(2).says("has not ended").says("runwright resume");
+    let parked = sandbox.runs().into_iter().find(|run| !run.ends_with(sandbox.first_run())).expect("an undo run");
+    let gate = Sandbox::events(&parked).into_iter().find(|record| record["event"]["kind"] == "gate_opened");
+    let digest = gate.expect("a gate")["event"]["digest"].as_str().expect("a digest")[..12].to_owned();
+    let name = parked.file_name().expect("a name").to_string_lossy().into_owned();
+    _ = sandbox.call(["approve", &name, "one/undo", "--digest", &digest]).exits(0);
+    _ = sandbox.call(["resume", &name]).exits(0);
+    assert!(!sandbox.path("one").exists());
+    sandbox.is_whole();
+}
+
+#[test]
+fn only_what_has_ended_is_taken_back() {
+    let sandbox = sandbox(
+        "
+targets: { here: { local: true } }
+steps:
+  - { id: one, remediate: Make one, risk: low, run: [touch, one], undo: { run: [rm, one] } }
+  - { id: who, diagnose: Who?, ask: { question: Who? } }
+",
+    );
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(5);
+    _ = undo(&sandbox, &[]).exits(2).says("has not ended").says("runwright abort");
+    let run = sandbox.first_run();
+    _ = sandbox.call(["abort", &run, "--reason", "wrong cluster"]).exits(4);
+    _ = undo(&sandbox, &[]).exits(0);
+    assert!(!sandbox.path("one").exists());
+    let name = sandbox.runs().into_iter().find(|run| !run.ends_with(sandbox.first_run())).expect("an undo run");
+    let name = name.file_name().expect("a name").to_string_lossy().into_owned();
+    _ = sandbox.call(["undo", &name]).exits(2).says("takes back the changes of run");
+}
