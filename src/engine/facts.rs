@@ -281,9 +281,11 @@ impl Task {
 
     /// A file is brought back without a word of the author.
     fn built_in_undo(&self, action: &Action, change: &Change) -> Option<String> {
+        if self.stands.is_some() {
+            return Some("this is the undo; the way forward again is a new run".to_owned());
+        }
         let is_file = matches!(action, Action::Edit(_) | Action::Write(_));
-        let is_own = is_file && change.irreversible.is_none() && self.stands.is_none();
-        is_own.then(|| "the file as it was before, to the byte".to_owned())
+        (is_file && change.irreversible.is_none()).then(|| "the file as it was before, to the byte".to_owned())
     }
 
     fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {

@@ -92,6 +92,16 @@ impl<'a> Closing<'a> {
         }
     }
 
+    /// What an undo came to: a word, and what remains.
+    pub(crate) fn undone(&self) -> (&'static str, String) {
+        match self.open_changes.len() {
+            0 if self.ran_to_end => ("yes", "nothing of it remains".to_owned()),
+            0 => ("no", "it did not run to its end".to_owned()),
+            1 => ("no", "1 change remains".to_owned()),
+            count => ("no", format!("{count} changes remain")),
+        }
+    }
+
     /// Whether everything is cleaned up: a word, and why.
     pub(crate) fn clean(&self, changes: &Changes) -> (&'static str, String) {
         let passing = changes.standing(self.time).filter(|(_, change)| change.is_passing()).count();

@@ -163,12 +163,20 @@ impl Page<'_> {
         let (goal, proof) = end.goal();
         let (clean, why) = end.clean(&self.story.changes);
         self.line(&format!("- ran to the end: {}", if end.ran_to_end { "yes" } else { "no" }));
-        self.line(&format!("- goal met: {goal} ({proof})"));
-        self.line(&format!("- cleaned up: {clean} ({why})"));
-        self.line(&format!("- changes: {}", end.changes(&self.story.changes)));
-        if self.story.changes.is_empty() {
+        if let Some(of) = self.story.undo_of() {
+            let (word, what) = end.undone();
+            self.line(&format!("- taken back what `{of}` changed: {word} ({what})"));
             for change in end.open_changes {
-                self.line(&format!("- stands, and can be taken back: {}", markdown(change)));
+                self.line(&format!("- remains: {}", markdown(change)));
+            }
+        } else {
+            self.line(&format!("- goal met: {goal} ({proof})"));
+            self.line(&format!("- cleaned up: {clean} ({why})"));
+            self.line(&format!("- changes: {}", end.changes(&self.story.changes)));
+            if self.story.changes.is_empty() {
+                for change in end.open_changes {
+                    self.line(&format!("- stands, and can be taken back: {}", markdown(change)));
+                }
             }
         }
         for reason in end.reasons {

@@ -119,6 +119,7 @@ fn head(story: &Story<'_>, seal: Option<&str>) -> Json {
         inputs,
         programs,
         warnings,
+        undo_of,
         ..
     } = &record.event
     else {
@@ -129,7 +130,8 @@ fn head(story: &Story<'_>, seal: Option<&str>) -> Json {
         "id": run.as_str(), "version": version, "mode": mode, "runbook": runbook, "title": title, "file": file,
         "digest": digest, "library": library, "environment": environment, "production": production,
         "operator": person(operator), "host": host, "started": record.time.to_string(),
-        "inputs": inputs.iter().map(input).collect::<Vec<_>>(), "programs": programs, "warnings": warnings, "head": seal,
+        "inputs": inputs.iter().map(input).collect::<Vec<_>>(), "programs": programs, "warnings": warnings, "undo_of": undo_of,
+        "head": seal,
     })
 }
 

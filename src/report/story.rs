@@ -134,6 +134,14 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// The run whose changes this one takes back.
+    pub(crate) fn undo_of(&self) -> Option<&'a str> {
+        match self.started.map(|record| &record.event) {
+            Some(Event::RunStarted { undo_of, .. }) => undo_of.as_ref().map(|run| run.as_str()),
+            _ => None,
+        }
+    }
+
     /// The state of the run: its result, or `parked`, `suspended`, `incomplete`.
     pub(crate) fn state(&self) -> &'static str {
         match self.last.map(|record| &record.event) {
