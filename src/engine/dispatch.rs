@@ -7,9 +7,11 @@ mod ending;
 mod joins;
 mod nested;
 mod prompts;
+mod record;
 mod steps;
 mod stopping;
 mod survivors;
+mod turns;
 mod undoing;
 mod walk;
 mod words;
@@ -20,13 +22,11 @@ use super::bodies::Bodies;
 use super::body::{At, Body, BodyId, Early, Scene};
 use super::limits::Budget;
 use super::message::{Halt, Message, Permit};
-use super::port::{Cancel, Inbox, InboxDecision, LockRefused, Locks, Person, PromptId, RunStore, StoreError};
+use super::port::{Cancel, Inbox, InboxDecision, Locks, Person, PromptId, RunStore, StoreError};
 use super::result::{RunEnd, RunState};
 use super::run::{Ports, Setup, Signal};
 use super::settle::Pending;
-use super::store_value::put_aside;
-use crate::event::{Actor, Event, Operator, Record, RunId, StepPath};
-use crate::graph::Section;
+use crate::event::{Event, Operator, Record, RunId, StepPath};
 use crate::library::Approvers;
 use crate::runbook::Risk;
 use futures_util::future::BoxFuture;
@@ -448,139 +448,6 @@ impl Dispatcher {
             Message::Outlived { path, number, left } => self.outlived(&path, number, left),
             Message::Undoable(undoable) => self.undoable(*undoable),
         }
-    }
-
-    /// Takes a lock. Where another run has it, this one ends: what it would do there is being done.
-    fn take_lock(&mut self, what: &str, reply: oneshot::Sender<Result<(), LockRefused>>) {
-        let taken = self.locks.take(what);
-        match &taken {
-            // Whoever takes the run up knows by this what to lock, and a later run what this one was about to change.
-            Ok(true) => self.log(Event::Locked { what: what.to_owned() }),
-            Ok(false) | Err(LockRefused::Store(_)) => {}
-            Err(LockRefused::Held(who)) => self.end_early(BodyId::ROOT, Early::Held(who.clone()), false),
-        }
-        reply.send(taken.map(drop)).ok();
-    }
-
-    /// Hands out places: reads up to `--jobs`, one change at a time, in the order asked.
-    fn grant(&mut self) {
-        let mut kept = VecDeque::new();
-        while let Some(queued) = self.queue.pop_front() {
-            if self.is_ending(queued.at.body) {
-                queued.reply.send(Err(Halt::Ending)).ok();
-                continue;
-            }
-            // Nothing that went wrong in the body keeps its temporary changes from being taken back.
-            let clears = self.bodies[queued.at.body].clearing;
-            if let Some(reason) = self.halted(queued.at).filter(|_| !clears) {
-                queued.reply.send(Err(Halt::Blocked(reason))).ok();
-                continue;
-            }
-            if queued.change
-                && !clears
-                && let Some(reason) = self.blocked(queued.at)
-            {
-                queued.reply.send(Err(Halt::Blocked(reason))).ok();
-                continue;
-            }
-            let free = if queued.change { !self.write_slot && !self.is_put_off() } else { self.reading < self.jobs };
-            if !free {
-                kept.push_back(queued);
-                continue;
-            }
-            let (back, returned) = oneshot::channel();
-            if queued.reply.send(Ok(Permit { _back: back })).is_err() {
-                continue;
-            }
-            if queued.change {
-                self.write_slot = true;
-            } else {
-                self.reading += 1;
-            }
-            let change = queued.change;
-            self.back.push(Box::pin(async move {
-                returned.await.ok();
-                change
-            }));
-        }
-        self.queue = kept;
-    }
-
-    /// Why a change may not start: something in its own body, or in one around it, seen from the step that holds it.
-    fn blocked(&self, at: At) -> Option<String> {
-        for at in self.bodies.chain(at) {
-            if self.bodies.node(at).section == Section::Finally {
-                return None;
-            }
-            if let Some(reason) = self.bodies[at.body].blocks(at.node) {
-                return Some(reason.to_owned());
-            }
-        }
-        None
-    }
-
-    /// Leaves the run because its record has no room: no change starts without it, not even one that takes another
-    /// back, so the run is not ended but suspended. The last of the room is for the words that say so.
-    fn leave_for(&mut self, at: At, trouble: StoreError) {
-        if self.trouble.is_none() {
-            self.suspend(format!("`{}` was not started: {trouble}", self.bodies.path(at)));
-            self.trouble = Some(trouble);
-        }
-    }
-
-    /// Puts an event on record.
-    fn push(&mut self, step: Option<StepPath>, attempt: Option<u32>, actor: Actor, mut event: Event) {
-        let is_mute = self.undoing.as_ref().is_some_and(undoing::Undoing::is_mute);
-        if is_mute || self.past().has_told(step.as_ref(), &event) {
-            return;
-        }
-        put_aside(&mut event, &*self.shared.evidence);
-        self.records.push(Record {
-            seq: 0,
-            time: self.shared.clock.now(),
-            elapsed_ms: self.shared.elapsed_ms(),
-            actor,
-            step,
-            attempt,
-            event,
-            prev: String::new(),
-        });
-    }
-
-    pub(super) fn log(&mut self, event: Event) {
-        self.push(None, None, Actor::Runwright, event);
-    }
-
-    pub(super) fn log_step(&mut self, at: At, event: Event) {
-        self.log_as(at, event, Actor::Runwright);
-    }
-
-    pub(super) fn log_as(&mut self, at: At, event: Event, actor: Actor) {
-        let path = self.bodies.path(at);
-        self.push(Some(path), None, actor, event);
-    }
-
-    /// Writes what is on record, and lets those go on that waited for it to be on disk.
-    fn flush(&mut self, sync: bool) -> Result<(), StoreError> {
-        self.look_at_clock();
-        if !self.records.is_empty() {
-            let mut records = std::mem::take(&mut self.records);
-            self.store.append(&mut records)?;
-            for record in &records {
-                (self.observer)(record);
-            }
-            self.unsynced = true;
-        }
-        if sync && self.unsynced {
-            self.store.sync()?;
-            self.unsynced = false;
-        }
-        if !self.unsynced {
-            for waiting in self.durable.drain(..) {
-                waiting.send(()).ok();
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn now(&self) -> Timestamp {

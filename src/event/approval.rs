@@ -1,6 +1,6 @@
 //! What a gate asks beside a yes, and the approvals it was given.
 
-use super::kind::Door;
+use super::view::Door;
 use crate::expr::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

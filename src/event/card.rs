@@ -1,7 +1,7 @@
 //! What a person is shown about an act: plain data, with secrets already named instead of printed.
 
 use super::approval::GateTerms;
-use super::kind::StoredValue;
+use super::view::StoredValue;
 use serde::{Deserialize, Serialize};
 
 /// A label and a text.

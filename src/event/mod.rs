@@ -8,16 +8,20 @@ mod approval;
 mod card;
 mod kind;
 mod name;
+mod outcome;
 mod resumption;
+mod view;
 
 pub use approval::{ApprovalTerms, GateApproval, GateTerms, SignatureView};
 pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
-pub use kind::{
-    AnswerKind, CheckView, Door, ErrorClass, Event, EvidenceRef, FrozenRunbook, FrozenSettings, GateAnswer, InputView,
-    Mode, Outcome, ProgramView, Record, RunResult, StepFacts, StepVerdict, StoredValue, Waiting,
-};
+pub use kind::{Event, Record};
 pub use name::{Actor, IdentityKind, InvalidRunId, Operator, RunId, StepPath};
+pub use outcome::{ErrorClass, Mode, Outcome, RunResult, StepVerdict};
 pub use resumption::{Mark, Resumption, Settlement, UnknownMark};
+pub use view::{
+    AnswerKind, CheckView, Door, EvidenceRef, FrozenRunbook, FrozenSettings, GateAnswer, InputView, ProgramView,
+    StepFacts, StoredValue, Waiting,
+};
 
 /// The version of the meaning of events; a resume under another major version is refused.
 pub const SEMANTICS: u32 = 1;

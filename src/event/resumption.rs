@@ -1,7 +1,8 @@
 //! What a run's record says when another process takes the run up, and what a person settles then.
 
-use super::kind::{Event, EvidenceRef, FrozenRunbook, ProgramView};
+use super::kind::Event;
 use super::name::Operator;
+use super::view::{EvidenceRef, FrozenRunbook, ProgramView};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

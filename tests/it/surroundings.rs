@@ -12,18 +12,16 @@ steps:
   - { id: made, validate: It is made, run: [test, -e, made] }
 ";
 
-/// A memory file system of its own; nothing where we may not mount one, and the caller then has nothing to prove.
+/// A memory file system of its own. Mounting one takes root, or sudo that asks nothing.
 struct Disk(PathBuf);
 
 impl Disk {
-    fn mounted(path: &Path, mib: u32) -> Option<Self> {
+    fn mounted(path: &Path, mib: u32) -> Self {
         fs::create_dir_all(path).expect("a folder");
-        if !rustix::process::geteuid().is_root() {
-            return None;
-        }
-        let options = format!("size={mib}m,mode=0700");
+        let us = rustix::process::geteuid().as_raw();
+        let options = format!("size={mib}m,mode=0700,uid={us}");
         mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], path);
-        Some(Self(path.to_owned()))
+        Self(path.to_owned())
     }
 
     fn read_only(&self) {
@@ -43,14 +41,23 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
+        drop(as_root("umount").arg("--lazy").arg(&self.0).status());
     }
 }
 
 #[track_caller]
 fn mount(arguments: &[&str], path: &Path) {
-    let status = Command::new("mount").args(arguments).arg(path).status().expect("mount: the package mount");
-    assert!(status.success(), "mount {arguments:?} {}", path.display());
+    let status = as_root("mount").args(arguments).arg(path).status().expect("mount (or sudo): the package mount");
+    assert!(status.success(), "mount {arguments:?} {}: this takes root, or sudo without a password", path.display());
+}
+
+fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["--non-interactive", program]);
+    command
 }
 
 fn case() -> Sandbox {
@@ -62,7 +69,7 @@ fn case() -> Sandbox {
 #[test]
 fn a_full_disk_is_refused_before_the_start() {
     let sandbox = case();
-    let Some(disk) = Disk::mounted(&sandbox.store(), 16) else { return };
+    let disk = Disk::mounted(&sandbox.store(), 16);
     _ = disk.fill(1024);
     let output = sandbox.call(["run", "case", "--env", "free"]).exits(8);
     _ = output.says("disk-full").tells("the record keeps 4194304 in reserve").tells("--store DIR");
@@ -73,7 +80,7 @@ fn a_full_disk_is_refused_before_the_start() {
 #[test]
 fn a_disk_that_fills_in_mid_run_stops_it_before_its_change() {
     let sandbox = case();
-    let Some(disk) = Disk::mounted(&sandbox.store(), 16) else { return };
+    let disk = Disk::mounted(&sandbox.store(), 16);
     let mut terminal = Terminal::open(&sandbox, &["run", "case", "--env", "prod"]);
     terminal.sees("go on?");
     let ballast = disk.fill(2048);
@@ -96,7 +103,7 @@ fn a_disk_that_fills_in_mid_run_stops_it_before_its_change() {
 #[test]
 fn a_store_on_a_read_only_disk_can_be_read_and_starts_nothing() {
     let sandbox = case();
-    let Some(disk) = Disk::mounted(&sandbox.store(), 16) else { return };
+    let disk = Disk::mounted(&sandbox.store(), 16);
     _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
     _ = sandbox.call(["run", "case", "--env", "prod"]).exits(5);
     fs::remove_file(sandbox.path("made")).expect("a file");

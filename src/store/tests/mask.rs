@@ -260,10 +260,15 @@ fn words_of(source: &str) -> Vec<String> {
 
 #[test]
 fn no_word_of_the_record_can_be_a_secret() {
-    let words =
-        [include_str!("../../event/kind.rs"), include_str!("../../event/card.rs"), include_str!("../../event/name.rs")]
-            .map(words_of)
-            .concat();
+    let words = [
+        include_str!("../../event/kind.rs"),
+        include_str!("../../event/outcome.rs"),
+        include_str!("../../event/view.rs"),
+        include_str!("../../event/card.rs"),
+        include_str!("../../event/name.rs"),
+    ]
+    .map(words_of)
+    .concat();
     assert!(words.contains(&"attempt_started".to_owned()) && words.contains(&"ran_to_end".to_owned()), "{words:?}");
     let can_be: Vec<_> = words
         .iter()

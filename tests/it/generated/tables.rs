@@ -190,7 +190,7 @@ fn plain(doc: &str) -> String {
 }
 
 fn classes() -> String {
-    let rows = variants("src/event/kind.rs", "ErrorClass").into_iter().map(|(name, doc, _)| {
+    let rows = variants("src/event/outcome.rs", "ErrorClass").into_iter().map(|(name, doc, _)| {
         let number = matches!(name.as_str(), "exit" | "signal" | "status");
         [if number { format!("`{name}_N`") } else { format!("`{name}`") }, plain(&doc)]
     });
