@@ -163,7 +163,8 @@ pub(super) fn lawful(records: &[Record]) -> Vec<String> {
 /// What had ended is not performed again: each path makes as many attempts as it would have, and more only where a
 /// death left its step without an end.
 fn repeated(undisturbed: &Lives, disturbed: &Lives) -> Vec<String> {
-    let mut allowed = attempts(&undisturbed.records);
+    let planned = attempts(&undisturbed.records);
+    let mut allowed = planned.clone();
     for &found in &disturbed.resumed {
         let mut unfinished: BTreeMap<String, bool> = BTreeMap::new();
         for record in &disturbed.records[..found] {
@@ -178,7 +179,8 @@ fn repeated(undisturbed: &Lives, disturbed: &Lives) -> Vec<String> {
             }
         }
         for (path, _) in unfinished.into_iter().filter(|(_, unfinished)| *unfinished) {
-            *allowed.entry(path.clone()).or_default() += 1;
+            // A change that a person has made once more passes its gate once more, and that covers its attempts anew.
+            *allowed.entry(path.clone()).or_default() += planned.get(&path).copied().unwrap_or(0).max(1);
             // What settles it is asked again, for as long as it was; and where it had nothing to wait for then, it may
             // have to be asked until its time is over now.
             let verify = format!("{path}/verify");
