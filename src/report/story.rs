@@ -137,7 +137,7 @@ impl<'a> Story<'a> {
     /// The run whose changes this one takes back.
     pub(crate) fn undo_of(&self) -> Option<&'a str> {
         match self.started.map(|record| &record.event) {
-            Some(Event::RunStarted { undo_of, .. }) => undo_of.as_ref().map(|run| run.as_str()),
+            Some(Event::RunStarted { undo_of, .. }) => undo_of.as_ref().map(crate::event::RunId::as_str),
             _ => None,
         }
     }

@@ -18,15 +18,12 @@ impl<'a> Handover<'a> {
                 let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
                 out.insert(0, format!("escalated{to}: {text}"));
             }
-            out.push(match self.story.undo_of() {
-                Some(of) => {
-                    let (word, what) = end.undone();
-                    format!("nothing runs any more; everything of run {of} taken back: {word} ({what})")
-                }
-                None => {
-                    let (word, proof) = end.goal();
-                    format!("nothing runs any more; goal met: {word} ({proof})")
-                }
+            out.push(if let Some(of) = self.story.undo_of() {
+                let (word, what) = end.undone();
+                format!("nothing runs any more; everything of run {of} taken back: {word} ({what})")
+            } else {
+                let (word, proof) = end.goal();
+                format!("nothing runs any more; goal met: {word} ({proof})")
             });
             return out.into_iter().map(Item::from).collect();
         }
