@@ -1,5 +1,9 @@
 //! The command line as declared: commands, options and their help.
 
+mod how;
+
+pub(super) use how::{HowArguments, MendedArguments, ThawArguments};
+
 use crate::event::Mark;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -230,27 +234,12 @@ pub struct RunArguments {
     /// Change nothing: `plan` touches nothing at all, `probe` performs the reads
     #[arg(long, value_name = "LEVEL", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "plan", help_heading = "How")]
     pub dry_run: Option<DryRun>,
-    /// Answer confirmations up to this risk with yes; never a typed gate, a question, or a gate that moved
-    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
-    pub yes: Option<Yes>,
-    /// Answers to questions and decisions, as YAML
-    #[arg(long, value_name = "FILE", help_heading = "How")]
-    pub answers: Option<PathBuf>,
     /// How many reads at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "How")]
     pub jobs: u16,
-    /// Your name for the record, when it is not your user name
-    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
-    pub as_name: Option<String>,
-    /// How long to wait for answers from elsewhere when nobody is at the terminal
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
-    pub park_after: Option<std::time::Duration>,
-    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
-    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
-    pub sign: Option<PathBuf>,
-    /// Change a place although this interrupted run left a change there whose end is unknown
-    #[arg(long, value_name = "RUN", help_heading = "How")]
-    pub beside: Vec<String>,
+    /// How it is performed.
+    #[command(flatten)]
+    pub how: HowArguments,
     /// Go by this saved plan; refuse if anything differs
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "How")]
     pub plan: Option<PathBuf>,
@@ -261,82 +250,37 @@ pub struct RunArguments {
 pub struct ResumeArguments {
     /// The run: its name, the start of it, or `last`
     pub run: String,
-    /// A secret input again, when it came from the command line or a question; all other inputs are frozen
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
-    pub inputs: Vec<(String, String)>,
-    /// Answer confirmations up to this risk with yes; never a typed gate, a question, stale evidence, or what became of a change
-    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
-    pub yes: Option<Yes>,
-    /// Answers to questions and decisions, as YAML
-    #[arg(long, value_name = "FILE", help_heading = "How")]
-    pub answers: Option<PathBuf>,
     /// How many reads at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "How")]
     pub jobs: u16,
-    /// Your name for the record, when it is not your user name
-    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
-    pub as_name: Option<String>,
-    /// How long to wait for answers from elsewhere when nobody is at the terminal
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
-    pub park_after: Option<std::time::Duration>,
+    /// How it is performed.
+    #[command(flatten)]
+    pub how: HowArguments,
     /// Perform the reads again that have ended, so that everything rests on fresh evidence
     #[arg(long, help_heading = "How")]
     pub refresh: bool,
     /// Take it from a process on another machine that cannot be asked any more; say why
     #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "How")]
     pub take_over: Option<String>,
-    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
-    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
-    pub sign: Option<PathBuf>,
-    /// Go on although an interrupted run left an unfinished change at the same place: name that run
-    #[arg(long, value_name = "RUN", help_heading = "How")]
-    pub beside: Vec<String>,
-    /// Go on with this runbook in place of the frozen one; the differences are shown, and asked about
-    #[arg(long, value_name = "FILE", help_heading = "In place of what is recorded")]
-    pub runbook: Option<PathBuf>,
-    /// Agree to the runbook with this SHA-256 (6 digits at least) where there is no terminal
-    #[arg(long, value_name = "HEX", value_parser = digest, requires = "runbook", help_heading = "In place of what is recorded")]
-    pub accept_runbook: Option<String>,
-    /// The working folder, when that of the start is not here
-    #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
-    pub folder: Option<PathBuf>,
-    /// Look for the required programs again, when those of the start are not here
-    #[arg(long, help_heading = "In place of what is recorded")]
-    pub find_programs: bool,
+    /// Another runbook.
+    #[command(flatten)]
+    pub mended: MendedArguments,
+    /// What is given again.
+    #[command(flatten)]
+    pub thaw: ThawArguments,
 }
 
-/// What `undo` takes.
-#[derive(Clone, Debug, Args)]
+/// `undo`.
+#[derive(Debug, Args)]
 pub struct UndoArguments {
     /// The run, which has ended: its name, the start of it, or `last`
     pub run: String,
-    /// A secret input again, when it came from the command line or a question; all other inputs are frozen
-    #[arg(short, long = "input", value_name = "NAME=VALUE", value_parser = pair, help_heading = "Values")]
-    pub inputs: Vec<(String, String)>,
-    /// Answer confirmations up to this risk with yes; never a typed gate, or what became of a change
-    #[arg(long, value_name = "RISK", value_enum, require_equals = true, help_heading = "How")]
-    pub yes: Option<Yes>,
-    /// Answers to questions, as YAML
-    #[arg(long, value_name = "FILE", help_heading = "How")]
-    pub answers: Option<PathBuf>,
-    /// Your name for the record, when it is not your user name
-    #[arg(long = "as", value_name = "NAME", help_heading = "How")]
-    pub as_name: Option<String>,
-    /// Sign the head of the record with this OpenSSH ed25519 key when the run ends
-    #[arg(long, value_name = "KEYFILE", help_heading = "How")]
-    pub sign: Option<PathBuf>,
-    /// How long to wait for answers from elsewhere when nobody is at the terminal
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
-    pub park_after: Option<std::time::Duration>,
-    /// Go on although an interrupted run left an unfinished change at the same place: name that run
-    #[arg(long, value_name = "RUN", help_heading = "How")]
-    pub beside: Vec<String>,
-    /// The working folder, when that of the start is not here
-    #[arg(long, value_name = "DIR", help_heading = "In place of what is recorded")]
-    pub folder: Option<PathBuf>,
-    /// Look for the required programs again, when those of the start are not here
-    #[arg(long, help_heading = "In place of what is recorded")]
-    pub find_programs: bool,
+    /// How it is performed.
+    #[command(flatten)]
+    pub how: HowArguments,
+    /// What is given again.
+    #[command(flatten)]
+    pub thaw: ThawArguments,
 }
 
 /// How much a dry run does.

@@ -6,7 +6,7 @@ use super::failure::CommandError;
 use super::person::operator;
 use super::recorded::Read;
 use super::session::Session;
-use crate::engine::{History, InboxDecision};
+use crate::engine::{History, InboxDecision, answer_fits};
 use crate::event::{Actor, AnswerKind, Event, Record, Settlement, StepPath};
 use crate::report::sanitize::visible;
 use crate::runbook::{Action, Kind, Question, StepBody};
@@ -95,7 +95,15 @@ fn check_answer(read: &Read, arguments: &AnswerArguments) -> Result<(), CommandE
         (StepBody::Action(Action::Ask(ask)), None) => {
             let asked = ask.questions.keys().map(|name| name.value.as_str());
             let known = asked.chain(node.step.when.is_some().then_some("perform"));
-            arguments.values.iter().try_for_each(|(name, _)| one_of("question", name, known.clone()))
+            arguments.values.iter().try_for_each(|(name, text)| {
+                one_of("question", name, known.clone())?;
+                let question = ask.questions.get(name.as_str());
+                match question.and_then(|question| question.kind) {
+                    Some(kind) => answer_fits(name, kind, text)
+                        .map_err(|why| CommandError::usage(why, "the question is still open")),
+                    None => Ok(()),
+                }
+            })
         }
         (StepBody::Action(Action::Manual(_) | Action::Interactive(_)), None) => {
             let known = ["result"].into_iter().chain(node.step.when.is_some().then_some("perform"));

@@ -1,11 +1,14 @@
 //! Performing a run: the outside is put together, the engine does the rest. Used by whatever starts one and by what takes
 //! one up again.
 
-use super::arguments::Yes;
+use super::answers::read_answers;
+use super::arguments::{HowArguments, Yes};
 use super::clock::MachineClock;
 use super::console::Console;
 use super::exit::Exit;
 use super::failure::CommandError;
+use super::keys::private_key;
+use super::person::operator;
 use super::person::user_name;
 use super::prepared::Prepared;
 use super::recorded::{next_steps, step_places, step_table};
@@ -17,6 +20,7 @@ use crate::action::{Hands, Isolation, Lender, install_crypto};
 use crate::engine::{Acts, Answer, Answers, Past, Ports, PromptId, RunEnd, RunState, Setup, UndoOf, run as perform};
 use crate::event::{Event, Mode, Operator, Record, RunId};
 use crate::expr::{SecretText, UnknownSort, Value};
+use crate::graph::StepGraph;
 use crate::plan::ResolvedInput;
 use crate::runbook::Risk;
 use crate::signature::{Namespace, PrivateKey};
@@ -71,8 +75,31 @@ pub(super) struct Work<'a> {
     pub(super) abort: Option<String>,
 }
 
+impl Way {
+    /// How a run of a runbook is performed for real.
+    pub(super) fn of(
+        session: &Session,
+        store: &Store,
+        how: &HowArguments,
+        graph: &StepGraph,
+        jobs: u16,
+    ) -> Result<Self, CommandError> {
+        let answers = how.answers.as_ref().map(|path| read_answers(session, path, graph)).transpose()?;
+        Ok(Self {
+            mode: Mode::Run,
+            yes: confirmations(how.yes),
+            answers: answers.unwrap_or_default(),
+            jobs,
+            park_after: how.park_after.unwrap_or_default(),
+            operator: operator(how.as_name.as_deref()),
+            beside: how.beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?,
+            sign: how.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
+        })
+    }
+}
+
 /// The risk up to which a flag answers confirmations.
-pub(super) fn confirmations(yes: Option<Yes>) -> Option<Risk> {
+fn confirmations(yes: Option<Yes>) -> Option<Risk> {
     yes.map(|yes| if yes == Yes::Low { Risk::Low } else { Risk::Medium })
 }
 
@@ -134,7 +161,9 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let screen =
         Screen::new(paper, style, step_table(graph, &not_yet), step_places(graph), attended, session.commands());
     if !before.is_empty() {
-        screen.recall(&before, &next_steps(graph, &before));
+        // What comes next in an undo is not what comes next in the runbook.
+        let next = if undo.is_some() { Vec::new() } else { next_steps(graph, &before) };
+        screen.recall(&before, &next);
     }
     let (typed, mut answers) = mpsc::unbounded_channel::<(PromptId, Answer)>();
     let (hand_over, engine_answers) = mpsc::channel(16);

@@ -1,18 +1,15 @@
 //! `resume`: a run is taken up again, out of its record.
 
-use super::answers::read_answers;
 use super::arguments::ResumeArguments;
 use super::exit::Exit;
 use super::failure::CommandError;
-use super::keys::private_key;
-use super::perform::{Way, Work, confirmations, operate, teach};
-use super::person::operator;
+use super::perform::{Way, Work, operate, teach};
 use super::recorded::kept_values;
 use super::refusal::Refusal;
 use super::session::Session;
 use super::thaw::{Start, Thawed};
-use crate::engine::{Answers, Past, StoreError, UndoOf};
-use crate::event::{Event, EvidenceRef, Mode, Resumption, RunId};
+use crate::engine::{Past, StoreError, UndoOf};
+use crate::event::{Event, EvidenceRef, Resumption, RunId};
 use crate::graph::StepGraph;
 use crate::runbook::{Action, Step, StepBody};
 use crate::store::{Masker, Owner, ResumeError, Store, TakeOver, Taken, Transcript, boot_id, host_name};
@@ -33,26 +30,13 @@ pub(super) fn take_up(
     let run = store.find(&arguments.run)?;
     let transcript = sound(&store, &run, arguments)?;
     let start = Start::of(&transcript)?;
-    if let Some(of) = start.undo_of.filter(|_| arguments.refresh || arguments.runbook.is_some()) {
+    if let Some(of) = start.undo_of.filter(|_| arguments.refresh || arguments.mended.runbook.is_some()) {
         return Err(Refusal::Undo { run, of: of.clone() }.into());
     }
-    let folder = start.folder(session, arguments.folder.as_deref())?;
+    let folder = start.folder(session, arguments.thaw.folder.as_deref())?;
     std::env::set_current_dir(&folder).map_err(|source| CommandError::Read { path: folder, source })?;
-    let Thawed { prepared, runbook } = start.prepared(session, arguments)?;
-    let answers = match &arguments.answers {
-        Some(path) => read_answers(session, path, &prepared.graph)?,
-        None => Answers::new(),
-    };
-    let way = Way {
-        mode: Mode::Run,
-        yes: confirmations(arguments.yes),
-        answers,
-        jobs: arguments.jobs,
-        park_after: arguments.park_after.unwrap_or_default(),
-        operator: operator(arguments.as_name.as_deref()),
-        beside: arguments.beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?,
-        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
-    };
+    let Thawed { prepared, runbook } = start.prepared(session, &arguments.thaw, Some(&arguments.mended))?;
+    let way = Way::of(session, &store, &arguments.how, &prepared.graph, arguments.jobs)?;
     // Tried on a masker of its own first: a refused secret must leave the record as it is.
     teach(&Masker::new(), &prepared.inputs)?;
     let owner = Owner::this_process(way.operator.clone(), Timestamp::now());
@@ -75,7 +59,7 @@ pub(super) fn take_up(
         runbook,
         folder: start.other_folder(&prepared.folder),
         library: start.other_library(prepared.library.as_deref()),
-        programs: if arguments.find_programs { prepared.programs.clone() } else { Vec::new() },
+        programs: if arguments.thaw.find_programs { prepared.programs.clone() } else { Vec::new() },
         ..resumed(&store, &owner, &taken, leftovers, arguments)
     };
     let opening = Event::RunResumed(Box::new(opening));

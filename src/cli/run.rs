@@ -1,12 +1,10 @@
 //! `run` and `probe`: a runbook is found and started.
 
-use super::answers::read_answers;
 use super::arguments::{DryRun, ProbeArguments, RunArguments, RunbookArguments};
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::frozen;
-use super::keys::private_key;
-use super::perform::{Way, Work, confirmations, operate, teach};
+use super::perform::{Way, Work, operate, teach};
 use super::person::operator;
 use super::plan::{compare, plan_of_run};
 use super::prepare::prepare;
@@ -29,21 +27,10 @@ pub(super) fn run(session: &Session, arguments: &RunArguments) -> Result<Exit, C
     if let Some(path) = &arguments.plan {
         compare(session, path, &prepared)?;
     }
-    let answers = match &arguments.answers {
-        Some(path) => read_answers(session, path, &prepared.graph)?,
-        None => Answers::new(),
-    };
-    let way = Way {
-        mode,
-        yes: confirmations(arguments.yes),
-        answers,
-        jobs: arguments.jobs,
-        park_after: arguments.park_after.unwrap_or_default(),
-        operator: operator(arguments.as_name.as_deref()),
-        beside: Vec::new(),
-        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
-    };
-    start(session, &prepared, way, &arguments.beside)
+    let store = session.store()?;
+    let mut way = Way::of(session, &store, &arguments.how, &prepared.graph, arguments.jobs)?;
+    way.mode = mode;
+    start(session, &store, &prepared, way)
 }
 
 /// Performs the reads of a runbook.
@@ -60,7 +47,7 @@ pub(super) fn probe(session: &Session, arguments: &ProbeArguments) -> Result<Exi
         sign: None,
     };
     announce(session, &arguments.runbook, &prepared, &way.operator);
-    start(session, &prepared, way, &[])
+    start(session, &session.store()?, &prepared, way)
 }
 
 /// Says what a probe will touch, before it touches anything.
@@ -73,20 +60,18 @@ fn announce(session: &Session, runbook: &RunbookArguments, prepared: &Prepared, 
     }
 }
 
-fn start(session: &Session, prepared: &Prepared, mut way: Way, beside: &[String]) -> Result<Exit, CommandError> {
-    let store = session.store()?;
-    way.beside = beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?;
+fn start(session: &Session, store: &Store, prepared: &Prepared, way: Way) -> Result<Exit, CommandError> {
     let owner = Owner::this_process(way.operator.clone(), prepared.began);
     let secrets = Masker::new();
     // Tried on a masker of its own first: a refused secret must not leave an empty run behind.
     teach(&secrets, &prepared.inputs)?;
     let record = store.create_new(&owner)?;
     teach(&record.masker(), &prepared.inputs)?;
-    let opening = started(prepared, &way, &store, record.id(), &record.masker(), None);
+    let opening = started(prepared, &way, store, record.id(), &record.masker(), None);
     let starter = way.operator.name.clone();
     operate(
         session,
-        &store,
+        store,
         Work {
             prepared,
             way,

@@ -133,7 +133,7 @@ fn arguments_are_read_as_documented() {
     };
     assert_eq!(run.runbook.inputs, [("a".to_owned(), "1=2".to_owned()), ("b".to_owned(), String::new())]);
     assert_eq!(run.runbook.environment.as_deref(), Some("prod"));
-    assert_eq!(run.park_after.map(|time| time.as_secs()), Some(5400));
+    assert_eq!(run.how.park_after.map(|time| time.as_secs()), Some(5400));
     assert_eq!(run.dry_run, None);
     let dry = |line: &str| match arguments(line).unwrap().command {
         Command::Run(run) => run.dry_run,

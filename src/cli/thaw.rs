@@ -1,6 +1,6 @@
 //! What a run goes by, out of its record alone: a resume reads no library.
 
-use super::arguments::ResumeArguments;
+use super::arguments::{MendedArguments, ThawArguments};
 use super::ask::ask_input;
 use super::callees::Thaw;
 use super::console::Console;
@@ -178,8 +178,13 @@ impl<'r> Start<'r> {
     ///
     /// # Errors
     /// Something that is frozen cannot be used here, or a secret cannot be read again.
-    pub(super) fn prepared(&self, session: &Session, arguments: &ResumeArguments) -> Result<Thawed, CommandError> {
-        let folder = self.folder(session, arguments.folder.as_deref())?;
+    pub(super) fn prepared(
+        &self,
+        session: &Session,
+        thaw: &ThawArguments,
+        mended: Option<&MendedArguments>,
+    ) -> Result<Thawed, CommandError> {
+        let folder = self.folder(session, thaw.folder.as_deref())?;
         let library = self.library(session);
         let settings = self.library_file(library.as_deref(), &folder)?;
         let environment = self.environment.map(|name| {
@@ -188,11 +193,11 @@ impl<'r> Start<'r> {
         });
         let environment = environment.transpose()?;
         let targets = environment.map(|environment| environment.targets.clone()).unwrap_or_default();
-        let (graph, revised) = self.graph(session, &targets, &folder, arguments)?;
+        let (graph, revised) = self.graph(session, &targets, &folder, mended)?;
         let base = BaseEnvironment::from_vars(std::env::vars_os());
-        let programs = self.programs(&graph, &base, arguments.find_programs)?;
+        let programs = self.programs(&graph, &base, thaw.find_programs)?;
         let outside = Outside { session, base: &base, mode: Mode::Run, now: self.began };
-        let given = &arguments.inputs;
+        let given = &thaw.inputs;
         let mut ask = |name: &str, input: &Input, wrong: Option<&str>| ask_input(&session.console, name, input, wrong);
         let mut sources = InputSources {
             command_line: given.clone(),
@@ -245,7 +250,7 @@ impl<'r> Start<'r> {
         session: &Session,
         targets: &IndexMap<String, Target>,
         folder: &Path,
-        arguments: &ResumeArguments,
+        mended: Option<&MendedArguments>,
     ) -> Result<(StepGraph, Option<FrozenRunbook>), CommandError> {
         let mut called = BTreeMap::new();
         for FrozenRunbook { runbook, file, text, digest } in self.called {
@@ -253,7 +258,7 @@ impl<'r> Start<'r> {
             called.insert(runbook.clone(), source);
         }
         let FrozenRunbook { file, text, digest, .. } = &self.runbook;
-        let named = arguments.runbook.as_ref().map(|path| session.folder().join(path));
+        let named = mended.and_then(|mended| mended.runbook.as_ref()).map(|path| session.folder().join(path));
         let now = named.clone().unwrap_or_else(|| folder.join(file));
         let source = as_it_was(file, text, digest, &now, "--runbook FILE")?;
         let mut problems = Diagnostics::new();
@@ -264,7 +269,7 @@ impl<'r> Start<'r> {
         let proposal = Proposal { run: self.run, records: self.records, frozen: &self.runbook };
         match proposal.read(session, &named, &mut thaw, &graph)? {
             Some((graph, runbook)) => {
-                proposal.agreed(session, &runbook, arguments.accept_runbook.as_deref())?;
+                proposal.agreed(session, &runbook, mended.and_then(|mended| mended.accept_runbook.as_deref()))?;
                 Ok((graph, Some(runbook)))
             }
             None => Ok((graph, None)),

@@ -1,20 +1,17 @@
 //! `undo`: the changes of a run that has ended are taken back, by a run of their own.
 
-use super::answers::read_answers;
-use super::arguments::{ResumeArguments, UndoArguments};
+use super::arguments::UndoArguments;
 use super::exit::Exit;
 use super::failure::CommandError;
-use super::keys::private_key;
-use super::perform::{Way, Work, confirmations, operate, teach};
-use super::person::operator;
+use super::perform::{Way, Work, operate, teach};
 use super::recorded::kept_values;
 use super::refusal::Refusal;
 use super::resume::unchanged;
 use super::run::started;
 use super::session::Session;
 use super::thaw::{Start, Thawed};
-use crate::engine::{Answers, Past, UndoOf};
-use crate::event::{Event, Mode, RunId};
+use crate::engine::{Past, UndoOf};
+use crate::event::{Event, RunId};
 use crate::store::{Masker, Owner, RunState, Store, Transcript};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -31,25 +28,11 @@ pub(super) fn undo(session: &Session, arguments: &UndoArguments) -> Result<Exit,
     if let Some(of) = start.undo_of {
         return Err(Refusal::Undo { run, of: of.clone() }.into());
     }
-    let as_resume = ResumeArguments::from(arguments);
-    let folder = start.folder(session, arguments.folder.as_deref())?;
+    let folder = start.folder(session, arguments.thaw.folder.as_deref())?;
     std::env::set_current_dir(&folder).map_err(|source| CommandError::Read { path: folder, source })?;
-    let Thawed { prepared, .. } = start.prepared(session, &as_resume)?;
+    let Thawed { prepared, .. } = start.prepared(session, &arguments.thaw, None)?;
     let (past, done) = of_record(&store, &transcript, None)?;
-    let answers = match &arguments.answers {
-        Some(path) => read_answers(session, path, &prepared.graph)?,
-        None => Answers::new(),
-    };
-    let way = Way {
-        mode: Mode::Run,
-        yes: confirmations(arguments.yes),
-        answers,
-        jobs: 1,
-        park_after: arguments.park_after.unwrap_or_default(),
-        operator: operator(arguments.as_name.as_deref()),
-        sign: arguments.sign.as_deref().map(|path| private_key(session, path)).transpose()?,
-        beside: arguments.beside.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?,
-    };
+    let way = Way::of(session, &store, &arguments.how, &prepared.graph, 1)?;
     teach(&Masker::new(), &prepared.inputs)?;
     let owner = Owner::this_process(way.operator.clone(), Timestamp::now());
     let record = store.create_new(&owner)?;
@@ -106,27 +89,5 @@ fn undone_by(transcript: &Transcript) -> Option<&RunId> {
     match &transcript.records.first()?.event {
         Event::RunStarted { undo_of, .. } => undo_of.as_ref(),
         _ => None,
-    }
-}
-
-impl From<&UndoArguments> for ResumeArguments {
-    fn from(undo: &UndoArguments) -> Self {
-        Self {
-            run: undo.run.clone(),
-            inputs: undo.inputs.clone(),
-            yes: undo.yes,
-            answers: undo.answers.clone(),
-            jobs: 1,
-            as_name: undo.as_name.clone(),
-            park_after: undo.park_after,
-            refresh: false,
-            take_over: None,
-            sign: undo.sign.clone(),
-            beside: undo.beside.clone(),
-            runbook: None,
-            accept_runbook: None,
-            folder: undo.folder.clone(),
-            find_programs: undo.find_programs,
-        }
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn abort(session: &Session, arguments: &AbortArguments) -> Result<Exi
     if !store.is_live(&run) {
         return take_up(session, &arguments.take_up, Some(reason));
     }
-    let word = word(Said::Abort { reason }, arguments.take_up.as_name.as_deref());
+    let word = word(Said::Abort { reason }, arguments.take_up.how.as_name.as_deref());
     let name = store.leave_word(&run, &word)?;
     let by = Actor::Person(word.by.clone());
     let taken_up = wait(&store, &run, |records| {

@@ -290,6 +290,14 @@ impl Task {
         if !matches!(end.outcome, Outcome::Succeeded | Outcome::Unknown) {
             return Ok(end);
         }
+        if self.cancel.is_cancelled() {
+            // What was cut off is not asked about: nothing would be sent.
+            let why = end.reason.take().map_or_else(String::new, |why| format!("{why}; "));
+            end.outcome = Outcome::Unknown;
+            end.verdict = Some(StepVerdict::CannotTell);
+            end.reason = Some(format!("{why}the run was stopped before its verify could be asked"));
+            return Ok(end);
+        }
         let mut scope = unit.scope.clone();
         let mut own: IndexMap<String, Value> = end.values.clone();
         own.extend(end.captures.clone());

@@ -111,6 +111,8 @@ pub(super) struct Dispatcher {
     trouble: Option<StoreError>,
     /// The walk through the past of a run that was taken up again.
     walk: Option<walk::Walk>,
+    /// When the run was moved here from another store: approvals from before are void.
+    moved_at: Option<Timestamp>,
     /// The changes of another run that are taken back.
     undoing: Option<undoing::Undoing>,
 }
@@ -155,6 +157,9 @@ impl Dispatcher {
             goes_on: Cancel::new(),
             past: Mutex::default(),
         };
+        let is_moved = matches!(&setup.started, Event::RunResumed(again) if again.moved_from.is_some());
+        let moved_at = is_moved.then(|| ports.clock.now());
+        let waited = setup.past.as_ref().map_or(0, |past| past.waited_ms(shared.before));
         let walk = setup.past.is_some().then(|| walk::Walk::new(setup.abort));
         let before = setup.past.iter().flat_map(|past| past.operators.iter().cloned());
         let operators = before.chain([setup.operator.name.clone()]).chain(setup.operators).collect();
@@ -170,7 +175,7 @@ impl Dispatcher {
             bodies: Bodies::new(Body::new(scene, None, BodyId::ROOT, Cancel::new())),
             running: HashMap::new(),
             leave: None,
-            waited: Waited::default(),
+            waited: Waited { before: Duration::from_millis(waited), since: None },
             turn,
             jobs: setup.jobs.max(1),
             reading: 0,
@@ -211,6 +216,7 @@ impl Dispatcher {
             started: Some(setup.started),
             trouble: None,
             walk,
+            moved_at,
             undoing: setup.undo.map(undoing::Undoing::new),
         }
     }
@@ -226,6 +232,8 @@ impl Dispatcher {
             self.stop_beside(|_| true);
             self.settle_down().await;
         }
+        // Whoever still waits for the run to go on waits for nothing now.
+        self.bodies.cancel_all();
         end
     }
 

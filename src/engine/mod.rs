@@ -58,6 +58,7 @@ pub use port::{
     LockRefused, Locks, NoPreview, Performed, Performer, Person, Prompt, PromptId, PromptKind, QuestionView, RunStore,
     StoreError,
 };
+pub use question::answer_fits;
 pub use result::{RunEnd, RunState};
 pub use run::{Acts, Answers, Ports, Setup, Signal, run};
 pub use statement::{Signed, SignedRefused, Signer, Statement};

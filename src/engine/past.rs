@@ -46,6 +46,10 @@ pub struct Past {
     pub(super) tallies: BTreeMap<String, GateTally>,
     /// The names of those who ran it.
     pub(super) operators: Vec<String>,
+    /// What waits for people, and since when, in milliseconds since the run began.
+    asking: BTreeMap<String, u64>,
+    /// How long the run has waited for people, in milliseconds.
+    waited: u64,
     /// When the last change ended, in milliseconds since the run began.
     pub(super) last_change_ms: Option<u64>,
 }
@@ -152,6 +156,7 @@ impl Past {
         }
         let Some(step) = &record.step else { return };
         self.follow_open(step, record);
+        self.follow_asking(step, record);
         self.step(step, record, kept);
     }
 
@@ -234,6 +239,30 @@ impl Past {
     fn use_up(&mut self, path: &str) {
         for round in self.rounds.values_mut().flatten() {
             round.approved.shift_remove(path);
+        }
+    }
+
+    /// How long it had waited for people by a moment, both in milliseconds since it began: a gate or a question that is
+    /// open waits on while nobody has the run.
+    pub(super) fn waited_ms(&self, now_ms: u64) -> u64 {
+        let open = self.asking.values().min().map_or(0, |since| now_ms.saturating_sub(*since));
+        self.waited + open
+    }
+
+    /// Follows what waits for people; several at once wait together.
+    fn follow_asking(&mut self, step: &StepPath, record: &Record) {
+        let is_answered = matches!(
+            record.event,
+            Event::GateAnswered { .. } | Event::Answered { .. } | Event::StepEnded { .. } | Event::StepSkipped { .. }
+        );
+        if matches!(record.event, Event::GateOpened { .. } | Event::Asked { .. }) {
+            self.asking.entry(step.0.clone()).or_insert(record.elapsed_ms);
+        } else if is_answered && let Some(since) = self.asking.get(&step.0).copied() {
+            let first = self.asking.values().min().copied().unwrap_or(since);
+            self.asking.remove(&step.0);
+            if self.asking.is_empty() {
+                self.waited += record.elapsed_ms.saturating_sub(first);
+            }
         }
     }
 

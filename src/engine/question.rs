@@ -191,7 +191,7 @@ fn prepared(answer: &serde_json::Value, views: &[QuestionView]) -> Option<IndexM
 }
 
 /// An answer as a value of its type.
-fn answer_value(view: &QuestionView, text: &str) -> Result<Value, String> {
+pub(super) fn answer_value(view: &QuestionView, text: &str) -> Result<Value, String> {
     let text = text.trim();
     let wrong = |wanted: &str| format!("`{text}` is not {wanted} (answer `{}`)", view.name);
     Ok(match view.kind.as_str() {
@@ -220,4 +220,20 @@ fn answer_value(view: &QuestionView, text: &str) -> Result<Value, String> {
         }
         _ => Value::from(text),
     })
+}
+
+/// Whether a text is an answer of a type, whatever the choices are; else what it should be.
+///
+/// # Errors
+/// It is none: one sentence that says what is wanted.
+pub fn answer_fits(name: &str, kind: InputType, text: &str) -> Result<(), String> {
+    let view = QuestionView {
+        name: name.to_owned(),
+        text: String::new(),
+        kind: kind.as_str().to_owned(),
+        choices: vec![text.trim().to_owned()],
+        default: None,
+        secret: false,
+    };
+    answer_value(&view, text).map(drop)
 }

@@ -272,6 +272,10 @@ impl Dispatcher {
                 format!("an answer of {} for `{}` came when nothing waited for it", decision.by.name, decision.step);
             return self.log(Event::Deviated { text });
         };
+        let is_void = self.moved_at().is_some_and(|moved| decision.at < moved);
+        if is_void && decision.answer == Some(AnswerKind::Approved) {
+            return self.not_used(&decision, "it was given before the run was moved here");
+        }
         if self.tally_of(id).is_some() {
             return self.inbox_gate(id, &decision);
         }
@@ -355,7 +359,10 @@ fn question_answer(kind: &PromptKind, decision: &InboxDecision) -> Option<Answer
             for question in questions {
                 match decision.values.get(&question.name) {
                     Some(value) => {
-                        values.insert(question.name.clone(), text(value));
+                        let value = text(value);
+                        // What is not of its type is no answer: the question stays open.
+                        super::question::answer_value(question, &value).ok()?;
+                        values.insert(question.name.clone(), value);
                     }
                     None if question.default.is_some() => {}
                     None => return None,

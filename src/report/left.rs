@@ -119,7 +119,10 @@ fn settles(left: &Left<'_>, wait: &Waiting) -> (String, Option<String>) {
             let pairs: Vec<String> = names.iter().map(|name| format!("{}=VALUE", shell_quote(&[name]))).collect();
             (command("answer", &pairs.join(" ")), None)
         }
-        "settle" => (left.commands.line("resume", &[left.run], ""), Some("asks there what became of it".to_owned())),
+        "settle" => {
+            let instead = "or result=not_done, or result=retry; `resume` asks it at a terminal";
+            (command("answer", "result=done --reason TEXT"), Some(instead.to_owned()))
+        }
         // Signatures are wanted: a name alone would be refused.
         _ if wait.wants.as_ref().is_some_and(|wants| wants.contains(" approval")) => {
             let instead = "with --digest and the digest on the card where there is no terminal, or runwright deny";

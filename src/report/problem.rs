@@ -37,7 +37,17 @@ pub fn problem(problem: &Problem, style: &Style) -> Vec<String> {
         out.push(format!("  --> {}", style.text(location)));
     }
     if let Some(hint) = &problem.hint {
-        out.extend(labelled(style, 0, "hint:", " ", &style.text(hint)));
+        out.extend(hinted(style, hint));
     }
+    out
+}
+
+/// A hint; a command at its end stands on a line of its own, unbroken, so that it can be pasted.
+fn hinted(style: &Style, hint: &str) -> Vec<String> {
+    let Some((words, command)) = hint.rsplit_once(": runwright ").filter(|(_, command)| !command.contains("; ")) else {
+        return labelled(style, 0, "hint:", " ", &style.text(hint));
+    };
+    let mut out = labelled(style, 0, "hint:", " ", &style.text(&format!("{words}:")));
+    out.push(format!("  runwright {}", style.text(command)));
     out
 }

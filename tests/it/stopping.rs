@@ -202,6 +202,7 @@ fn the_question_stands_before_a_card_and_the_card_comes_back() {
 fn a_suspend_waits_for_the_change_that_runs() {
     let sandbox = library(CHANGE);
     let mut terminal = at_terminal(&sandbox);
+    wait_for(&sandbox, "begun");
     terminal.sees("it acts").presses("\x03").sees("`act` is running").sees("Enter, a or c?").types("");
     terminal.sees("suspending waits for the end of `act`");
     _ = sandbox.write("go", "");
@@ -217,6 +218,7 @@ fn a_suspend_waits_for_the_change_that_runs() {
 fn an_abort_cuts_the_change_off_and_the_exit_says_so() {
     let sandbox = library(&CHANGE.replace("trap '' TERM", ":"));
     let mut terminal = at_terminal(&sandbox);
+    wait_for(&sandbox, "begun");
     terminal.sees("it acts").presses("\x03").sees("Enter, a or c?").types("a").sees("why?").types("no");
     let screen = terminal.exits(7);
     assert!(screen.contains("ABORTED") && sandbox.path("tidied").exists(), "{screen}");

@@ -180,6 +180,10 @@ impl Dispatcher {
         self.inbox.take()
     }
 
+    pub(in super::super) fn moved_at(&self) -> Option<jiff::Timestamp> {
+        self.moved_at
+    }
+
     pub(in super::super) fn person_left(&mut self) {
         self.person_gone = true;
         self.park_if_alone();
