@@ -207,6 +207,10 @@ fn a_torn_line_is_dropped_and_told() {
 fn a_copied_run_goes_on_in_another_store_and_the_record_has_both_names() {
     let sandbox = parked(CASE, &[]);
     let run = sandbox.only_run();
+    // An approval that was left and not used goes with the folder, and is void there.
+    let gate = events(&sandbox, "gate_opened").pop().expect("a gate");
+    let digest = gate["digest"].as_str().expect("a digest");
+    _ = sandbox.call(["approve", "last", "act", "--digest", digest]).exits(0);
     let other = sandbox.path("../other");
     std::fs::create_dir_all(other.join("runs")).expect("a folder");
     let status = std::process::Command::new("cp").arg("-a").arg(&run).arg(other.join("runs")).status();
@@ -216,6 +220,10 @@ fn a_copied_run_goes_on_in_another_store_and_the_record_has_both_names() {
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).expect("rights");
     }
     let name = run.file_name().expect("a name").to_str().expect("text").to_owned();
+    let mut command = sandbox.command(["resume", &name, "--as", "bo"]);
+    command.env("RUNWRIGHT_STORE", &other).env("HOME", sandbox.path("../other"));
+    _ = finish(&mut command).exits(5).says("it was given before the");
+    assert!(!sandbox.path("made7").exists());
     let mut command = sandbox.command(["resume", &name, "--as", "bo", "--yes=medium"]);
     command.env("RUNWRIGHT_STORE", &other).env("HOME", sandbox.path("../other"));
     _ = finish(&mut command).exits(0).says("RESOLVED");

@@ -15,6 +15,7 @@ steps:
     undo:
       run: [rm, 'made{{ look.n }}']
       verify: { run: [test, -e, 'made{{ look.n }}'], ok: [0, 1], expect: exit == 1 }
+  - { id: ban, remediate: Ban, risk: low, run: [touch, ban], temporary: true, undo: { run: [rm, ban] } }
   - { id: conf, remediate: Set the port, risk: low, edit: { file: conf.toml, format: toml, set: { port: 9 } } }
   - id: each
     remediate: Make many
