@@ -7,6 +7,7 @@ use super::follow::follow;
 use super::list::ended;
 use super::recorded::Read;
 use super::session::Session;
+use super::undo::taken_back_by;
 use crate::event::{Event, Record};
 use crate::report::{Commands, Recorded, show_json, show_markdown, show_text};
 use crate::store::Store;
@@ -48,6 +49,9 @@ impl Told {
         let addenda = store.addenda(&read.transcript)?;
         records.extend(addenda.records);
         findings.extend(addenda.findings);
+        if is_over {
+            findings.extend(taken_back_by(store, &read.id)?);
+        }
         Ok(Self { records, findings, is_over, is_live: !is_over && store.is_live(&read.id) })
     }
 

@@ -12,7 +12,7 @@ use super::session::Session;
 use super::thaw::{Start, Thawed};
 use crate::engine::{Past, UndoOf};
 use crate::event::{Event, RunId};
-use crate::store::{Masker, Owner, RunState, Store, Transcript};
+use crate::store::{Masker, Owner, RunState, RunSummary, Store, Transcript};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -67,13 +67,8 @@ pub(super) fn of_record(
     let run = &transcript.run;
     let mut past = Past::of(&transcript.records, &kept_values(store, run));
     let mut done = past.drop_undos();
-    let (runbook, since) = {
-        let summary = store.summary(run)?;
-        (summary.runbook, summary.started)
-    };
-    for other in store.runs()?.into_iter().filter(|other| other.runbook == runbook && other.started >= since) {
-        let Ok(transcript) = store.read(&other.id) else { continue };
-        if Some(&other.id) == this || undone_by(&transcript) != Some(run) {
+    for (other, transcript) in undo_runs(store, run)? {
+        if Some(&other.id) == this {
             continue;
         }
         if !matches!(other.state, RunState::Ended(_)) {
@@ -82,6 +77,31 @@ pub(super) fn of_record(
         done.extend(Past::of(&transcript.records, &kept_values(store, &other.id)).done_undos());
     }
     Ok((past, done))
+}
+
+/// The runs that take the changes of a run back, or did.
+fn undo_runs(store: &Store, run: &RunId) -> Result<Vec<(RunSummary, Transcript)>, CommandError> {
+    let summary = store.summary(run)?;
+    let later = |other: &RunSummary| other.runbook == summary.runbook && other.started >= summary.started;
+    let with_record = |other: RunSummary| {
+        let transcript = store.read(&other.id).ok()?;
+        (undone_by(&transcript) == Some(run)).then_some((other, transcript))
+    };
+    Ok(store.runs()?.into_iter().filter(later).filter_map(with_record).collect())
+}
+
+/// What the record of a run cannot say, because it came later: who took its changes back. One line each.
+pub(super) fn taken_back_by(store: &Store, run: &RunId) -> Result<Vec<String>, CommandError> {
+    let line = |(other, transcript): (RunSummary, Transcript)| {
+        let count = Past::of(&transcript.records, &|_| Err("not read here".to_owned())).done_undos().len();
+        if count == 0 {
+            return None;
+        }
+        let what = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+        let end = if matches!(other.state, RunState::Ended(_)) { "" } else { ", and has not ended" };
+        Some(format!("run `{}` took {what} of it back afterwards{end}", other.id))
+    };
+    Ok(undo_runs(store, run)?.into_iter().filter_map(line).collect())
 }
 
 /// The run whose changes a run takes back.

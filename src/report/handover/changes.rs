@@ -74,6 +74,8 @@ impl Handover<'_> {
         out.extend(running.map(|(path, change)| format!("{} {word}: {}", path.0, cut(&change.act))));
         let mut standing: Vec<_> =
             changes.standing(self.now).filter(|(_, change)| change.became() == Became::Done).collect();
+        // What was seen while reading, and what came later, stands in no event of this run.
+        out.extend(self.run.findings.iter().cloned());
         // Those that go by themselves are the ones to watch.
         standing.sort_by_key(|(_, change)| !change.is_passing());
         let can_undo = standing.iter().any(|(_, change)| change.undo.is_some());
