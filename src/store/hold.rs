@@ -146,7 +146,7 @@ impl RunHolds {
         Ok(unfinished.iter().find(is_one).map(|other| {
             let run = &other.run;
             format!(
-                "{what}: {other}; go on with it (runwright resume {run}) or end it (runwright abort {run}) first, or say \
+                "{what}: {other}; go on with it (runwright resume {run}) or end it (runwright abort {run} --reason TEXT) first, or say \
                  --beside {run}"
             )
         }))
