@@ -10,7 +10,7 @@ pub(super) use round::{PastAttempt, PastGate, PastMoment, Round};
 use super::store_value::Kept;
 use super::survivor::{Started, Trace};
 use super::tally::{GateTally, Given, operators};
-use crate::event::{Actor, Event, Outcome, Record, StepPath, StoredValue};
+use crate::event::{Actor, Event, Outcome, Record, Settlement, StepPath, StoredValue};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -225,6 +225,13 @@ impl Past {
             && answer.door == crate::event::Door::List
         {
             self.use_up(&step.0);
+        }
+        if matches!(&record.event, Event::Settled { settlement: Settlement::Retry, .. })
+            && let Some((list, _)) = step.0.strip_suffix(']').and_then(|path| path.rsplit_once('['))
+            && let Some(round) = self.rounds.get_mut(list).and_then(VecDeque::back_mut)
+        {
+            // The gate of a list is that of its items.
+            round.use_up_gate();
         }
         let rounds = self.rounds.entry(step.0.clone()).or_default();
         if rounds.back().is_none_or(|round| round.is_over_before(&record.event)) {

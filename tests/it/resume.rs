@@ -439,3 +439,27 @@ fn old_evidence_is_marked_and_no_flag_answers_until_it_is_read_again() {
     _ = resume(&sandbox, &["--refresh", "--yes=medium"]).exits(0);
     assert!(sandbox.path("made7").exists());
 }
+
+/// What a person has settled stays settled, whatever happens between that and the act.
+#[test]
+fn a_retry_that_was_said_is_not_asked_for_again() {
+    let sandbox = Sandbox::library();
+    let steps = format!(
+        "steps:\n  - id: act\n    remediate: Act\n    gate: {{ confirm: true }}\n    shell: '{}'\n    undo: {{ run: [rm, made] \
+         }}\n  - {{ id: there, validate: There, run: [test, -e, made] }}\n",
+        once("", "echo x >> made")
+    );
+    _ = sandbox.runbook("case", &steps);
+    killed(&sandbox, &["--yes=medium"]);
+    _ = resume(&sandbox, &[]).exits(5).says("settle");
+    _ = sandbox.call(["answer", "last", "act", "result=retry", "--reason", "nothing is there"]).exits(0);
+    _ = resume(&sandbox, &[]).exits(5);
+    let gate = events(&sandbox, "gate_opened").pop().expect("a gate");
+    assert_eq!(gate["number"], 2);
+    let digest = gate["digest"].as_str().expect("a digest");
+    _ = sandbox.call(["approve", "last", "act", "--digest", digest]).exits(0);
+    _ = resume(&sandbox, &[]).exits(0);
+    assert_eq!(lines(&sandbox.path("made")), 1);
+    assert_eq!(events(&sandbox, "settled").len(), 1);
+    sandbox.is_whole();
+}

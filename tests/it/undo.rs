@@ -43,6 +43,14 @@ const CONF: &str = "# the port of the service\nport = 8   # eight\n";
 
 fn sandbox(rest: &str) -> Sandbox {
     let sandbox = Sandbox::library();
+    let inner = "
+targets: { here: { local: true } }
+steps:
+  - { id: while, remediate: For a while, risk: low, run: [touch, while], temporary: true, undo: { run: [rm, while] } }
+  - { id: inside, remediate: Inside, risk: low, run: [touch, inside], undo: { run: [rm, inside] } }
+  - { id: there, validate: It is there, run: [test, -e, inside] }
+";
+    _ = sandbox.runbook("inner", inner);
     _ = sandbox.runbook("case", rest);
     _ = sandbox.write("conf.toml", CONF);
     _ = sandbox.call(["check", "case"]).exits(0);
@@ -162,4 +170,29 @@ steps:
     let name = sandbox.runs().into_iter().find(|run| !run.ends_with(sandbox.first_run())).expect("an undo run");
     let name = name.file_name().expect("a name").to_string_lossy().into_owned();
     _ = sandbox.call(["undo", &name]).exits(2).says("takes back the changes of run");
+}
+
+#[test]
+fn what_comes_after_a_temporary_change_is_taken_back_too() {
+    let sandbox = sandbox(
+        "
+targets: { here: { local: true } }
+steps:
+  - { id: ban, remediate: Ban, risk: low, run: [touch, ban], temporary: true, undo: { run: [rm, ban] } }
+  - { id: call, remediate: Call, runbook: inner }
+  - { id: one, remediate: One, risk: low, run: [touch, one], undo: { run: [rm, one] } }
+  - { id: proof, validate: It is there, run: [test, -e, one] }
+finally:
+  - { id: last, remediate: Last, risk: low, run: [touch, last], undo: { run: [rm, last] } }
+"
+        .replace("runbook: inner", "runbook: { name: inner }")
+        .as_str(),
+    );
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    assert!(sandbox.path("inside").exists() && sandbox.path("last").exists() && !sandbox.path("ban").exists());
+    _ = undo(&sandbox, &[]).exits(0).says("3 of 3");
+    for name in ["one", "last", "inside"] {
+        assert!(!sandbox.path(name).exists(), "{name}");
+    }
+    assert_eq!(sandbox.runs().len(), 2);
 }

@@ -4,8 +4,8 @@ use super::super::message::StepEnd;
 use super::super::port::Performed;
 use super::super::store_value::{Kept, restore_kept};
 use crate::event::{
-    ActView, AnswerKind, CardView, CheckView, ErrorClass, Event, EvidenceRef, Outcome, Record, StepFacts, StepVerdict,
-    StoredValue, UsedView,
+    ActView, AnswerKind, CardView, CheckView, ErrorClass, Event, EvidenceRef, Outcome, Record, Settlement, StepFacts,
+    StepVerdict, StoredValue, UsedView,
 };
 use crate::expr::Value;
 use indexmap::IndexMap;
@@ -92,6 +92,8 @@ pub(in super::super) struct Round {
     pub(in super::super) began: Option<Timestamp>,
     pub(in super::super) attempts: Vec<PastAttempt>,
     pub(in super::super) gate: Option<PastGate>,
+    /// How many attempts there were when a person said that it is to be made once more.
+    retried: usize,
     /// What was chosen, for a decide.
     pub(in super::super) chosen: Option<Vec<String>>,
     /// Whether a person said that it is performed (`when`).
@@ -142,6 +144,7 @@ impl Round {
                 | Event::BackgroundReady { .. }
                 | Event::Paused { .. }
                 | Event::Sampled { .. }
+                | Event::Settled { .. }
                 | Event::StepEnded { .. }
         )
     }
@@ -190,6 +193,10 @@ impl Round {
                     gate.is_answered = true;
                     gate.passed = (answer.answer == AnswerKind::Approved).then_some(record.time);
                 }
+            }
+            Event::Settled { settlement: Settlement::Retry, .. } => {
+                self.retried = self.attempts.len();
+                self.use_up_gate();
             }
             Event::ListApproved { digests } => self.approved.clone_from(digests),
             Event::Decided { chosen, options, .. } if options.is_empty() => {
@@ -270,6 +277,14 @@ impl Round {
         self.gate = Some(PastGate { number: 0, digest, undo, card: None, passed: None, is_answered: true });
     }
 
+    /// What was approved was attempted: its gate opens again.
+    pub(super) fn use_up_gate(&mut self) {
+        if let Some(gate) = &mut self.gate {
+            gate.passed = None;
+            gate.is_answered = true;
+        }
+    }
+
     /// Approvals that were not used do not count any more.
     pub(super) fn void_approvals(&mut self) {
         self.approved.clear();
@@ -285,7 +300,8 @@ impl Round {
 
     /// The attempt at a change whose outcome is still to be settled: its end was not seen, or what came after it.
     pub(in super::super) fn unsettled(&self) -> Option<&PastAttempt> {
-        let last = self.attempts.last().filter(|attempt| attempt.change && self.end.is_none())?;
+        let is_open = self.end.is_none() && self.attempts.len() > self.retried;
+        let last = self.attempts.last().filter(|attempt| attempt.change && is_open)?;
         let failed = |ended: &PastPerformed| ended.outcome == Outcome::Failed;
         last.ended.as_ref().is_none_or(|ended| !failed(ended)).then_some(last)
     }
