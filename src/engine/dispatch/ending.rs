@@ -92,7 +92,8 @@ impl Dispatcher {
             run: self.run.clone(),
             state,
             refused: matches!(root.early, Some(Early::TargetRefused(_) | Early::Held(_))),
-            change_failed: !root.failed_changes().is_empty(),
+            // What was handed over for its failure is told as handed over.
+            change_failed: root.tally.escalation.is_none() && !root.failed_changes().is_empty(),
             probe_does_not_hold: probe && does_not_hold,
             head: self.head.clone(),
             signal: self.signal,
