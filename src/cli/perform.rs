@@ -184,13 +184,15 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     let library = prepared.library.clone();
     let run_value = prepared.run_value(Some(of.as_ref().unwrap_or(record.id()).as_str()), &starter);
     let setup = Setup { past, undo, abort, ..setup(prepared, way, run_value, record.id(), opening) };
+    let inbox = record.inbox()?;
+    let refused = inbox.refusals();
     let alive = tokio::spawn(give_signs_of_life(record.heartbeat()));
     let lent = Lent::default();
     let ports = Ports {
         performer: Arc::new(Hands::new(prepared.base.clone(), Isolation::detect(), library)),
         person: Box::new(screen.desk(attended, lender(prepared, &lent), typed)?),
         answers: engine_answers,
-        inbox: Box::new(record.inbox()?),
+        inbox: Box::new(inbox),
         locks: Box::new(locks),
         clock: Arc::new(MachineClock),
         signals: listen(&lent, &screen)?,
@@ -200,6 +202,10 @@ async fn go(session: &Session, store: &Store, work: Work<'_>) -> Result<(RunEnd,
     };
     let end = perform(setup, ports).await;
     alive.abort();
+    // What lay in the inbox and was no answer is told: somebody put it there.
+    for line in refused.take() {
+        session.console.say(&format!("warning: {}\n", crate::report::sanitize::visible(&line)));
+    }
     let end = end?;
     // The run has dropped its end of the channel, so this ends by itself; a screen that failed is no failure of the run.
     drop(following.await);

@@ -13,6 +13,7 @@ mod laws;
 mod limits;
 mod locks;
 mod loops;
+mod ports;
 mod questions;
 mod races;
 mod room;
