@@ -75,6 +75,42 @@ pub(super) struct Work<'a> {
     pub(super) abort: Option<String>,
 }
 
+/// A new record that knows the secrets of its run.
+pub(super) fn new_record(store: &Store, prepared: &Prepared, owner: &Owner) -> Result<DirRun, CommandError> {
+    // Tried on a masker of its own first: a refused secret must not leave an empty run behind.
+    teach(&Masker::new(), &prepared.inputs)?;
+    let record = store.create_new(owner)?;
+    teach(&record.masker(), &prepared.inputs)?;
+    Ok(record)
+}
+
+impl<'a> Work<'a> {
+    /// A run that begins with nothing behind it.
+    pub(super) fn new(
+        prepared: &'a Prepared,
+        way: Way,
+        owner: Owner,
+        record: DirRun,
+        opening: Event,
+        starter: String,
+    ) -> Self {
+        Self {
+            prepared,
+            way,
+            owner,
+            record,
+            opening,
+            starter,
+            before: Vec::new(),
+            past: None,
+            undo: None,
+            of: None,
+            locked: Vec::new(),
+            abort: None,
+        }
+    }
+}
+
 impl Way {
     /// How a run of a runbook is performed for real.
     pub(super) fn of(

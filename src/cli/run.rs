@@ -4,7 +4,7 @@ use super::arguments::{DryRun, ProbeArguments, RunArguments, RunbookArguments};
 use super::exit::Exit;
 use super::failure::CommandError;
 use super::frozen;
-use super::perform::{Way, Work, operate, teach};
+use super::perform::{Way, Work, new_record, operate};
 use super::person::operator;
 use super::plan::{compare, plan_of_run};
 use super::prepare::prepare;
@@ -62,31 +62,10 @@ fn announce(session: &Session, runbook: &RunbookArguments, prepared: &Prepared, 
 
 fn start(session: &Session, store: &Store, prepared: &Prepared, way: Way) -> Result<Exit, CommandError> {
     let owner = Owner::this_process(way.operator.clone(), prepared.began);
-    let secrets = Masker::new();
-    // Tried on a masker of its own first: a refused secret must not leave an empty run behind.
-    teach(&secrets, &prepared.inputs)?;
-    let record = store.create_new(&owner)?;
-    teach(&record.masker(), &prepared.inputs)?;
+    let record = new_record(store, prepared, &owner)?;
     let opening = started(prepared, &way, store, record.id(), &record.masker(), None);
     let starter = way.operator.name.clone();
-    operate(
-        session,
-        store,
-        Work {
-            prepared,
-            way,
-            owner,
-            record,
-            opening,
-            starter,
-            before: Vec::new(),
-            past: None,
-            undo: None,
-            of: None,
-            locked: Vec::new(),
-            abort: None,
-        },
-    )
+    operate(session, store, Work::new(prepared, way, owner, record, opening, starter))
 }
 
 /// Interrupted runs of the same runbook that left a change nobody knows the end of. Whether they stood at the same place

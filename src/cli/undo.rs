@@ -3,7 +3,7 @@
 use super::arguments::UndoArguments;
 use super::exit::Exit;
 use super::failure::CommandError;
-use super::perform::{Way, Work, operate, teach};
+use super::perform::{Way, Work, new_record, operate};
 use super::recorded::kept_values;
 use super::refusal::Refusal;
 use super::resume::unchanged;
@@ -12,7 +12,7 @@ use super::session::Session;
 use super::thaw::{Start, Thawed};
 use crate::engine::{Past, UndoOf};
 use crate::event::{Event, RunId};
-use crate::store::{Masker, Owner, RunState, RunSummary, Store, Transcript};
+use crate::store::{Owner, RunState, RunSummary, Store, Transcript};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -33,26 +33,15 @@ pub(super) fn undo(session: &Session, arguments: &UndoArguments) -> Result<Exit,
     let Thawed { prepared, .. } = start.prepared(session, &arguments.thaw, None)?;
     let (past, done) = of_record(&store, &transcript, None)?;
     let way = Way::of(session, &store, &arguments.how, &prepared.graph, 1)?;
-    teach(&Masker::new(), &prepared.inputs)?;
     let owner = Owner::this_process(way.operator.clone(), Timestamp::now());
-    let record = store.create_new(&owner)?;
-    teach(&record.masker(), &prepared.inputs)?;
+    let record = new_record(&store, &prepared, &owner)?;
     let opening = started(&prepared, &way, &store, record.id(), &record.masker(), Some(&run));
     let starter = start.operator.name.clone();
-    let undo = Some(UndoOf { past: None, done });
     let work = Work {
-        prepared: &prepared,
-        way,
-        owner,
-        record,
-        opening,
-        starter,
-        before: Vec::new(),
         past: Some(past),
-        undo,
+        undo: Some(UndoOf { past: None, done }),
         of: Some(run),
-        locked: Vec::new(),
-        abort: None,
+        ..Work::new(&prepared, way, owner, record, opening, starter)
     };
     operate(session, &store, work)
 }

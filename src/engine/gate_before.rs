@@ -5,16 +5,14 @@ use super::attempt::{Gone, Task};
 use super::change::{Unit, attempts_of};
 use super::message::StepEnd;
 use super::past::PastGate;
+use super::settle::GOOD_FOR;
 use super::tally::GateTally;
 use crate::event::{CardView, Event, GateAnswer, Outcome};
 use crate::plan::Act;
 use crate::runbook::{Action, Change, Each, ItemFailure, Step};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// How long an approval that was not used is good for.
-const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// What of a change, or of each item of its list, is done.
 pub(super) struct DoneBefore {

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 /// How long an approval is good for.
-const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// An open prompt.
 pub(super) struct Pending {

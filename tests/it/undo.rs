@@ -196,3 +196,28 @@ finally:
     }
     assert_eq!(sandbox.runs().len(), 2);
 }
+
+/// What a step of an undo expects must hold: the acts after it rest on it.
+#[test]
+fn a_guard_in_an_undo_that_does_not_hold_stops_it() {
+    let sandbox = sandbox(
+        "
+targets: { here: { local: true } }
+steps:
+  - id: one
+    remediate: One
+    risk: low
+    run: [touch, one]
+    undo:
+      - { id: guard, validate: Nobody needs it, run: [test, -e, key], ok: [0, 1], expect: exit == 0 }
+      - { id: back, remediate: Take it back, run: [rm, one] }
+  - { id: proof, validate: It is there, run: [test, -e, one] }
+",
+    );
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0);
+    _ = undo(&sandbox, &[]).exits(7).says("does not hold");
+    assert!(sandbox.path("one").exists());
+    _ = sandbox.write("key", "");
+    _ = undo(&sandbox, &[]).exits(0);
+    assert!(!sandbox.path("one").exists());
+}

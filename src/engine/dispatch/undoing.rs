@@ -7,7 +7,8 @@ use super::super::result::{RunEnd, RunState};
 use super::super::undo::{UndoOf, Undoable};
 use super::Dispatcher;
 use crate::engine::StoreError;
-use crate::event::{Event, Outcome, RunResult, StepPath};
+use crate::event::{Event, Outcome, RunResult, StepPath, StepVerdict};
+use crate::runbook::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -143,15 +144,19 @@ impl Dispatcher {
         let Some(undoing) = &mut self.undoing else { return };
         let Some((_, text)) = undoing.current.take() else { return };
         let why = end.reason.clone().or_else(|| end.error.as_ref().map(ToString::to_string));
+        let failed_check = end.checks.iter().find(|check| check.verdict != StepVerdict::Holds);
+        let why = why.or_else(|| failed_check.map(|check| format!("`{}` does not hold", check.expression)));
         let why = why.unwrap_or_else(|| super::super::change::outcome_word(end.outcome).to_owned());
-        if end.outcome == Outcome::Succeeded {
-            undoing.done += 1;
+        let is_well = end.outcome == Outcome::Succeeded && !end.is_failure();
+        if is_well {
+            undoing.done += u32::from(step.kind == Kind::Remediate && end.changed);
         } else {
             undoing.remaining.push(format!("{text} ({why})"));
         }
         // What was made before it may be needed by it: nothing further is taken back under it.
         match end.outcome {
-            Outcome::Succeeded | Outcome::Skipped => {}
+            Outcome::Succeeded if is_well => {}
+            Outcome::Skipped => {}
             Outcome::Declined => {
                 undoing.result.get_or_insert(RunResult::Declined);
                 undoing.stopped.get_or_insert_with(|| "a person said no to what comes after it".to_owned());
