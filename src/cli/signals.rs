@@ -3,7 +3,9 @@
 use super::failure::CommandError;
 use super::screen::Screen;
 use crate::engine::Signal;
-use rustix::process::{Pid, getpgid, getpgrp, getpid, getppid, getsid, kill_process};
+use crate::terminal::own_group;
+use nix::unistd::{getpgid, getsid};
+use rustix::process::{Pid, getpid, getppid, kill_process};
 use rustix::termios::tcgetpgrp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -99,7 +101,7 @@ async fn stop_here(mut stream: Stream, lent: Lent, screen: Screen) {
 /// We go on after a stop, whoever stopped us: the line that a person types on is shown again.
 async fn go_on(mut stream: Stream, lent: Lent, screen: Screen) {
     while stream.recv().await.is_some() {
-        let in_front = tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|front| front == getpgrp());
+        let in_front = tcgetpgrp(rustix::stdio::stdin()).is_ok_and(|front| own_group() == Some(front));
         if in_front && !lent.is_lent() {
             screen.goes_on();
         }
@@ -107,18 +109,21 @@ async fn go_on(mut stream: Stream, lent: Lent, screen: Screen) {
 }
 
 /// Whether somebody is there who can let us go on: a shell with jobs, in our session. Without one, a stop would be for
-/// ever.
+/// ever. A session or group whose leader lives in another namespace has the number 0.
 fn has_shell() -> bool {
-    let Ok(session) = getsid(None) else { return false };
-    let (group, mut parent) = (getpgrp(), getppid());
+    let numbers = |pid: Option<Pid>| {
+        let pid = pid.map(|pid| nix::unistd::Pid::from_raw(pid.as_raw_pid()));
+        Some((getsid(pid).ok()?, getpgid(pid).ok()?))
+    };
+    let Some((session, group)) = numbers(None) else { return false };
+    let mut parent = getppid();
     while let Some(pid) = parent {
-        if getsid(Some(pid)).ok() != Some(session) {
-            return false;
+        match numbers(Some(pid)) {
+            Some((theirs, _)) if theirs != session => return false,
+            Some((_, theirs)) if theirs != group => return true,
+            Some(_) => parent = parent_of(pid),
+            None => return false,
         }
-        if getpgid(Some(pid)).ok() != Some(group) {
-            return true;
-        }
-        parent = parent_of(pid);
     }
     false
 }

@@ -1,10 +1,10 @@
 //! Lines typed by a person, readable only until something else calls.
 
+use super::group::own_group;
 use super::loan::Loan;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -67,7 +67,7 @@ impl Lines {
     /// stopped as a whole, running steps and all.
     fn in_front(&self) -> bool {
         // An error means that it is not the terminal of our session; then there is no front and no back.
-        tcgetpgrp(&self.terminal).map_or(true, |front| front == getpgrp())
+        tcgetpgrp(&self.terminal).map_or(true, |front| own_group().is_none_or(|own| front == own))
     }
 
     /// Waits in the background for a call or the front.

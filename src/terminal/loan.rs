@@ -1,7 +1,8 @@
 //! The terminal while a program has it, and how it comes back.
 
+use super::group::own_group;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use rustix::process::{getpgrp, test_kill_process_group};
+use rustix::process::test_kill_process_group;
 use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr, tcsetpgrp};
 use std::os::fd::BorrowedFd;
 
@@ -35,14 +36,16 @@ impl Drop for Loan<'_> {
 
 impl Loan<'_> {
     fn take_back(&self) {
-        let front = tcgetpgrp(self.terminal).unwrap_or_else(|_| getpgrp());
-        if front != getpgrp() {
+        let front = tcgetpgrp(self.terminal).ok();
+        if let (Some(front), Some(own)) = (front, own_group())
+            && front != own
+        {
             if test_kill_process_group(front).is_ok() {
                 // Somebody lives there: the person has put us behind, and uses the terminal.
                 return;
             }
             // A shell that was killed has left its own group in front.
-            if tcsetpgrp(self.terminal, getpgrp()).is_err() {
+            if tcsetpgrp(self.terminal, own).is_err() {
                 return;
             }
         }

@@ -10,6 +10,7 @@
 mod desk;
 mod dialogue;
 mod form;
+mod group;
 mod help;
 mod lines;
 mod loan;
@@ -18,4 +19,5 @@ mod paper;
 mod tests;
 
 pub use desk::{Desk, Face, Lend, PromptText};
+pub(crate) use group::own_group;
 pub use paper::Paper;

@@ -18,6 +18,7 @@ mod kubectl;
 mod kubernetes_api;
 mod kubernetes_life;
 mod kubernetes_streams;
+mod library;
 mod log;
 mod mechanisms;
 mod nested;

@@ -364,6 +364,15 @@ fn without_a_shell_ctrl_z_stops_nothing() {
 }
 
 #[test]
+fn a_session_that_cannot_be_seen_stops_nothing() {
+    let sandbox = library("steps:\n  - { id: act, remediate: Act, run: [touch, made] }\n");
+    let mut terminal = Terminal::contained(&sandbox, &["run", "case", "--env", "prod"]);
+    terminal.sees("go on?").presses("\x1a").sees("there is no shell here").sees("go on?").types("y");
+    _ = terminal.exits(1);
+    assert!(sandbox.path("made").exists());
+}
+
+#[test]
 fn time_that_stood_still_does_not_count() {
     let body =
         "steps:\n  - { diagnose: Wait, timeout: 4s, shell: \"touch begun; while ! [ -e go ]; do sleep 0.05; done\" }\n";

@@ -20,7 +20,7 @@ const NOBODY: u32 = 65_534;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One server. It listens on a Unix socket in its folder and on 127.0.0.1, with and without TLS, and wants SCRAM
-/// passwords; the role `by_certificate` gets in with a client certificate alone.
+/// passwords; the role `by_certificate` gets in with a client certificate alone. One with vectors has no TLS.
 pub(crate) struct Cluster {
     folder: PathBuf,
     binaries: PathBuf,
@@ -56,13 +56,36 @@ impl Cluster {
         Self::with(binaries(), "")
     }
 
+    /// PostgreSQL 16 with pgvector and without TLS, for one test. What is not said in `postgresql.auto.conf` may be changed in
+    /// `postgresql.conf`: 100 connections, 128 MB of shared buffers.
+    pub(crate) fn vector() -> Self {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pgserver-0.1.4");
+        assert!(kept.exists(), "there is no PostgreSQL with pgvector here: ./test installs it");
+        let folder = new_folder();
+        // The user of the server may not be able to reach the target folder.
+        for part in ["pgserver/pginstall/bin", "pgserver/pginstall/lib", "pgserver/pginstall/share", "pgserver.libs"] {
+            copy(&kept.join(part), &folder.join("programs").join(part));
+        }
+        let binaries = folder.join("programs/pgserver/pginstall/bin");
+        Self::at(folder, binaries, "", "")
+    }
+
     /// A server of the programs in `binaries`, with more lines for `postgresql.conf`.
     pub(crate) fn with(binaries: PathBuf, settings: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("runwright-pg-").tempdir().expect("a folder").keep();
-        give_away(&folder);
+        let folder = new_folder();
+        let tls = format!(
+            "shared_buffers = 32MB\nmax_connections = 60\n\
+             ssl = on\nssl_cert_file = '{0}/server.crt'\nssl_key_file = '{0}/server.key'\nssl_ca_file = '{0}/ca.crt'\n",
+            folder.display()
+        );
+        Self::at(folder, binaries, &format!("{tls}{settings}"), "hostssl all by_certificate 127.0.0.1/32 cert\n")
+    }
+
+    /// With lines for the settings and for the rules of who gets in.
+    fn at(folder: PathBuf, binaries: PathBuf, settings: &str, rules: &str) -> Self {
         let keeper = keep(&folder, &binaries);
         let mut cluster = Self { folder, binaries, port: 0, keeper };
-        cluster.initialize(settings);
+        cluster.initialize(settings, rules);
         // Between the look for a free port and its use somebody else may take it.
         for _ in 0..5 {
             cluster.port = free_port();
@@ -73,7 +96,7 @@ impl Cluster {
         panic!("the server does not start\n{}", cluster.log());
     }
 
-    fn initialize(&self, settings: &str) {
+    fn initialize(&self, settings: &str, first: &str) {
         let password = self.file("password", PASSWORD);
         let mut initdb = self.program("initdb");
         initdb.args(["--no-sync", "--no-locale", "--encoding=UTF8", "--username=postgres"]);
@@ -83,14 +106,13 @@ impl Cluster {
         self.certificates();
         let folder = self.folder.display();
         let conf = format!(
-            "fsync = off\nfull_page_writes = off\nshared_buffers = 32MB\nmax_connections = 60\n\
+            "fsync = off\nfull_page_writes = off\n\
              listen_addresses = '127.0.0.1'\nunix_socket_directories = '{folder}'\n\
-             ssl = on\nssl_cert_file = '{folder}/server.crt'\nssl_key_file = '{folder}/server.key'\n\
-             ssl_ca_file = '{folder}/ca.crt'\nlogging_collector = off\nlc_messages = 'C'\n{settings}\n"
+             logging_collector = off\nlc_messages = 'C'\n{settings}\n"
         );
         self.file("data/postgresql.auto.conf", &conf);
         let rules = std::fs::read_to_string(self.data().join("pg_hba.conf")).expect("pg_hba.conf");
-        self.file("data/pg_hba.conf", &format!("hostssl all by_certificate 127.0.0.1/32 cert\n{rules}"));
+        self.file("data/pg_hba.conf", &format!("{first}{rules}"));
     }
 
     /// An authority; a certificate for `localhost`, not for 127.0.0.1; one for the client `by_certificate`; another
@@ -304,6 +326,34 @@ pub(crate) fn binaries() -> PathBuf {
     folders.sort_by_key(version);
     let found = said.into_iter().chain(folders.into_iter().rev()).find(|folder| folder.join("initdb").exists());
     found.expect("there is no PostgreSQL server here: install the Debian package `postgresql`")
+}
+
+fn new_folder() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("runwright-pg-").tempdir().expect("a folder").keep();
+    give_away(&folder);
+    folder
+}
+
+/// Copies a folder with its links; everybody may read the copy.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    give_away(to);
+    for entry in std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
+        let to = to.join(entry.file_name());
+        let kind = entry.file_type().expect("its kind");
+        if kind.is_dir() {
+            copy(&entry.path(), &to);
+        } else if kind.is_symlink() {
+            let leads = std::fs::read_link(entry.path()).expect("a link");
+            std::os::unix::fs::symlink(leads, &to).expect("a link");
+        } else {
+            std::fs::copy(entry.path(), &to).expect("a file");
+            let mode = if to.parent().is_some_and(|folder| folder.ends_with("bin")) { 0o755 } else { 0o644 };
+            std::fs::set_permissions(&to, std::fs::Permissions::from_mode(mode)).expect("its mode");
+            give_away(&to);
+        }
+    }
 }
 
 fn is_root() -> bool {

@@ -41,6 +41,18 @@ impl Terminal {
         Self::start(sandbox, command, variables)
     }
 
+    /// A namespace of processes of its own, as in a container that a shell from outside has entered: session and group
+    /// of the program have no number that it could see.
+    pub(crate) fn contained(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+        let mut command = CommandBuilder::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--pid", "--fork", "--mount-proc", env!("CARGO_BIN_EXE_runwright")]);
+        command.args(arguments);
+        Self::start(sandbox, command, &[])
+    }
+
     /// A shell with jobs.
     pub(crate) fn shell(sandbox: &Sandbox) -> Self {
         let mut command = CommandBuilder::new("bash");

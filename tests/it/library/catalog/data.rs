@@ -1,0 +1,1 @@
+//! Dumps, restores, and what is looked at afterwards.

@@ -1,0 +1,6 @@
+//! The catalog-server.
+
+mod data;
+mod install;
+mod operate;
+mod trouble;

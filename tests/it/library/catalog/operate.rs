@@ -1,0 +1,1 @@
+//! Every day: health, limits, knobs, the audit trail.

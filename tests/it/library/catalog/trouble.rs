@@ -1,0 +1,1 @@
+//! What goes wrong, from the symptom to the cause to the cure.

@@ -1,0 +1,7 @@
+//! The runbooks that come with the program, run for real: every procedure of the documents they were made from.
+
+mod catalog;
+mod rows;
+mod shelf;
+mod stemedb;
+mod vestige;

@@ -1,0 +1,1 @@
+//! So that it does not happen again.

@@ -1,0 +1,1 @@
+//! The review on the dashboard, its times, and who may do it.

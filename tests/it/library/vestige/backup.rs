@@ -1,0 +1,1 @@
+//! Dumps that are proven, restores, and migrations that are taken back.

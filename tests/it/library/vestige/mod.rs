@@ -1,0 +1,5 @@
+//! Vestige on Postgres.
+
+mod backup;
+mod operate;
+mod setup;

@@ -1,0 +1,1 @@
+//! Embeddings that change, health, and every symptom of the document.
