@@ -7,6 +7,7 @@
 
 mod kubernetes;
 mod stemedb;
+mod vestige;
 
 use clap::{Parser, Subcommand};
 use kubernetes::seed::Scene;
@@ -32,6 +33,10 @@ enum System {
     Stemedb(StemedbArguments),
     /// Two Kubernetes clusters, for the stock kubectl.
     Kubernetes(KubernetesArguments),
+    /// The service of Vestige, on a real PostgreSQL; also by the name `vestige-mcp`.
+    VestigeMcp(vestige::server::ServerArguments),
+    /// The tool of Vestige; also by the name `vestige`.
+    Vestige(vestige::tool::ToolArguments),
 }
 
 #[derive(clap::Args)]
@@ -91,9 +96,17 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let served = match Arguments::parse().system {
+    let served = match Arguments::parse_from(vestige::settings::by_name(std::env::args_os())).system {
         System::Stemedb(arguments) => serve(arguments).await,
         System::Kubernetes(arguments) => serve_kubernetes(arguments).await,
+        System::VestigeMcp(arguments) => vestige::server::run(arguments).await,
+        System::Vestige(arguments) => match vestige::tool::run(arguments).await {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                say(&mut std::io::stderr(), &format!("Error: {}", failure.why));
+                return ExitCode::from(failure.code);
+            }
+        },
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
