@@ -47,7 +47,9 @@ async fn applied(client: &Client) -> Result<Vec<i64>, String> {
     for row in &rows {
         let (version, success, checksum): (i64, bool, String) = (row.get(0), row.get(1), row.get(2));
         let Some((_, _, statements)) = ALL.iter().find(|(known, ..)| *known == version) else {
-            return Err(format!("migration {version} was previously applied but is missing in the resolved migrations"));
+            return Err(format!(
+                "migration {version} was previously applied but is missing in the resolved migrations"
+            ));
         };
         if checksum.is_empty() {
             return Err(format!(
@@ -56,7 +58,9 @@ async fn applied(client: &Client) -> Result<Vec<i64>, String> {
             ));
         }
         if !success {
-            return Err(format!("migration {version} is partially applied; fix and remove row from `_sqlx_migrations` table"));
+            return Err(format!(
+                "migration {version} is partially applied; fix and remove row from `_sqlx_migrations` table"
+            ));
         }
         if checksum != sum(statements) {
             return Err(format!("migration {version} was previously applied but has been modified"));

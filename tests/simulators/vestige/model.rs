@@ -10,12 +10,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// A model of this name; `stand-in-N` has the dimension N.
+    /// A model of this name; `stand-in-N` has the dimension N, and so have `stand-in-Nb` and its like.
     pub fn named(name: &str) -> Result<Self, String> {
         let dimension = match name {
             "nomic-embed-text-v1.5" => Some(768),
             "bge-m3" | "mxbai-embed-large-v1" => Some(1024),
-            _ => name.strip_prefix("stand-in-").and_then(|number| number.parse().ok()),
+            _ => name
+                .strip_prefix("stand-in-")
+                .and_then(|rest| rest.trim_end_matches(|letter: char| letter.is_ascii_lowercase()).parse().ok()),
         };
         let dimension = dimension.filter(|dimension| (1..=2000).contains(dimension));
         let dimension = dimension.ok_or_else(|| format!("unknown embedding model {name:?}"))?;

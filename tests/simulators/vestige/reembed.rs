@@ -76,7 +76,9 @@ pub async fn reembed(client: &mut Client, arguments: &ReembedArguments) -> Resul
 
 impl State {
     async fn read(client: &Client) -> Result<Self, Failure> {
-        let ask = |query: &'static str| async move { client.query(query, &[]).await.map_err(|why| Failure::from(failed(&why))) };
+        let ask = |query: &'static str| async move {
+            client.query(query, &[]).await.map_err(|why| Failure::from(failed(&why)))
+        };
         let registry = ask("SELECT name, dimension FROM embedding_model").await?;
         let [row] = &registry[..] else { return Err(unreasonable("embedding_model does not hold exactly one row")) };
         let column = "SELECT coalesce(bool_or(attname = 'embedding' AND atttypmod > 0), false),
@@ -137,7 +139,8 @@ async fn in_place(client: &mut Client, model: &Model, state: &State, resume: boo
         String::new()
     };
     rows(client, model, &left, "embedding").await?;
-    execute(client, &format!("ALTER TABLE knowledge_nodes ALTER COLUMN embedding TYPE vector({})", model.dimension)).await?;
+    execute(client, &format!("ALTER TABLE knowledge_nodes ALTER COLUMN embedding TYPE vector({})", model.dimension))
+        .await?;
     execute(client, &stamp(model)).await
 }
 
@@ -167,7 +170,8 @@ async fn rows(client: &mut Client, model: &Model, left: &str, column: &str) -> R
     let all = client.query(&format!("SELECT id::text, content FROM knowledge_nodes {left} ORDER BY id"), &[]).await;
     let all = all.map_err(|why| failed(&why))?;
     let slowly = Duration::from_millis(number("VESTIGE_STAND_IN_ROW_MS", 0));
-    let update = format!("UPDATE knowledge_nodes SET {column} = $2::text::vector, updated_at = now() WHERE id = $1::text::uuid");
+    let update =
+        format!("UPDATE knowledge_nodes SET {column} = $2::text::vector, updated_at = now() WHERE id = $1::text::uuid");
     let began = Instant::now();
     for (done, row) in all.iter().enumerate() {
         let (id, content): (String, String) = (row.get(0), row.get(1));

@@ -27,7 +27,11 @@ pub async fn run(arguments: ServerArguments) -> Result<(), String> {
         return Ok(());
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(|why| why.to_string())?;
-    let pool = Pool::new(&config.url, config.max_connections, Duration::from_millis(number("VESTIGE_STAND_IN_POOL_MS", 30_000)));
+    let pool = Pool::new(
+        &config.url,
+        config.max_connections,
+        Duration::from_millis(number("VESTIGE_STAND_IN_POOL_MS", 30_000)),
+    );
     start(&config, &pool).await.inspect_err(|why| log("ERROR", "vestige_mcp", why))?;
     log("INFO", "vestige_mcp", &format!("Postgres backend ready (pool of {})", config.max_connections));
     let pool = Arc::new(pool);
@@ -84,7 +88,10 @@ async fn register(config: &Config, client: &mut tokio_postgres::Client) -> Resul
 
 /// One client: asks, waits for the answer, asks again.
 async fn ask_for_ever(pool: Arc<Pool>) {
-    let query = format!("SELECT pg_sleep({})", f64::from(u32::try_from(number("VESTIGE_STAND_IN_QUERY_MS", 10)).unwrap_or(0)) / 1000.0);
+    let query = format!(
+        "SELECT pg_sleep({})",
+        f64::from(u32::try_from(number("VESTIGE_STAND_IN_QUERY_MS", 10)).unwrap_or(0)) / 1000.0
+    );
     loop {
         match pool.acquire().await {
             Ok(held) => {
@@ -98,31 +105,15 @@ async fn ask_for_ever(pool: Arc<Pool>) {
     }
 }
 
-/// Keeps a connection open, and tells when the database goes and comes. Ends when it has been gone for two minutes.
+/// Keeps a connection open. Ends when the database has been gone for two minutes.
 async fn watch(pool: &Pool) {
     let mut gone = 0_u32;
-    loop {
+    while gone < 240 {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let there = match pool.acquire().await {
-            Ok(held) => held.batch_execute("SELECT 1").await.map_err(|why| failed(&why)),
-            Err(why) if why.contains("pool timed out") => Ok(()),
-            Err(why) => Err(why),
+            Ok(held) => held.batch_execute("SELECT 1").await.is_ok(),
+            Err(why) => why.contains("pool timed out"),
         };
-        match there {
-            Ok(()) if gone > 0 => {
-                gone = 0;
-                log("INFO", "vestige_mcp", "the connection to Postgres is back");
-            }
-            Ok(()) => {}
-            Err(why) => {
-                if gone == 0 {
-                    log("WARN", "vestige_mcp", &format!("the connection to Postgres is lost: {why}"));
-                }
-                gone += 1;
-                if gone > 240 {
-                    return;
-                }
-            }
-        }
+        gone = if there { 0 } else { gone + 1 };
     }
 }
