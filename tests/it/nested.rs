@@ -310,7 +310,7 @@ steps:
     // Both are in the record of the call.
     let run = sandbox.only_run();
     let called = Sandbox::events(&run).into_iter().filter(|event| event["event"]["kind"] == "called");
-    let mut ports: Vec<_> = called.map(|event| event["event"]["inputs"]["port"].as_i64()).collect();
+    let mut ports: Vec<_> = called.map(|event| event["event"]["inputs"]["port"]["value"].as_i64()).collect();
     ports.sort_unstable();
     assert_eq!(ports, [Some(9), Some(5433)], "{output}");
     let mut command = sandbox.command(["run", "outer", "--env", "free", "-i", "user=ana"]);

@@ -159,8 +159,8 @@ impl Calls<'_> {
     /// What is handed on by itself is the same thing on both sides.
     fn same(&mut self, name: &Sp<String>, ours: &Input, theirs: &Input, call: &Call) {
         let words = |input: &Input| {
-            let secret = if input.is_secret() { "a secret " } else { "" };
-            format!("{secret}{}", input.kind.as_str())
+            let secret = if input.is_secret() { "a secret of" } else { "of" };
+            format!("{secret} the type {}", input.kind.as_str())
         };
         if words(ours) != words(theirs) {
             let message = format!(
