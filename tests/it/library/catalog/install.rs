@@ -76,3 +76,72 @@ fn in_namespace_mode_every_request_names_one() {
     let ran = bench.run("catalog-health", "", &[]).exits(0);
     assert_eq!(ran.value("catalog-health.tenancy", "mode"), "single");
 }
+
+/// The variables of a deployment that nobody has set up.
+const BARE: &[(&str, &str)] = &[
+    ("DATABASE_DSN", ""),
+    ("CATALOG_TENANCY_MODE", ""),
+    ("CATALOG_AUTHZ_MODE", ""),
+    ("CATALOG_LEADER_ELECTION_ENABLED", ""),
+];
+
+const ATTESTED: &str = "proxy_said: { sets: true, drops: true, only: true, evidence: 'policy catalog-only-proxy' }";
+
+/// A deployment without pods and without settings, with the probes of the real one.
+fn bare() -> Bench {
+    let plan = CatalogPlan { variables: BARE, replicas: 0, roles: false, probes: true, ..CatalogPlan::default() };
+    Bench::of(Catalog::begun(&plan))
+}
+
+#[test]
+fn an_installation_from_nothing_serves_two_teams() {
+    let bench = bare();
+    let answers = format!("{{ tenancy: namespace, proxy: oauth2_proxy, {ATTESTED} }}");
+    let teams = ["-i", "catalog_teams=team-a,team-b=b-people", "-i", "catalog_replicas=2"];
+    let ran = bench.run("catalog-install", &answers, &teams).exits(0).reached(&[
+        "catalog-install.tenancy",
+        "catalog-install.proxy",
+        "catalog-install.new_enough",
+        "catalog-install.may_make_tables",
+        "catalog-install.try_tables",
+        "catalog-install.keep_password",
+        "catalog-install.let_review",
+        "catalog-team-rights.give",
+        "catalog-team-rights.bound",
+        "catalog-install.variables",
+        "catalog-install.probes",
+        "catalog-install.rolled_out",
+        "catalog-health.ready",
+        "catalog-health.plugins_loaded",
+        "catalog-health.list_answers",
+        "catalog-install.members_answered",
+        "catalog-install.strangers_refused",
+        "catalog-install.proxy_attested",
+    ]);
+    // The password is in the secret, and nowhere in the record or in the deployment.
+    let secret =
+        bench.catalog.kubectl("get secret catalog-database-password -o jsonpath={.data.DATABASE_PASSWORD}").stdout;
+    assert_eq!(secret, base64_of(crate::support::CATALOG_PASSWORD));
+    let deployment = bench.catalog.kubectl("get deployment catalog-server -o yaml").stdout;
+    assert!(deployment.contains("$(DATABASE_PASSWORD)") && !deployment.contains(crate::support::CATALOG_PASSWORD));
+    let record = std::fs::read_to_string(ran.folder.join("transcript.jsonl")).unwrap();
+    assert!(!record.contains(crate::support::CATALOG_PASSWORD) && !record.contains(&secret));
+    // In the world: two pods, each team in its own namespace only.
+    bench.catalog.serves(2);
+    let list = |namespace: &str, groups: &str| {
+        bench.catalog.get(&format!("/api/mcp_catalog/v1alpha1/mcpservers?namespace={namespace}"), "bea", groups).0
+    };
+    assert_eq!((list("team-a", "team-a-engineers"), list("team-b", "b-people")), (200, 200));
+    assert_eq!((list("team-b", "team-a-engineers"), list("team-a", "")), (403, 403));
+    assert_eq!(bench.catalog.database.value("select to_regclass('runwright_install_check') is null"), "t");
+    // Once more: all is as it should be, and nothing is changed in the cluster.
+    bench.catalog.kubernetes.control(&json!({ "clear_requests": true }));
+    let ran = bench.run("catalog-install", &answers, &teams).exits(0);
+    _ = ran.came_to(&["catalog-install.variables", "catalog-install.probes", "catalog-install.start"], &["skipped"]);
+    assert_eq!(bench.catalog.writes(), Vec::<String>::new());
+}
+
+fn base64_of(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
