@@ -32,7 +32,8 @@ impl Shelf {
         let mut library: Yaml = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let inputs = &mut library["environments"]["simulator"]["inputs"];
         inputs.as_mapping_mut().expect("inputs").insert(input.into(), value.into());
-        std::fs::write(&path, serde_yaml::to_string(&library).unwrap()).unwrap();
+        // As JSON, which is YAML too: every text is in quotes, also one such as `127.0.0.1`.
+        std::fs::write(&path, serde_json::to_string(&library).unwrap()).unwrap();
         self
     }
 
