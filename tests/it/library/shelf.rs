@@ -32,8 +32,8 @@ impl Shelf {
         let mut library: Yaml = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let inputs = &mut library["environments"]["simulator"]["inputs"];
         inputs.as_mapping_mut().expect("inputs").insert(input.into(), value.into());
-        // As JSON, which is YAML too: every text is in quotes, also one such as `127.0.0.1`.
-        std::fs::write(&path, serde_json::to_string(&library).unwrap()).unwrap();
+        // As JSON, every text is quoted: a plain 127.0.0.1 is refused.
+        std::fs::write(&path, serde_json::to_string_pretty(&library).unwrap()).unwrap();
         self
     }
 
@@ -112,7 +112,9 @@ impl Ran {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output))
+        let last = values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        // A value stands in a record of its own, beside one for what could not be obtained.
+        last.get("value").cloned().unwrap_or(last)
     }
 
     /// Every step of the run as `RUNBOOK.STEP`, with how it ended.
@@ -124,6 +126,7 @@ impl Ran {
             let Some(path) = event["step"].as_str() else { continue };
             let end = match event["event"]["kind"].as_str() {
                 Some("step_ended") => event["event"]["outcome"].as_str().unwrap_or_default(),
+                Some("step_skipped") => "skipped",
                 Some("decided") => "decided",
                 _ => continue,
             };
