@@ -10,7 +10,8 @@ const INDEX_IS_WHOLE: &str = "select count(*) = 1 from pg_index i join pg_class 
     where c.relname = 'idx_knowledge_nodes_embedding_hnsw' and i.indisvalid and i.indisready";
 
 /// The document's own question for the health of indexes.
-const OF_THE_DOCUMENT: &str = "SELECT indexname, pg_size_pretty(pg_relation_size(indexrelid)) AS size, idx_scan, idx_tup_read
+const OF_THE_DOCUMENT: &str =
+    "SELECT indexname, pg_size_pretty(pg_relation_size(indexrelid)) AS size, idx_scan, idx_tup_read
     FROM pg_indexes JOIN pg_stat_user_indexes USING (indexrelid)
     WHERE schemaname = 'public' AND relname = 'knowledge_nodes'";
 
@@ -49,7 +50,9 @@ fn a_query_that_hangs_is_shown_and_cancelled_when_a_person_says_so() {
     let bench = Bench::ready();
     let hanging = Session::begins(&bench, "hanging", "select pg_sleep(120), 'the one that hangs'");
     let database = bench.vestige.database();
-    database.waits_until("select clock_timestamp() - query_start > '300 ms' from pg_stat_activity where application_name = 'hanging'");
+    database.waits_until(
+        "select clock_timestamp() - query_start > '300 ms' from pg_stat_activity where application_name = 'hanging'",
+    );
     let slow = ["-i", "slow_query=200ms"];
     let ran = bench.shelf.run("vestige-health", "", &slow).exits(5).tells("the one that hangs");
     let _ = ran.came_to(&["vestige-health.in_flight"], &["succeeded"]);
@@ -89,7 +92,10 @@ fn statements_that_drifted_are_listed_where_the_server_keeps_statistics() {
     let ran = shelf.run("vestige-health", "", &[]).exits(0).reached(&["vestige-health.patterns"]);
     let slow = ran.value("vestige-health.patterns", "slow");
     assert_eq!(slow.as_array().map(Vec::len), Some(1), "{slow}");
-    assert!(slow[0]["query"].as_str().unwrap().contains("pg_sleep") && slow[0]["mean_ms"].as_f64() > Some(150.0), "{slow}");
+    assert!(
+        slow[0]["query"].as_str().unwrap().contains("pg_sleep") && slow[0]["mean_ms"].as_f64() > Some(150.0),
+        "{slow}"
+    );
     drop(cluster);
 }
 
@@ -110,13 +116,20 @@ fn an_index_that_is_never_used_is_built_again_unless_memories_are_few() {
     let _ = bench.vestige.remember(200);
     let (read, said) = Session::runs(&bench, "select count(*) from knowledge_nodes");
     assert!(read, "{said}");
-    bench.vestige.database().waits_until("select seq_scan > 0 from pg_stat_user_tables where relname = 'knowledge_nodes'");
+    bench
+        .vestige
+        .database()
+        .waits_until("select seq_scan > 0 from pg_stat_user_tables where relname = 'knowledge_nodes'");
     let ran = bench.shelf.run("vestige-health", "", &["-i", "traffic=0s"]).exits(0);
     let _ = ran.tells("need not be with so few memories (by evidence)").reached(&["vestige-health.indexes"]);
     let file = "select pg_relation_filenode('idx_knowledge_nodes_embedding_hnsw')";
     let before = bench.vestige.database().value(file);
     let ran = bench.shelf.run("vestige-health", "", &["-i", "traffic=0s", "-i", "small_table=100"]).exits(0);
-    let _ = ran.reached(&["vestige-health.indexes", "vestige-health.rebuild_index", "vestige-index-rebuild.rebuild_beside"]);
+    let _ = ran.reached(&[
+        "vestige-health.indexes",
+        "vestige-health.rebuild_index",
+        "vestige-index-rebuild.rebuild_beside",
+    ]);
     assert_ne!(bench.vestige.database().value(file), before);
     assert_eq!(bench.vestige.database().value(INDEX_IS_WHOLE), "t");
 }
@@ -131,7 +144,11 @@ fn a_half_built_index_is_found_dropped_and_built() {
     half_build(&bench, build);
     let ran = bench.shelf.run("vestige-health", "", &[]).exits(0).tells("broken idx_knowledge_nodes_embedding_hnsw");
     let ran = ran.reached(&["vestige-health.indexes", "vestige-health.mend_index", "vestige-index-rebuild.indexes"]);
-    let _ = ran.reached(&["vestige-index-rebuild.drop_broken", "vestige-index-rebuild.build", "vestige-index-rebuild.whole"]);
+    let _ = ran.reached(&[
+        "vestige-index-rebuild.drop_broken",
+        "vestige-index-rebuild.build",
+        "vestige-index-rebuild.whole",
+    ]);
     assert_eq!(database.value(INDEX_IS_WHOLE), "t");
     // Now there is nothing to do; and again beside the writing, with what others left behind.
     let _ = bench.shelf.run("vestige-index-rebuild", "", &[]).exits(0).tells("NO ACTION");
