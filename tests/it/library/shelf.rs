@@ -32,7 +32,8 @@ impl Shelf {
         let mut library: Yaml = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let inputs = &mut library["environments"]["simulator"]["inputs"];
         inputs.as_mapping_mut().expect("inputs").insert(input.into(), value.into());
-        std::fs::write(&path, serde_yaml::to_string(&library).unwrap()).unwrap();
+        // JSON is YAML, and quotes every text: `127.0.0.1` is none otherwise.
+        std::fs::write(&path, serde_json::to_string_pretty(&library).unwrap()).unwrap();
         self
     }
 
