@@ -32,7 +32,7 @@ impl Shelf {
         let mut library: Yaml = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let inputs = &mut library["environments"]["simulator"]["inputs"];
         inputs.as_mapping_mut().expect("inputs").insert(input.into(), value.into());
-        // As JSON, every text is quoted: a plain 127.0.0.1 is refused.
+        // JSON is YAML, and quotes every text: `127.0.0.1` is none otherwise.
         std::fs::write(&path, serde_json::to_string_pretty(&library).unwrap()).unwrap();
         self
     }
