@@ -114,7 +114,9 @@ impl Ran {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output))
+        let last = values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
+        last.get("value").cloned().unwrap_or(last)
     }
 
     /// Every step of the run as `RUNBOOK.STEP`, with how it ended.

@@ -79,7 +79,7 @@ fn vestige_prerequisites_that_miss_pgvector_room_and_a_rule() {
     // With a rule for its network, the row holds.
     let rules = bench.vestige.cluster.data().join("pg_hba.conf");
     let text = std::fs::read_to_string(&rules).unwrap();
-    std::fs::write(&rules, format!("{text}hostssl vestige vestige 10.1.0.0/16 scram-sha-256\n")).unwrap();
+    std::fs::write(&rules, format!("{text}host vestige vestige 10.1.0.0/16 scram-sha-256\n")).unwrap();
     let ran = bench.shelf.run("vestige-prerequisites", "", &["-i", "vestige_client=10.1.2.3"]).exits(1);
     let _ = ran.reached(&["vestige-prerequisites.network", "vestige-prerequisites.disk_room"]);
 }
