@@ -118,7 +118,9 @@ impl Ran {
         self.came_to(steps, &["succeeded", "decided"])
     }
 
-    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`.
+    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`: `succeeded`, `failed`,
+    /// `unknown` and so on, `decided`, `skipped`, or what a step says whose `expect` is not met: `does_not_hold`,
+    /// `cannot_tell`.
     #[track_caller]
     pub(crate) fn came_to(self, steps: &[&str], outcomes: &[&str]) -> Self {
         let ends = self.ends();
@@ -174,9 +176,12 @@ impl Ran {
         for event in &events {
             let Some(path) = event["step"].as_str() else { continue };
             let end = match event["event"]["kind"].as_str() {
-                Some("step_ended") => event["event"]["outcome"].as_str().unwrap_or_default(),
-                Some("decided") => "decided",
+                Some("step_ended") => match event["event"]["verdict"].as_str() {
+                    Some(verdict @ ("does_not_hold" | "cannot_tell")) => verdict,
+                    _ => event["event"]["outcome"].as_str().unwrap_or_default(),
+                },
                 Some("step_skipped") => "skipped",
+                Some("decided") => "decided",
                 _ => continue,
             };
             ends.push((owned(path, &called), end.to_owned()));
