@@ -118,7 +118,9 @@ impl Ran {
         self.came_to(steps, &["succeeded", "decided"])
     }
 
-    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`.
+    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`: `succeeded`, `failed`,
+    /// `unknown` and so on, `decided`, `skipped`, or what a step says whose `expect` is not met: `does_not_hold`,
+    /// `cannot_tell`.
     #[track_caller]
     pub(crate) fn came_to(self, steps: &[&str], outcomes: &[&str]) -> Self {
         let ends = self.ends();
@@ -145,7 +147,9 @@ impl Ran {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output))
+        let last = values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
+        last.get("value").cloned().unwrap_or(last)
     }
 
     /// Fails unless each of these steps, `RUNBOOK.STEP`, was last judged so: `holds`, `does_not_hold` or `cannot_tell`.
@@ -172,7 +176,11 @@ impl Ran {
         for event in &events {
             let Some(path) = event["step"].as_str() else { continue };
             let end = match event["event"]["kind"].as_str() {
-                Some("step_ended") => event["event"]["outcome"].as_str().unwrap_or_default(),
+                Some("step_ended") => match event["event"]["verdict"].as_str() {
+                    Some(verdict @ ("does_not_hold" | "cannot_tell")) => verdict,
+                    _ => event["event"]["outcome"].as_str().unwrap_or_default(),
+                },
+                Some("step_skipped") => "skipped",
                 Some("decided") => "decided",
                 Some("step_skipped") => "skipped",
                 _ => continue,
