@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
 
-use runwright::graph::{CheckContext, StepGraph, check};
+use runwright::graph::{Callee, CheckContext, StepGraph, check};
 use runwright::runbook::{Action, Decide, Step, StepBody, parse_runbook};
 use runwright::source::{DiagnosticFormat, Diagnostics, Source, render};
 use std::collections::BTreeMap;
@@ -30,17 +30,31 @@ fn library() -> BTreeMap<String, StepGraph> {
     files(&root().join("runbooks"), &mut paths);
     let stem = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
     let context = CheckContext { runbooks: Some(paths.iter().map(stem).collect()), ..CheckContext::default() };
+    let mut waiting: Vec<_> = paths.iter().map(|path| (stem(path), path)).collect();
+    let mut context = context;
     let mut library = BTreeMap::new();
-    for path in &paths {
-        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
-        let source = Source::new(name, std::fs::read_to_string(path).unwrap());
-        let mut problems = Diagnostics::new();
-        let graph = parse_runbook(&source, &mut problems).and_then(|runbook| {
-            assert_eq!(runbook.id(), stem(path), "a runbook is called as its file");
-            check(Arc::new(runbook), &context, &mut problems)
+    // A runbook is checked when those that it calls are.
+    while !waiting.is_empty() {
+        let mut told = String::new();
+        let before = waiting.len();
+        waiting.retain(|(id, path)| {
+            let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            let source = Source::new(name, std::fs::read_to_string(path).unwrap());
+            let mut problems = Diagnostics::new();
+            let graph = parse_runbook(&source, &mut problems).and_then(|runbook| {
+                assert_eq!(runbook.id(), id, "a runbook is called as its file");
+                check(Arc::new(runbook), &context, &mut problems)
+            });
+            if !problems.is_empty() {
+                told += &render(&problems, DiagnosticFormat::Text, false);
+                return true;
+            }
+            let graph = graph.expect("no problem, so there is a graph");
+            context.callees.insert(id.clone(), Callee::Checked(Arc::new(graph.clone())));
+            library.insert(id.clone(), graph);
+            false
         });
-        assert!(problems.is_empty(), "{}", render(&problems, DiagnosticFormat::Text, false));
-        library.insert(stem(path), graph.expect("no problem, so there is a graph"));
+        assert!(waiting.len() < before, "{told}");
     }
     library
 }
