@@ -1,7 +1,7 @@
 //! The catalog-server: installing it, and whether it is well.
 
 use super::Bench;
-use crate::support::{Catalog, CatalogPlan};
+use crate::support::{Catalog, CatalogPlan, Nginx};
 use serde_json::json;
 
 #[test]
@@ -51,12 +51,11 @@ fn readiness_says_which_component_is_down() {
 fn a_refused_connection_is_a_finding_and_names_the_migrations() {
     let bench = Bench::of(Catalog::with(&CatalogPlan { replicas: 0, ..CatalogPlan::default() }));
     let ran = bench.run("catalog-health", "", &[]).exits(1);
-    let ran = ran
+    _ = ran
         .tells("Nothing listens, or the connection breaks")
         .tells("whether the migrations hang (catalog-migration-stuck)")
         .reached(&["catalog-health.life", "catalog-health.state"])
-        .came_to(&["catalog-health.alive", "catalog-health.ready"], &["failed"]);
-    assert_eq!(ran.value("catalog-health.state", "name"), "silent");
+        .came_to(&["catalog-health.alive", "catalog-health.ready"], &["does_not_hold"]);
 }
 
 #[test]
@@ -66,8 +65,8 @@ fn in_namespace_mode_every_request_names_one() {
     let ran =
         bench.run("catalog-health", "", &[]).exits(0).reached(&["catalog-health.tenancy", "catalog-health.ready"]);
     assert_eq!(ran.value("catalog-health.tenancy", "mode"), "namespace");
-    let ran = bench.run("catalog-health", "", &["-i", "catalog_namespace=default"]).exits(1);
-    _ = ran.tells("It is ready, and refuses this user").reached(&["catalog-health.ready"]);
+    let ran = bench.run("catalog-health", "", &["-i", "catalog_operator=mallory"]).exits(1);
+    _ = ran.tells("It is ready, and refuses mallory in team-a").reached(&["catalog-health.ready"]);
     // One tenant: whatever is asked for, it is the same.
     let bench = Bench::with(&CatalogPlan {
         variables: &[("CATALOG_TENANCY_MODE", "single"), ("CATALOG_AUTHZ_MODE", "none")],
@@ -144,4 +143,172 @@ fn an_installation_from_nothing_serves_two_teams() {
 fn base64_of(text: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+#[test]
+fn a_database_that_does_not_fit_stops_the_installation_before_any_change() {
+    let bench = bare();
+    let answers = format!("{{ tenancy: single, proxy: none, {ATTESTED} }}");
+    let before = bench.catalog.writes();
+    let database = &bench.catalog.database;
+    // The role gets in, and may make nothing.
+    database.execute(&format!(
+        "alter database {} owner to postgres; revoke create on schema public from public; create table asset_owned (id int)",
+        database.name
+    ));
+    let ran = bench.run("catalog-install", &answers, &[]).exits(1);
+    _ = ran
+        .reached(&["catalog-install.session", "catalog-install.new_enough"])
+        .came_to(&["catalog-install.may_make_tables"], &["does_not_hold"])
+        .came_to(
+            &["catalog-install.try_tables", "catalog-install.keep_password", "catalog-install.start"],
+            &["skipped"],
+        )
+        .tells("session.of_others");
+    // The password is wrong.
+    bench.shelf.set("catalog_db_password", "not-the-right-one");
+    let ran = bench.run("catalog-install", &answers, &[]).exits(1);
+    _ = ran
+        .came_to(&["catalog-install.session"], &["failed"])
+        .came_to(&["catalog-install.new_enough"], &["cannot_tell"])
+        .came_to(&["catalog-install.keep_password", "catalog-install.start"], &["skipped"])
+        .tells("password authentication failed");
+    assert_eq!(bench.catalog.writes(), before);
+}
+
+#[test]
+fn pods_that_do_not_start_say_why() {
+    let bench = bare();
+    // A secret of before, with a password that is not valid any more.
+    bench
+        .catalog
+        .apply(&[json!({ "apiVersion": "v1", "kind": "Secret", "stringData": { "DATABASE_PASSWORD": "of-last-year" },
+        "metadata": { "name": "catalog-database-password", "namespace": "catalog-system" } })]);
+    let answers = format!("{{ tenancy: single, proxy: none, {ATTESTED} }}");
+    let ran = bench.run("catalog-install", &answers, &["-i", "catalog_start=4s"]).exits(1);
+    _ = ran
+        .reached(&["catalog-install.start", "catalog-install.why_not"])
+        .came_to(&["catalog-install.keep_password"], &["skipped"])
+        .tells("password authentication failed for user");
+}
+
+#[test]
+fn probes_without_a_namespace_are_mended() {
+    // Several tenants, and the probes as they come: the pods run and are never ready.
+    let plan = CatalogPlan { probes: true, replicas: 2, ..CatalogPlan::default() };
+    let bench = Bench::of(Catalog::begun(&plan));
+    bench.catalog.waits("the pods are up", || bench.catalog.log().matches("catalog server ready").count() == 2);
+    assert_eq!(bench.catalog.state()["serving"], false);
+    _ = bench.run("catalog-health", "", &[]).exits(1).tells("Nothing listens");
+    let answers = format!("{{ tenancy: namespace, proxy: istio, {ATTESTED} }}");
+    let ran = bench.run("catalog-install", &answers, &["-i", "catalog_teams=team-a"]).exits(0);
+    let ran = ran.reached(&["catalog-install.now_set", "catalog-install.probes", "catalog-install.rolled_out"]);
+    assert_eq!(ran.value("catalog-install.now_set", "blind"), json!(["readinessProbe"]));
+    bench.catalog.serves(2);
+    let get = "get deployment catalog-server -o jsonpath={.spec.template.spec.containers[0].readinessProbe.httpGet}";
+    let probe: serde_json::Value = serde_json::from_str(&bench.catalog.kubectl(get).stdout).unwrap();
+    assert_eq!(
+        probe,
+        json!({ "path": "/readyz", "port": 8080,
+        "httpHeaders": [{ "name": "X-Namespace", "value": "team-a" }] })
+    );
+    // The connection string that was there is left alone.
+    let names = bench.catalog.kubectl("set env deployment/catalog-server --list").stdout;
+    assert!(names.contains("catalog-database, key DATABASE_DSN"), "{names}");
+}
+
+#[test]
+fn an_installation_can_be_taken_back() {
+    let bench = bare();
+    let before = bench.catalog.kubectl("get deployment catalog-server -o jsonpath={.spec.template.spec}").stdout;
+    let answers = format!("{{ tenancy: namespace, proxy: envoy, {ATTESTED} }}");
+    let ran = bench.run("catalog-install", &answers, &["-i", "catalog_teams=team-a"]).exits(0);
+    let undone = bench.shelf.undo(&ran);
+    let after = bench.catalog.kubectl("get deployment catalog-server -o jsonpath={.spec.template.spec}").stdout;
+    assert_eq!(after, before, "{}", undone.output);
+    for (what, name) in [("secret", "catalog-database-password"), ("clusterrole", "catalog-server-sar-creator")] {
+        _ = bench.catalog.kubectl(&format!("get {what} {name}")).exits(1).tells("not found");
+    }
+    _ = bench.catalog.kubernetes.kubectl("-n team-a get rolebinding team-a-engineers").exits(1).tells("not found");
+    assert_eq!(bench.catalog.kubectl("get deployment catalog-server -o jsonpath={.spec.replicas}").stdout, "0");
+}
+
+#[test]
+fn rights_of_a_team_are_set_right_and_left_alone_when_they_are() {
+    let bench = Bench::start();
+    let teams = ["-i", "catalog_teams=team-a,team-b,team-c"];
+    // One is as it should be, one has nothing, one is no namespace.
+    let ran = bench.run("catalog-team-rights", "", &teams);
+    let ran = ran.reached(&["catalog-team-rights.difference", "catalog-team-rights.give", "catalog-team-rights.bound"]);
+    _ = ran
+        .came_to(&["catalog-team-rights.namespace_there"], &["failed", "does_not_hold", "cannot_tell"])
+        .tells("team-c");
+    let list = "/api/mcp_catalog/v1alpha1/mcpservers?namespace=team-b";
+    bench.catalog.waits("its members are answered", || bench.catalog.get(list, "bob", "team-b-engineers").0 == 200);
+    // Somebody took half of it away.
+    _ = bench.catalog.kubernetes.kubectl("-n team-b delete role catalog-ai-engineer").exits(0);
+    bench.catalog.waits("its members are refused", || bench.catalog.get(list, "bob", "team-b-engineers").0 == 403);
+    let ran = bench.run("catalog-team-rights", "", &["-i", "catalog_teams=team-b"]).exits(0);
+    _ = ran.reached(&["catalog-team-rights.renew"]);
+    bench.catalog.waits("its members are answered", || bench.catalog.get(list, "bob", "team-b-engineers").0 == 200);
+    bench.catalog.kubernetes.control(&json!({ "clear_requests": true }));
+    let ran = bench.run("catalog-team-rights", "", &["-i", "catalog_teams=team-a,team-b"]).exits(0);
+    _ = ran.came_to(&["catalog-team-rights.renew"], &["skipped"]);
+    assert_eq!(bench.catalog.writes(), Vec::<String>::new());
+}
+
+/// The proxy of these lines is tried as alice.
+fn through(bench: &Bench, lines: &str) -> crate::library::shelf::Ran {
+    let nginx = Nginx::before(bench.catalog.url(), lines);
+    bench
+        .shelf
+        .set("catalog_proxy_url", nginx.url.as_str())
+        .set("catalog_proxy_login", format!("Basic {}", base64_of("alice:wonder-and-land")))
+        .set("catalog_proxy_user", "alice")
+        .set("catalog_proxy_group", "team-a-engineers");
+    bench.run("catalog-proxy-check", "only_way: { only: true, evidence: 'policy catalog-only-proxy' }", &[])
+}
+
+const HONEST: &str = "proxy_set_header X-Remote-User $remote_user; proxy_set_header X-Remote-Group $groups;";
+
+#[test]
+fn a_proxy_that_tells_the_truth_passes() {
+    let bench = Bench::start();
+    let ran = through(&bench, HONEST).exits(0).reached(&[
+        "catalog-proxy-check.stranger_refused",
+        "catalog-proxy-check.sent",
+        "catalog-proxy-check.user_arrives",
+        "catalog-proxy-check.group_arrives",
+        "catalog-proxy-check.lies_dropped",
+        "catalog-proxy-check.closed",
+    ]);
+    assert_eq!(ran.value("catalog-proxy-check.line", "groups"), json!(["team-a-engineers"]));
+    let record = std::fs::read_to_string(ran.folder.join("transcript.jsonl")).unwrap();
+    assert!(!record.contains(&base64_of("alice:wonder-and-land")), "the login is a secret");
+    // As a part of an installation.
+    let nginx = Nginx::before(bench.catalog.url(), HONEST);
+    bench.shelf.set("catalog_proxy_url", nginx.url.as_str());
+    let answers = "{ tenancy: namespace, proxy: oauth2_proxy, \
+        try_proxy/only_way: { only: true, evidence: 'policy' } }";
+    let ran = bench.run("catalog-install", answers, &["-i", "catalog_teams=team-a"]).exits(0);
+    _ = ran.reached(&["catalog-install.try_proxy", "catalog-proxy-check.lies_dropped"]);
+}
+
+#[test]
+fn a_proxy_that_lets_a_client_say_who_it_is_is_found_out() {
+    let bench = Bench::start();
+    // It asks for a login, and then hands on what the client says.
+    let ran = through(&bench, "").exits(1).reached(&["catalog-proxy-check.stranger_refused"]);
+    let ran = ran.came_to(
+        &["catalog-proxy-check.user_arrives", "catalog-proxy-check.lies_dropped", "catalog-proxy-check.group_arrives"],
+        &["does_not_hold"],
+    );
+    assert_eq!(ran.value("catalog-proxy-check.line", "actor"), "runwright-forged-user");
+    // It forgets the groups.
+    let lines = "proxy_set_header X-Remote-User $remote_user; proxy_set_header X-Remote-Group '';";
+    let ran = through(&bench, lines).exits(1).reached(&["catalog-proxy-check.user_arrives"]);
+    _ = ran.came_to(&["catalog-proxy-check.group_arrives"], &["does_not_hold"]);
+    // It asks for no login at all.
+    let ran = through(&bench, "auth_basic off;").exits(1);
+    _ = ran.came_to(&["catalog-proxy-check.stranger_refused"], &["does_not_hold"]);
 }
