@@ -23,7 +23,7 @@ fn trace(calls: &str, arguments: &[&str]) -> (String, String) {
 }
 
 const PLAN: &[&str] =
-    &["plan", "quarantine-overflow", "--library", "runbooks", "--env", "simulator", "-i", "url=http://127.0.0.1:9"];
+    &["plan", "quarantine-overflow", "--library", "runbooks", "--env", "simulator", "-i", "stemedb_url=http://127.0.0.1:9"];
 
 /// One step of each mechanism, on targets of every kind.
 const MECHANISMS: &[&str] = &["plan", "tests/inputs/valid/mechanisms.yaml"];
