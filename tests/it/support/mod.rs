@@ -15,6 +15,7 @@ mod services;
 mod simulator;
 pub(crate) mod sshd;
 mod terminal;
+mod vestige;
 
 pub(crate) use canary::{CANARY, Canary, percent};
 pub(crate) use example::example;
@@ -30,6 +31,7 @@ pub(crate) use services::Services;
 pub(crate) use simulator::Simulator;
 pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
+pub(crate) use vestige::{MODEL, ROLE_PASSWORD, Vestige};
 
 use std::path::PathBuf;
 
