@@ -1,8 +1,10 @@
 //! The catalog-server: installing it, and whether it is well.
 
 use super::Bench;
+use super::simulator::holder;
 use crate::support::{Catalog, CatalogPlan, Nginx};
 use serde_json::json;
+use std::process::Stdio;
 
 #[test]
 fn a_healthy_catalog_passes_every_check() {
@@ -311,4 +313,43 @@ fn a_proxy_that_lets_a_client_say_who_it_is_is_found_out() {
     // It asks for no login at all.
     let ran = through(&bench, "auth_basic off;").exits(1);
     _ = ran.came_to(&["catalog-proxy-check.stranger_refused"], &["does_not_hold"]);
+}
+
+#[test]
+fn a_server_that_may_not_ask_the_cluster_is_found_out_and_mended() {
+    let bench = Bench::start();
+    _ = bench.catalog.kubernetes.kubectl("delete clusterrolebinding catalog-server-sar-creator").exits(0);
+    let new = ["-i", "catalog_operator=nobody-asked-yet"];
+    let ran = bench.run("catalog-health", "", &new).exits(1).tells("cannot ask the cluster who may do what");
+    _ = ran.reached(&["catalog-health.ready"]).came_to(&["catalog-health.list_answers"], &["does_not_hold"]);
+    let answers = format!("{{ tenancy: namespace, proxy: istio, {ATTESTED} }}");
+    let ran = bench.run("catalog-install", &answers, &["-i", "catalog_teams=team-a"]).exits(0);
+    _ = ran.reached(&["catalog-install.let_review"]).came_to(&["catalog-install.start"], &["skipped"]);
+    assert_eq!(bench.catalog.get("/api/mcp_catalog/v1alpha1/mcpservers?namespace=team-b", "nobody", "").0, 403);
+}
+
+#[test]
+fn an_installation_that_was_killed_goes_on_and_repeats_nothing() {
+    let bench = bare();
+    let (shelf, catalog) = (&bench.shelf, &bench.catalog);
+    // The pods hang in their migrations: somebody holds the lock.
+    let mut holder = holder(catalog);
+    let answers = shelf.sandbox.write("killed.yaml", &format!("{{ tenancy: namespace, proxy: istio, {ATTESTED} }}"));
+    let mut run =
+        shelf.command(["run", "catalog-install", "--env", "simulator", "-i", "catalog_teams=team-a", "--answers"]);
+    let mut run = run.arg(answers).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    catalog.database.waits_until("select count(*) = 1 from pg_locks where locktype = 'advisory' and not granted");
+    let folder = shelf.sandbox.only_run();
+    let transcript = || std::fs::read_to_string(folder.join("transcript.jsonl")).unwrap();
+    catalog.waits("it waits for the pods", || transcript().contains(r#""step":"rolled_out""#));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let writes = catalog.writes();
+    holder.kill().ok();
+    holder.wait().ok();
+    let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let resumed = crate::support::finish(&mut shelf.command(["resume", &name]));
+    _ = resumed.exits(0).tells("RESOLVED");
+    assert_eq!(catalog.writes(), writes);
+    catalog.serves(1);
 }
