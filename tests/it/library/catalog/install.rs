@@ -337,7 +337,7 @@ fn an_installation_that_was_killed_goes_on_and_repeats_nothing() {
     let answers = shelf.sandbox.write("killed.yaml", &format!("{{ tenancy: namespace, proxy: istio, {ATTESTED} }}"));
     let mut run =
         shelf.command(["run", "catalog-install", "--env", "simulator", "-i", "catalog_teams=team-a", "--answers"]);
-    let mut run = run.arg(answers).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run = run.arg(&answers).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     catalog.database.waits_until("select count(*) = 1 from pg_locks where locktype = 'advisory' and not granted");
     let folder = shelf.sandbox.only_run();
     let transcript = || std::fs::read_to_string(folder.join("transcript.jsonl")).unwrap();
@@ -345,10 +345,10 @@ fn an_installation_that_was_killed_goes_on_and_repeats_nothing() {
     run.kill().unwrap();
     run.wait().unwrap();
     let writes = catalog.writes();
-    holder.kill().ok();
+    catalog.database.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted");
     holder.wait().ok();
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-    let resumed = crate::support::finish(&mut shelf.command(["resume", &name]));
+    let resumed = crate::support::finish(shelf.command(["resume", &name, "--answers"]).arg(&answers));
     _ = resumed.exits(0).tells("RESOLVED");
     assert_eq!(catalog.writes(), writes);
     catalog.serves(1);
