@@ -98,7 +98,8 @@ fn bare() -> Bench {
 fn an_installation_from_nothing_serves_two_teams() {
     let bench = bare();
     let answers = format!("{{ tenancy: namespace, proxy: oauth2_proxy, {ATTESTED} }}");
-    let teams = ["-i", "catalog_teams=team-a,team-b=b-people", "-i", "catalog_replicas=2"];
+    let teams =
+        ["-i", "catalog_teams=team-a,team-b=b-people", "-i", "catalog_replicas=2", "-i", "catalog_db_tls=require"];
     let ran = bench.run("catalog-install", &answers, &teams).exits(0).reached(&[
         "catalog-install.tenancy",
         "catalog-install.proxy",
@@ -119,6 +120,7 @@ fn an_installation_from_nothing_serves_two_teams() {
         "catalog-install.strangers_refused",
         "catalog-install.proxy_attested",
     ]);
+    assert_eq!(ran.value("catalog-install.session", "encrypted"), true);
     // The password is in the secret, and nowhere in the record or in the deployment.
     let secret =
         bench.catalog.kubectl("get secret catalog-database-password -o jsonpath={.data.DATABASE_PASSWORD}").stdout;
