@@ -110,11 +110,11 @@ impl Ran {
         let events = Sandbox::events(&self.folder);
         let called = called(&events);
         let of = |event: &Value| event["step"].as_str().map(|path| owned(path, &called)).as_deref() == Some(step);
-        let values = events.iter().filter(|event| of(event)).filter_map(|event| {
+        let mut values = events.iter().filter(|event| of(event)).filter_map(|event| {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        let last = values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        let last = values.next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
         // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
         last.get("value").cloned().unwrap_or(last)
     }

@@ -31,7 +31,7 @@ pub(crate) use services::Services;
 pub(crate) use simulator::Simulator;
 pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
-pub(crate) use vestige::{MODEL, ROLE_PASSWORD, Vestige};
+pub(crate) use vestige::{ROLE_PASSWORD, Vestige};
 
 use std::path::PathBuf;
 
