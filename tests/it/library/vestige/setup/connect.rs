@@ -70,8 +70,7 @@ fn vestige_first_connect_calls_for_a_missing_extension() {
     let bench = set_up();
     bench.vestige.database().execute("drop extension vector");
     let ran = bench.shelf.run("vestige-first-connect", "", &[]).exits(0).tells("permission denied to create extension");
-    let _ =
-        ran.reached(&["vestige-first-connect.extensions", "vestige-extensions.create_vector", "vestige-ready.index"]);
+    _ = ran.reached(&["vestige-first-connect.extensions", "vestige-extensions.create_vector", "vestige-ready.index"]);
 }
 
 #[test]
@@ -100,8 +99,7 @@ fn vestige_first_connect_gives_the_role_its_rights() {
 #[test]
 fn vestige_first_connect_with_a_wrong_address_hands_over() {
     let bench = set_up();
-    let _ =
-        bench.vestige.secret("vestige.env", &format!("DATABASE_URL={}\n", bench.vestige.url().replace("lamp", "lump")));
+    _ = bench.vestige.secret("vestige.env", &format!("DATABASE_URL={}\n", bench.vestige.url().replace("lamp", "lump")));
     let ran = bench.shelf.run("vestige-first-connect", "", &[]).exits(6);
     _ = ran.tells("password authentication failed for user \"vestige\"").reached(&["vestige-first-connect.midway"]);
     _ = bench.vestige.secret("vestige.env", "");
