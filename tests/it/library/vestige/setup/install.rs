@@ -111,6 +111,18 @@ fn vestige_set_up_stops_before_the_first_change() {
     assert!(!bench.vestige.path("vestige.toml").exists());
 }
 
+/// PostgreSQL refuses the role. Neither its log nor what it answers holds the password.
+#[test]
+fn vestige_set_up_keeps_the_password_out_of_the_log_of_the_server() {
+    let bench = Bench::bare();
+    let more = [&FEW[..], &["-i", "vestige_role=pg_reserved"]].concat();
+    let ran = bench.shelf.run("vestige-set-up", "", &more).exits(7).tells("is reserved");
+    let ran = ran.came_to(&["vestige-set-up.role"], &["failed"]);
+    assert!(bench.vestige.log("postgresql").contains("is reserved"));
+    assert!(!bench.vestige.log("postgresql").contains(ROLE_PASSWORD), "{}", bench.vestige.log("postgresql"));
+    assert!(!ran.output.all().contains(ROLE_PASSWORD));
+}
+
 /// An installation that somebody began: another password, files that everybody reads, a configuration for SQLite.
 #[test]
 fn vestige_set_up_mends_what_was_begun() {
