@@ -27,7 +27,6 @@ pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use nginx::Nginx;
 pub(crate) use output::Output;
-pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries};
 pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries as postgres_programs};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address, promtool};
 pub(crate) use sandbox::{Sandbox, finish};
