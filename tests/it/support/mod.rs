@@ -27,7 +27,7 @@ pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use nginx::Nginx;
 pub(crate) use output::Output;
-pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries};
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries as postgres_programs};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address, promtool};
 pub(crate) use sandbox::{Sandbox, finish};
 pub(crate) use server::{Connection, Server, certified, say, say_json};
@@ -35,7 +35,7 @@ pub(crate) use services::Services;
 pub(crate) use simulator::Simulator;
 pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
-pub(crate) use vestige::{MODEL, ROLE_PASSWORD, Vestige};
+pub(crate) use vestige::{ROLE_PASSWORD, Vestige};
 
 use std::path::PathBuf;
 
