@@ -3,7 +3,6 @@
 use crate::support::{Output, Sandbox, Terminal, repository};
 use std::io::Write as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 const POOL: &str = "
 system: Vestige
@@ -132,16 +131,15 @@ fn the_tail_of_a_log_is_looked_at_line_by_line() {
 
 /// A file of hundreds of megabytes, one line without an end: looked at, not kept.
 #[test]
-fn a_huge_input_needs_little_memory_and_time() {
+fn a_huge_input_needs_little_memory() {
     let sandbox = library();
-    let begun = Instant::now();
     let mut command = sandbox.command(["lookup", "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("its stdin");
     let (line, unbroken) =
-        (b"INFO the database does what it is asked to do, client 17\n".repeat(16384), vec![b'.'; 1 << 20]);
-    for _ in 0..8 {
+        (b"INFO the database does what it is asked to do, client 17\n".repeat(2048), vec![b'.'; 1 << 20]);
+    for _ in 0..16 {
         stdin.write_all(&line).expect("it is read");
         stdin.write_all(&unbroken).expect("it is read");
     }
@@ -153,8 +151,7 @@ fn a_huge_input_needs_little_memory_and_time() {
     drop(stdin);
     let output = Output::new("runwright lookup -".to_owned(), &child.wait_with_output().expect("its output")).exits(0);
     assert!(output.stdout.starts_with("1  vestige-pool"), "{output}");
-    assert!(peak < 64 * 1024, "{peak} kB");
-    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert!(peak < 48 * 1024, "{peak} kB");
 }
 
 #[test]
@@ -246,15 +243,28 @@ fn at_a_terminal_it_says_how_lines_end() {
 fn the_library_of_the_program_is_found_by_what_people_see() {
     let sandbox = Sandbox::new();
     let library = repository("runbooks").display().to_string();
-    for (words, first) in [
+    for (words, wanted) in [
+        ("No space left on device", "disk-filling"),
+        ("the disk is full", "disk-filling"),
         ("StemeDBQuarantineOverflow", "quarantine-overflow"),
         ("one agent floods the quarantine", "quarantine-overflow"),
         ("false positives in quarantine", "quarantine-overflow"),
-        ("No space left on device", "disk-filling"),
-        ("the disk is full", "disk-filling"),
         ("lift the ban of an agent", "unban-agent"),
+        ("ERROR:  extension \"vector\" is not available", "vestige-extensions"),
+        ("WARN sqlx: pool timed out while waiting for an open connection", "vestige-pool"),
+        ("ERROR: vector dimensions do not match", "vestige-reembed"),
+        ("ERROR:  permission denied for schema public", "vestige-grants"),
+        ("the reembed was interrupted", "vestige-reembed-interrupted"),
+        ("the index is half built", "vestige-index-rebuild"),
+        ("monthly restore drill", "vestige-restore-drill"),
+        ("back up vestige", "vestige-backup"),
+        ("replace the live database by a dump", "vestige-replace-live"),
+        ("why must I not cluster the domains again?", "vestige-domains"),
     ] {
-        let told = sandbox.call(["lookup", words, "--library", &library]).exits(0);
-        assert!(told.stdout.starts_with(&format!("1  {first}: ")), "{words}\n{told}");
+        let found = sandbox.call(["lookup", words, "--json", "--library", &library]).exits(0);
+        let json = found.json();
+        let all = json["found"].as_array().expect("a list");
+        let is_first = all.iter().any(|found| found["place"] == 1 && found["id"] == wanted);
+        assert!(is_first, "{wanted} is not the first for: {words}\n{found}");
     }
 }

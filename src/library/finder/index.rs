@@ -3,7 +3,7 @@
 use super::entry::{Entry, Text, TextKind};
 use super::quoted::{Name, Quoted};
 use super::search::Search;
-use super::words::{Word, stem};
+use super::words::{self, Word};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -72,11 +72,10 @@ impl Finder {
         let number = self.texts.len();
         let mut stems = BTreeSet::new();
         let plain = without_templates(&text.text);
-        for word in Word::all(&plain) {
-            if let Some(stem) = stem(&word.small()) {
-                self.written.entry(stem.clone()).or_insert_with(|| word.small());
-                stems.insert(stem);
-            }
+        let small: Vec<String> = Word::all(&plain).map(Word::small).collect();
+        for (at, stem) in words::stems(&small) {
+            self.written.entry(stem.clone()).or_insert_with(|| small[at].clone());
+            stems.insert(stem);
         }
         for stem in &stems {
             self.by_word.entry(stem.clone()).or_default().push(number);
@@ -127,12 +126,11 @@ impl Finder {
     #[must_use]
     pub fn unknown_words(&self, text: &str) -> Vec<(String, Option<String>)> {
         let mut found: Vec<(String, Option<String>)> = Vec::new();
-        for word in Word::all(text) {
-            let small = word.small();
-            let is_unknown = stem(&small).is_some_and(|stem| !self.by_word.contains_key(&stem));
-            if is_unknown && found.iter().all(|(word, _)| *word != small) {
-                let like = self.word_like(&small);
-                found.push((small, like));
+        let small: Vec<String> = Word::all(text).map(Word::small).collect();
+        for (at, stem) in words::stems(&small) {
+            let word = &small[at];
+            if !self.by_word.contains_key(&stem) && found.iter().all(|(other, _)| other != word) {
+                found.push((word.clone(), self.word_like(word)));
             }
         }
         found

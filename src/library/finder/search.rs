@@ -2,7 +2,7 @@
 
 use super::entry::{self, TextKind};
 use super::index::Finder;
-use super::words::{Word, stem};
+use super::words::Word;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -152,8 +152,8 @@ impl<'f> Search<'f> {
     fn in_common(&mut self, number: u64, words: &[Word<'_>], small: &[String]) {
         let finder = self.finder;
         let mut known: BTreeMap<String, (usize, &str)> = BTreeMap::new();
-        for (at, (word, small)) in words.iter().zip(small).enumerate() {
-            if let Some(stem) = stem(small).filter(|stem| finder.by_word.contains_key(stem)) {
+        for (at, stem) in super::words::stems(small) {
+            if let Some(word) = words.get(at).filter(|_| finder.by_word.contains_key(&stem)) {
                 known.entry(stem).or_insert((at, word.written));
             }
         }
