@@ -138,13 +138,13 @@ fn a_huge_input_needs_little_memory() {
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("its stdin");
     let (line, unbroken) =
-        (b"INFO the database does what it is asked to do, client 17\n".repeat(2048), vec![b'.'; 1 << 20]);
-    for _ in 0..16 {
+        (b"INFO the database does what it is asked to do, client 17\n".repeat(256), vec![b'.'; 1 << 20]);
+    for _ in 0..32 {
         stdin.write_all(&line).expect("it is read");
         stdin.write_all(&unbroken).expect("it is read");
     }
     stdin.write_all(b"\npool timed out while waiting for an open connection\n").expect("it is read");
-    // All but a pipe of it is looked at by now.
+    // All but a pipe of it, of 32 MiB, is looked at by now.
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
