@@ -16,7 +16,7 @@ const GIVEN: [(&str, &str); 26] = [
     ("catalog_proxy_login", "a-login"),
     ("catalog_proxy_url", "http://127.0.0.1:1"),
     ("catalog_proxy_user", "ana"),
-    ("catalog_teams", "[team-a]"),
+    ("catalog_teams", "team-a"),
     ("catalog_url", "http://127.0.0.1:1"),
     ("file", "/tmp/vestige-20260301T030000Z.dump"),
     ("new_dimension", "16"),
