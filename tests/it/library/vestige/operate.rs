@@ -3,3 +3,4 @@
 mod embeddings;
 mod health;
 mod session;
+mod symptoms;
