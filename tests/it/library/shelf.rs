@@ -66,12 +66,21 @@ impl Shelf {
     /// Approves the gate at which a run has parked, as a person would in another terminal, and takes the run up again.
     #[track_caller]
     pub(crate) fn approve(&self, parked: &Ran, step: &str) -> Ran {
-        let text = parked.output.all();
+        let text = parked.output.all().replace('│', " ");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_digest = |word: &&str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let digest = text.rsplit("digest ").filter_map(|rest| rest.split_whitespace().next()).find(is_digest);
         let digest = digest.unwrap_or_else(|| panic!("no card\n{}", parked.output)).to_owned();
         let name = parked.name();
-        let _ = crate::support::finish(&mut self.command(["approve", &name, step, "--digest", &digest])).exits(0);
+        _ = crate::support::finish(&mut self.command(["approve", &name, step, "--digest", &digest])).exits(0);
+        self.resume(parked)
+    }
+
+    /// Answers what a run has parked at, as a person would in another terminal, and takes the run up again.
+    #[track_caller]
+    pub(crate) fn answer(&self, parked: &Ran, step: &str, value: &str) -> Ran {
+        let name = parked.name();
+        _ = crate::support::finish(&mut self.command(["answer", &name, step, value])).exits(0);
         self.resume(parked)
     }
 
@@ -118,7 +127,9 @@ impl Ran {
         self.came_to(steps, &["succeeded", "decided"])
     }
 
-    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`.
+    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`: `succeeded`, `failed`,
+    /// `unknown` and so on, `decided`, `skipped`, or what a step says whose `expect` is not met: `does_not_hold`,
+    /// `cannot_tell`.
     #[track_caller]
     pub(crate) fn came_to(self, steps: &[&str], outcomes: &[&str]) -> Self {
         let ends = self.ends();
@@ -145,25 +156,10 @@ impl Ran {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        let last = values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
-        // A value stands in a record of its own, beside one for what could not be obtained.
+        let last =
+            values.into_iter().next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
         last.get("value").cloned().unwrap_or(last)
-    }
-
-    /// Fails unless each of these steps, `RUNBOOK.STEP`, was last judged so: `holds`, `does_not_hold` or `cannot_tell`.
-    #[track_caller]
-    pub(crate) fn judged(self, steps: &[&str], verdict: &str) -> Self {
-        let events = Sandbox::events(&self.folder);
-        let called = called(&events);
-        for step in steps {
-            let of = |event: &&Value| {
-                event["event"]["kind"] == "step_ended"
-                    && event["step"].as_str().is_some_and(|path| owned(path, &called) == *step)
-            };
-            let found = events.iter().rfind(of).map(|event| event["event"]["verdict"].clone());
-            assert_eq!(found, Some(verdict.into()), "`{step}`\n{}", self.output);
-        }
-        self
     }
 
     /// Every step of the run as `RUNBOOK.STEP`, with how it ended.
@@ -174,9 +170,12 @@ impl Ran {
         for event in &events {
             let Some(path) = event["step"].as_str() else { continue };
             let end = match event["event"]["kind"].as_str() {
-                Some("step_ended") => event["event"]["outcome"].as_str().unwrap_or_default(),
-                Some("decided") => "decided",
+                Some("step_ended") => match event["event"]["verdict"].as_str() {
+                    Some(verdict @ ("does_not_hold" | "cannot_tell")) => verdict,
+                    _ => event["event"]["outcome"].as_str().unwrap_or_default(),
+                },
                 Some("step_skipped") => "skipped",
+                Some("decided") => "decided",
                 _ => continue,
             };
             ends.push((owned(path, &called), end.to_owned()));

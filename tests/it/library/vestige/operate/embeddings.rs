@@ -138,7 +138,7 @@ fn nothing_begins_while_somebody_writes() {
         perform pg_sleep(0.1); end loop; end $$";
     let _writer = Session::begins(&bench, "writer", writing);
     let ran = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(1);
-    let ran = ran.judged(&["vestige-reembed.quiet"], "does_not_hold");
+    let ran = ran.came_to(&["vestige-reembed.quiet"], &["does_not_hold"]);
     let _ = ran.came_to(&["vestige-reembed.reembed"], &["skipped"]);
     assert_eq!(bench.vestige.database().value("select name from embedding_model"), "stand-in-8");
 }
@@ -149,7 +149,7 @@ fn a_model_that_is_not_there_changes_nothing() {
     let wrong = ["-i", "new_model=stand-in-32", "-i", "new_dimension=32", "-i", "quiet_for=1s"];
     let ran = bench.shelf.run("vestige-reembed", READY, &wrong).exits(1).tells("failed to load the embedding model");
     let ran = ran.came_to(&["vestige-reembed.reembed"], &["failed"]).reached(&["vestige-reembed-interrupted.state"]);
-    let ran = ran.tells("it ended before it changed anything").judged(&["vestige-reembed.checked"], "does_not_hold");
+    let ran = ran.tells("it ended before it changed anything").came_to(&["vestige-reembed.checked"], &["does_not_hold"]);
     let _ = ran.came_to(&["vestige-reembed-interrupted.finish", "vestige-reembed.switch"], &["skipped"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-8", 8)), "t");
 }
@@ -202,7 +202,7 @@ fn a_reembed_that_was_cut_off_is_found_and_finished() {
         .shelf
         .run("vestige-reembed-check", "", &[])
         .exits(1)
-        .judged(&["vestige-reembed-check.index"], "does_not_hold");
+        .came_to(&["vestige-reembed-check.index"], &["does_not_hold"]);
     let ran = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(6);
     let _ = ran.tells("Go on with vestige-reembed-interrupted");
     let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(0);

@@ -126,7 +126,7 @@ fn a_search_that_finds_a_memory_twice_has_the_programs_built_again() {
     let source = bench.shelf.sandbox.path("source");
     let _ = bench.shelf.set("vestige_source", source.display().to_string());
     // Without the source nothing is built, and nothing is said to be mended.
-    let ran = troubles(&bench, "", &[]).exits(1).judged(&["vestige-troubleshooting.source"], "does_not_hold");
+    let ran = troubles(&bench, "", &[]).exits(1).came_to(&["vestige-troubleshooting.source"], &["does_not_hold"]);
     let _ = ran.came_to(&["vestige-troubleshooting.prepare", "vestige-troubleshooting.restart"], &["skipped"]);
     let _ = bench.shelf.sandbox.write("source/crates/vestige-core/Cargo.toml", "[package]\n");
     let calls = bench.shelf.sandbox.path("cargo-calls");
