@@ -1,5 +1,6 @@
 //! Day by day: health, embeddings, symptoms.
 
+mod checkpoints;
 mod embeddings;
 mod health;
 mod session;

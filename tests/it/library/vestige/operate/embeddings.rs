@@ -149,7 +149,8 @@ fn a_model_that_is_not_there_changes_nothing() {
     let wrong = ["-i", "new_model=stand-in-32", "-i", "new_dimension=32", "-i", "quiet_for=1s"];
     let ran = bench.shelf.run("vestige-reembed", READY, &wrong).exits(1).tells("failed to load the embedding model");
     let ran = ran.came_to(&["vestige-reembed.reembed"], &["failed"]).reached(&["vestige-reembed-interrupted.state"]);
-    let ran = ran.tells("it ended before it changed anything").came_to(&["vestige-reembed.checked"], &["does_not_hold"]);
+    let ran =
+        ran.tells("it ended before it changed anything").came_to(&["vestige-reembed.checked"], &["does_not_hold"]);
     let _ = ran.came_to(&["vestige-reembed-interrupted.finish", "vestige-reembed.switch"], &["skipped"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-8", 8)), "t");
 }
