@@ -1,6 +1,6 @@
 //! Every symptom of the document's table, from the error that the service or PostgreSQL really said.
 
-use crate::library::shelf::Ran;
+use crate::library::shelf::{Ran, Shelf};
 use crate::library::vestige::bench::Bench;
 use crate::support::{ROLE_PASSWORD, Stop, finish};
 use serde_json::json;
@@ -171,6 +171,44 @@ fn a_text_search_configuration_that_is_missing_is_replaced_or_installed() {
     let _ = done_by_hand(&bench, &ran, "language_pack").exits(0).reached(&["vestige-troubleshooting.language_pack"]);
     let ran = troubles(&bench, "", &[]).exits(0).tells("It is there by now");
     let _ = ran.reached(&["vestige-troubleshooting.way", "vestige-troubleshooting.restart"]);
+}
+
+#[test]
+fn a_migration_without_a_checksum_leads_to_a_backup_of_before() {
+    let bench = Bench::ready();
+    let _ = bench.shelf.run("vestige-backup", "", &[]).exits(0);
+    let backups = bench.vestige.path("backups");
+    let new = std::fs::read_dir(&backups).unwrap().next().unwrap().unwrap().path();
+    let of_before = backups.join("vestige-20260301T030000Z.dump");
+    std::fs::rename(new, &of_before).unwrap();
+    bench.vestige.database().execute("update _sqlx_migrations set checksum = null where version = 2");
+    let _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
+    bench.vestige.waits_for("with no checksum");
+    let ran = troubles(&bench, &format!("restore/which: {{ file: {} }}", of_before.display()), &[]).exits(5);
+    let ran = bench.shelf.approve(&ran, "restore/replace/stop").exits(0);
+    let _ =
+        ran.reached(&["vestige-troubleshooting.said", "vestige-troubleshooting.restore", "vestige-ready.said_ready"]);
+    assert_eq!(bench.vestige.database().value("select count(*) from _sqlx_migrations where checksum is null"), "0");
+}
+
+/// Whoever has nothing but a line of the log, or a question, is led to the right runbook.
+#[test]
+fn lines_of_the_log_lead_to_their_runbook() {
+    let shelf = Shelf::new();
+    let seen = [
+        ("ERROR vestige_core: vector dimensions do not match: embedding_model says 768", "vestige-troubleshooting"),
+        ("hybrid search returns the same row twice", "vestige-troubleshooting"),
+        ("ERROR:  text search configuration \"english\" does not exist", "vestige-troubleshooting"),
+        ("the HNSW index is very large compared to the data", "vestige-troubleshooting"),
+        ("an index of knowledge_nodes has indisvalid false", "vestige-index-rebuild"),
+        ("vestige migrate reembed was killed", "vestige-reembed-interrupted"),
+        ("queries over 5 seconds in pg_stat_activity", "vestige-health"),
+        ("re-cluster the domains", "vestige-domains"),
+        ("switch to another embedding model with a different dimension", "vestige-reembed"),
+    ];
+    for (words, runbook) in seen {
+        let _ = finish(&mut shelf.command(["lookup", words])).exits(0).says(&format!("1  {runbook}: "));
+    }
 }
 
 #[test]
