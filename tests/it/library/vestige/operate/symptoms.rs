@@ -93,9 +93,14 @@ fn dimensions_that_do_not_match_are_mended_in_the_configuration_when_that_is_wro
     let _ = ran.reached(&["vestige-troubleshooting.registry", "vestige-troubleshooting.configured"]);
     let ran = troubles(&bench, "right: database", &[]).exits(0);
     let ran = ran.reached(&["vestige-troubleshooting.right", "vestige-troubleshooting.set_model"]);
-    let _ = ran.reached(&["vestige-troubleshooting.restart", "vestige-troubleshooting.not_again"]);
-    let toml = std::fs::read_to_string(bench.vestige.path("vestige.toml")).unwrap();
-    assert!(toml.contains("model = \"stand-in-8\""), "{toml}");
+    let ran = ran.reached(&["vestige-troubleshooting.restart", "vestige-troubleshooting.not_again"]);
+    let model = || std::fs::read_to_string(bench.vestige.path("vestige.toml")).unwrap();
+    assert!(model().contains("model = \"stand-in-8\""), "{}", model());
+    // It can be taken back, with the restart that makes it so.
+    let before = bench.vestige.services.process("vestige-mcp");
+    let _ = bench.shelf.undo(&ran).exits(0);
+    assert!(model().contains("model = \"stand-in-16\""), "{}", model());
+    assert_ne!(bench.vestige.services.process("vestige-mcp"), before);
 }
 
 #[test]
