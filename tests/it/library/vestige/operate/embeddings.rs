@@ -3,7 +3,7 @@
 use super::session::Session;
 use crate::library::shelf::Ran;
 use crate::library::vestige::bench::Bench;
-use crate::support::finish;
+use crate::support::{Sandbox, finish};
 use std::process::{Child, Stdio};
 
 const READY: &str = "ready: { ingest_paused: true, model_here: true }";
@@ -42,22 +42,24 @@ fn waits_until_it_is_in_the_middle(bench: &Bench, length: u32) {
     ));
 }
 
-/// Kills the tool, as a machine does that has no memory left.
-fn kill_the_tool(bench: &Bench) {
-    let mark = bench.shelf.sandbox.path("vestige/vestige.toml").display().to_string();
+/// Kills the processes of this machine whose command line has all these words, as a machine does that has no memory left.
+fn kill(bench: &Bench, words: &[&str]) {
+    let mark = bench.shelf.sandbox.folder().display().to_string();
     let mut killed = 0;
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let read = |name: &str| {
+            String::from_utf8_lossy(&std::fs::read(entry.path().join(name)).unwrap_or_default()).replace('\0', " ")
+        };
+        let (line, environment) = (read("cmdline"), read("environ"));
         let number = entry.file_name().to_string_lossy().parse().ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(number) =
-            number.filter(|_| line.contains(&mark) && line.contains("vestige --config") && line.contains("reembed"))
-        {
+        let ours =
+            (line.contains(&mark) || environment.contains(&mark)) && words.iter().all(|word| line.contains(word));
+        if let Some(number) = number.filter(|_| ours) {
             rustix::process::kill_process(number, rustix::process::Signal::KILL).ok();
             killed += 1;
         }
     }
-    assert!(killed > 0, "the tool does not run");
+    assert!(killed > 0, "no process has {words:?}");
 }
 
 /// Starts the tool by hand.
@@ -74,7 +76,7 @@ fn cut_off_by_hand(bench: &Bench) {
     let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
     let mut tool = tool(bench, &["--model=stand-in-16", "--yes"]);
     waits_until_it_is_in_the_middle(bench, 16);
-    kill_the_tool(bench);
+    kill(bench, &["vestige --config", "reembed"]);
     tool.wait().unwrap();
     let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "0");
     assert_eq!(bench.vestige.database().value("select to_regclass('idx_knowledge_nodes_embedding_hnsw') is null"), "t");
@@ -83,9 +85,9 @@ fn cut_off_by_hand(bench: &Bench) {
 #[test]
 fn a_reembed_moves_every_memory_to_the_new_model() {
     let bench = bench(200);
-    let ran =
-        bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(5).tells("Set the new model in the configuration");
+    let ran = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(5);
     let ran = ran.tells("Yes: vectors get another length, 16 instead of 8 holds");
+    let ran = bench.shelf.approve(&ran, "reembed").exits(5).tells("Set the new model in the configuration");
     let ran = done_by_hand(&bench, &ran, "switch").exits(0);
     let ran = ran.reached(&["vestige-reembed.needed", "vestige-reembed.all_ready", "vestige-reembed.quiet"]);
     let ran = ran.reached(&[
@@ -125,6 +127,7 @@ fn another_model_of_the_same_length_is_one_that_needs_it() {
         ["-i", "new_model=stand-in-8b", "-i", "new_dimension=8", "-i", "quiet_for=1s", "-i", "keep_index=true"];
     let ran = bench.shelf.run("vestige-reembed", READY, &beside).exits(5);
     let ran = ran.tells("Yes: the same length, but another model holds");
+    let ran = bench.shelf.approve(&ran, "reembed_beside").exits(5);
     let ran = done_by_hand(&bench, &ran, "switch").exits(0);
     let _ = ran.reached(&["vestige-reembed.needed", "vestige-reembed.reembed_beside"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-8b", 8)), "t");
@@ -147,7 +150,8 @@ fn nothing_begins_while_somebody_writes() {
 fn a_model_that_is_not_there_changes_nothing() {
     let bench = bench(60);
     let wrong = ["-i", "new_model=stand-in-32", "-i", "new_dimension=32", "-i", "quiet_for=1s"];
-    let ran = bench.shelf.run("vestige-reembed", READY, &wrong).exits(1).tells("failed to load the embedding model");
+    let ran = bench.shelf.run("vestige-reembed", READY, &wrong).exits(5);
+    let ran = bench.shelf.approve(&ran, "reembed").exits(1).tells("failed to load the embedding model");
     let ran = ran.came_to(&["vestige-reembed.reembed"], &["failed"]).reached(&["vestige-reembed-interrupted.state"]);
     let ran =
         ran.tells("it ended before it changed anything").came_to(&["vestige-reembed.checked"], &["does_not_hold"]);
@@ -159,14 +163,16 @@ fn a_model_that_is_not_there_changes_nothing() {
 fn a_reembed_whose_tool_is_killed_is_finished_by_the_same_run() {
     let bench = bench(150);
     let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
-    let answers = bench.shelf.sandbox.write("answers.yaml", READY);
-    let mut run = bench.shelf.command(["run", "vestige-reembed", "--env", "simulator", "--answers"]);
-    let child = run.arg(answers).args(TO_SIXTEEN).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    waits_until_it_is_in_the_middle(&bench, 16);
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "0");
-    kill_the_tool(&bench);
-    let output = crate::support::Output::new("run".to_owned(), &child.wait_with_output().unwrap());
-    let ran = Ran { output, folder: bench.shelf.sandbox.only_run() }.exits(5);
+    let parked = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(5);
+    let ran = std::thread::scope(|scope| {
+        let run = scope.spawn(|| bench.shelf.approve(&parked, "reembed"));
+        waits_until_it_is_in_the_middle(&bench, 16);
+        let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "0");
+        kill(&bench, &["vestige --config", "reembed"]);
+        run.join().unwrap()
+    });
+    let ran = ran.exits(5).tells("its effect is unknown: the verify cannot settle it");
+    let ran = bench.shelf.approve(&ran, "go_on/finish").exits(5);
     let ran = done_by_hand(&bench, &ran, "switch").exits(0);
     let ran = ran.reached(&["vestige-reembed-interrupted.finish", "vestige-reembed-interrupted.finished_right"]);
     let _ = ran.reached(&["vestige-reembed.checked"]);
@@ -177,18 +183,19 @@ fn a_reembed_whose_tool_is_killed_is_finished_by_the_same_run() {
 fn a_reembed_whose_run_is_killed_is_taken_up_again() {
     let bench = bench(150);
     let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
-    let answers = bench.shelf.sandbox.write("answers.yaml", READY);
-    let mut run = bench.shelf.command(["run", "vestige-reembed", "--env", "simulator", "--answers"]);
-    let mut child = run.arg(answers).args(TO_SIXTEEN).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    waits_until_it_is_in_the_middle(&bench, 16);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let run = Ran { output: bench.shelf.sandbox.runwright("list"), folder: bench.shelf.sandbox.only_run() };
+    let parked = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(5);
+    let killed = std::thread::scope(|scope| {
+        let run = scope.spawn(|| bench.shelf.approve(&parked, "reembed"));
+        waits_until_it_is_in_the_middle(&bench, 16);
+        kill(&bench, &["runwright", "resume", &parked.name()]);
+        run.join().unwrap()
+    });
+    assert_eq!(killed.output.code, 128 + 9, "{}", killed.output);
     // The tool outlived the run; it is waited for, and not started a second time.
-    let run = bench.shelf.resume(&run).exits(5).tells("its end was not seen; the verify says that it is done");
+    let run = bench.shelf.resume(&parked).exits(5).tells("its end was not seen; the verify says that it is done");
     let run =
         done_by_hand(&bench, &run, "switch").exits(0).reached(&["vestige-reembed.reembed", "vestige-reembed.checked"]);
-    let starts = crate::support::Sandbox::events(&run.folder);
+    let starts = Sandbox::events(&run.folder);
     let starts =
         starts.iter().filter(|event| event["step"] == "reembed" && event["event"]["kind"] == "attempt_started");
     assert_eq!(starts.count(), 1);
@@ -206,7 +213,8 @@ fn a_reembed_that_was_cut_off_is_found_and_finished() {
         .came_to(&["vestige-reembed-check.index"], &["does_not_hold"]);
     let ran = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(6);
     let _ = ran.tells("Go on with vestige-reembed-interrupted");
-    let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(0);
+    let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(5);
+    let ran = bench.shelf.approve(&ran, "finish").exits(0);
     let ran = ran.reached(&["vestige-reembed-interrupted.registry", "vestige-reembed-interrupted.finish"]);
     let _ = ran.reached(&["vestige-reembed-interrupted.how", "vestige-reembed-check.vectors"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-16", 16)), "t");
@@ -223,7 +231,7 @@ fn a_reembed_that_is_still_at_work_is_left_alone() {
     let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(6);
     let _ = ran.tells("it is still at work").came_to(&["vestige-reembed-interrupted.finish"], &["skipped"]);
     assert!(tool.try_wait().unwrap().is_none());
-    kill_the_tool(&bench);
+    kill(&bench, &["vestige --config", "reembed"]);
     tool.wait().unwrap();
 }
 
@@ -234,6 +242,7 @@ fn a_state_that_the_tool_refuses_leads_to_the_backup() {
     cut_off_by_hand(&bench);
     bench.vestige.database().execute("delete from embedding_model");
     let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(5);
+    let ran = bench.shelf.approve(&ran, "finish").exits(5);
     let ran = ran.tells("cannot reason about this database").tells("Which dump?");
     let dump = std::fs::read_dir(bench.vestige.path("backups")).unwrap().next().unwrap().unwrap().path();
     let file = format!("file={}", dump.display());

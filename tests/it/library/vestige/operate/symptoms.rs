@@ -112,6 +112,7 @@ fn dimensions_that_do_not_match_are_mended_by_a_reembed_when_the_new_model_is_ri
     let answers =
         "right: configured\nlength: { numbers: 16 }\nembed_again/ready: { ingest_paused: true, model_here: true }";
     let ran = troubles(&bench, answers, &[]).exits(5);
+    let ran = bench.shelf.approve(&ran, "embed_again/reembed").exits(5);
     let ran = done_by_hand(&bench, &ran, "embed_again/switch").exits(0);
     let _ = ran.reached(&[
         "vestige-troubleshooting.embed_again",
