@@ -62,7 +62,40 @@ impl Shelf {
     }
 }
 
+impl Shelf {
+    /// Approves the gate at which a run has parked, as a person would in another terminal, and takes the run up again.
+    #[track_caller]
+    pub(crate) fn approve(&self, parked: &Ran, step: &str) -> Ran {
+        let text = parked.output.all();
+        let is_digest = |word: &&str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digest = text.rsplit("digest ").filter_map(|rest| rest.split_whitespace().next()).find(is_digest);
+        let digest = digest.unwrap_or_else(|| panic!("no card\n{}", parked.output)).to_owned();
+        let name = parked.name();
+        _ = crate::support::finish(&mut self.command(["approve", &name, step, "--digest", &digest])).exits(0);
+        self.resume(parked)
+    }
+
+    /// Takes a run up again.
+    pub(crate) fn resume(&self, ran: &Ran) -> Ran {
+        let output = crate::support::finish(&mut self.command(["resume", &ran.name()]));
+        Ran { output, folder: ran.folder.clone() }
+    }
+
+    /// Takes the changes of a run back, small and middling ones without asking.
+    pub(crate) fn undo(&self, ran: &Ran) -> Ran {
+        let before = self.sandbox.runs();
+        let output = crate::support::finish(&mut self.command(["undo", &ran.name(), "--yes=medium"]));
+        let folder = self.sandbox.runs().into_iter().find(|run| !before.contains(run));
+        Ran { folder: folder.unwrap_or_else(|| panic!("no run began\n{output}")), output }
+    }
+}
+
 impl Ran {
+    /// Its name, for other commands.
+    pub(crate) fn name(&self) -> String {
+        self.folder.file_name().expect("a name").to_string_lossy().into_owned()
+    }
+
     /// Fails unless it ended like this.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
@@ -110,11 +143,12 @@ impl Ran {
         let events = Sandbox::events(&self.folder);
         let called = called(&events);
         let of = |event: &Value| event["step"].as_str().map(|path| owned(path, &called)).as_deref() == Some(step);
-        let mut values = events.iter().filter(|event| of(event)).filter_map(|event| {
+        let values = events.iter().filter(|event| of(event)).filter_map(|event| {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        let last = values.next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        let last =
+            values.into_iter().next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
         // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
         last.get("value").cloned().unwrap_or(last)
     }

@@ -1,6 +1,6 @@
 //! Role, database, rights, extensions and files, from nothing and again.
 
-use super::{extension, mode, undo};
+use super::{extension, mode};
 use crate::library::vestige::bench::Bench;
 use crate::support::ROLE_PASSWORD;
 
@@ -168,11 +168,11 @@ fn vestige_set_up_is_taken_back_while_the_database_is_empty() {
     let server = bench.vestige.cluster.named("postgres");
     let ran = bench.shelf.run("vestige-set-up", "", &FEW).exits(0).reached(&["vestige-set-up.database"]);
     bench.vestige.database().execute("create table kept (a int)");
-    let output = undo(&bench, &ran);
+    let output = bench.shelf.undo(&ran).output;
     assert_ne!(output.code, 0, "{output}");
     assert_eq!(server.value("select count(*) from pg_database where datname = 'vestige'"), "1", "{output}");
     bench.vestige.database().execute("drop table kept");
-    let output = undo(&bench, &ran).exits(0);
+    let output = bench.shelf.undo(&ran).exits(0).output;
     assert_eq!(server.value("select count(*) from pg_database where datname = 'vestige'"), "0", "{output}");
     assert_eq!(server.value("select count(*) from pg_roles where rolname = 'vestige'"), "0", "{output}");
     assert!(!bench.vestige.path("vestige.env").exists() && !bench.vestige.path("vestige.toml").exists());
@@ -229,6 +229,6 @@ fn vestige_grants_let_the_role_create_tables_again() {
     assert_eq!(database.value(may), "true");
     let again = bench.shelf.run("vestige-grants", "", &[]).exits(0);
     _ = again.came_to(&["vestige-grants.grant"], &["skipped"]);
-    _ = undo(&bench, &ran).exits(0);
+    _ = bench.shelf.undo(&ran).exits(0);
     assert_eq!(database.value(may), "false");
 }
