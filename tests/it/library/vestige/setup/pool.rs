@@ -150,6 +150,26 @@ fn vestige_pool_that_keeps_the_server_down_is_taken_back() {
     assert!(vestige.services.process("vestige-mcp").is_some());
 }
 
+/// The program is killed while PostgreSQL restarts. Taken up again, the restart is made for sure, and the rest follows.
+#[test]
+fn vestige_pool_killed_in_the_restart_is_taken_up_again() {
+    let bench = crowded();
+    let vestige = &bench.vestige;
+    let unit = vestige.cluster.unit();
+    let (start, rest) = unit.strip_prefix("ExecStart=").unwrap().split_once('\n').unwrap();
+    let (begun, free) = (vestige.path("begun"), vestige.path("free"));
+    let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", free.display());
+    let script = format!("#!/bin/sh\ntouch '{}'\n{wait}\nexec {start}\n", begun.display());
+    let program = bench.shelf.sandbox.program("slow-server", &script);
+    _ = vestige.services.unit("postgresql", &format!("ExecStart={}\n{rest}", program.display()));
+
+    let ran = bench.shelf.killed("vestige-pool", ONE, &LARGE, || begun.exists());
+    std::fs::write(&free, "").unwrap();
+    let ran = bench.shelf.resume(&ran).exits(0);
+    _ = ran.reached(&["vestige-pool.restart_server", "vestige-pool.restart_vestige", "vestige-pool.no_more_waiting"]);
+    assert_eq!(vestige.database().value("show max_connections"), "200");
+}
+
 /// Above some 200 connections another way is the right one.
 #[test]
 fn vestige_pool_above_two_hundred_asks_for_pgbouncer() {
