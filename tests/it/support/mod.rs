@@ -2,6 +2,7 @@
 //! terminal to type at.
 
 mod canary;
+mod catalog;
 mod example;
 mod journal;
 mod killer;
@@ -18,12 +19,13 @@ mod terminal;
 mod vestige;
 
 pub(crate) use canary::{CANARY, Canary, percent};
+pub(crate) use catalog::{CATALOG_PASSWORD, Catalog, CatalogPlan};
 pub(crate) use example::example;
 pub(crate) use journal::{Entry, Journal};
 pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
-pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address, promtool};
 pub(crate) use sandbox::{Sandbox, finish};
 pub(crate) use server::{Connection, Server, certified, say, say_json};
