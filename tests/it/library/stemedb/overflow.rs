@@ -257,7 +257,7 @@ fn too_strict_a_defence_goes_back_to_the_tested_defaults() {
         "quarantine-queue.rates",
         "quarantine-overflow.cause",
         "quarantine-overflow.defaults",
-        "quarantine-thresholds.config_before",
+        "quarantine-thresholds.in_the_file",
         "quarantine-thresholds.set_thresholds",
         "quarantine-thresholds.restart",
         "quarantine-thresholds.in_force",
@@ -377,4 +377,15 @@ fn a_surge_that_overwhelms_is_decided_by_a_person() {
     let ran = bench.shelf.run("quarantine-overflow", &answers, &[]).exits(6);
     _ = ran.tells("pause the ingest, scale the infrastructure, or approve low-risk items automatically");
     assert_eq!(bench.changes().iter().filter(|(path, ..)| path.contains("/admin/")).count(), 0);
+}
+
+#[test]
+fn a_service_that_does_not_answer_is_told_at_once() {
+    let bench = Bench::scene("flooding");
+    let nobody = format!("stemedb_url=http://{}", crate::support::free_address());
+    let ran = bench.shelf.run("quarantine-overflow", "", &["-i", &nobody]).exits(6).tells("does not answer");
+    _ = ran.came_to(&["quarantine-overflow.answers"], &["cannot_tell", "failed"]).tells("disk is full");
+    bench.fails("/v1/health", 500, 100);
+    _ = bench.shelf.run("quarantine-overflow", "", &[]).came_to(&["quarantine-overflow.answers"], &["cannot_tell", "does_not_hold", "failed"]);
+    assert_eq!(bench.changes(), []);
 }
