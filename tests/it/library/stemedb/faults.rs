@@ -105,7 +105,8 @@ fn a_service_that_does_not_come_back_says_why() {
     // Readable, and refused by the service: somebody edited the file and never restarted.
     std::fs::write(bench.config(), good.replace("min_requests = 5", "min_requests = \"many\"")).unwrap();
     let ran = bench.shelf.run("quarantine-thresholds", "", &TUNED).exits(6);
-    let ran = ran.came_to(&["quarantine-thresholds.restart"], &["failed"]).reached(&["quarantine-thresholds.last_words"]);
+    let ran =
+        ran.came_to(&["quarantine-thresholds.restart"], &["failed"]).reached(&["quarantine-thresholds.last_words"]);
     let lines = ran.value("quarantine-thresholds.last_words", "lines").to_string();
     assert!(lines.contains("min_requests is not a whole number"), "{lines}");
     let ran = ran.tells("does not come back").tells("puts the old file back");

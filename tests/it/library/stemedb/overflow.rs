@@ -386,6 +386,9 @@ fn a_service_that_does_not_answer_is_told_at_once() {
     let ran = bench.shelf.run("quarantine-overflow", "", &["-i", &nobody]).exits(6).tells("does not answer");
     _ = ran.came_to(&["quarantine-overflow.answers"], &["cannot_tell", "failed"]).tells("disk is full");
     bench.fails("/v1/health", 500, 100);
-    _ = bench.shelf.run("quarantine-overflow", "", &[]).came_to(&["quarantine-overflow.answers"], &["cannot_tell", "does_not_hold", "failed"]);
+    _ = bench
+        .shelf
+        .run("quarantine-overflow", "", &[])
+        .came_to(&["quarantine-overflow.answers"], &["cannot_tell", "does_not_hold", "failed"]);
     assert_eq!(bench.changes(), []);
 }
