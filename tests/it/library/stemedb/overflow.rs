@@ -164,8 +164,10 @@ fn a_run_that_is_killed_amid_the_rejections_rejects_the_rest_when_it_is_taken_up
     assert!(rejections.len() <= 487 + 4, "{} requests", rejections.len());
     assert_eq!(bench.count("/open"), 1, "the ban is not sent twice");
     assert_eq!(bench.waiting().len(), 20);
-    let ends = Sandbox::events(&run).iter().filter(|event| event["step"] == "stop/reject_items").count();
-    assert!(ends > 0, "\"quarantine-stop-agent.reject_items\" is on record");
+    let place = "quarantine-stop-agent.reject_items";
+    let all = Sandbox::events(&run);
+    let over = all.iter().any(|event| event["step"] == "stop/reject_items" && event["event"]["outcome"] == "succeeded");
+    assert!(over, "{place} did not succeed");
     bench.shelf.sandbox.is_whole();
     bench.shelf.sandbox.leaves_nothing_behind();
 }
@@ -362,7 +364,11 @@ fn more_reviewers_are_asked_for_and_who_they_are_is_written_down() {
     let screen = terminal.exits(0);
     assert!(screen.contains("RESOLVED"), "{screen}");
     let record = std::fs::read_to_string(bench.shelf.sandbox.only_run().join("transcript.jsonl")).unwrap();
-    assert!(record.contains("Ana and Bo, until Friday"), "\"quarantine-overflow.more_reviewers\"");
+    let place = "quarantine-overflow.more_reviewers";
+    assert!(
+        record.contains(place.rsplit('.').next().unwrap()) && record.contains("Ana and Bo, until Friday"),
+        "{place}"
+    );
 }
 
 #[test]
@@ -391,4 +397,21 @@ fn a_service_that_does_not_answer_is_told_at_once() {
         .run("quarantine-overflow", "", &[])
         .came_to(&["quarantine-overflow.answers"], &["cannot_tell", "does_not_hold", "failed"]);
     assert_eq!(bench.changes(), []);
+}
+
+#[test]
+fn what_a_person_sees_leads_to_the_right_runbook() {
+    let bench = Bench::scene("quiet");
+    for (words, runbook) in [
+        ("quarantine dashboard panel shows 100+ pending items", "quarantine-overflow"),
+        ("single agent flooding quarantine queue", "quarantine-overflow"),
+        ("StemeDBHighFalsePositiveRate", "quarantine-overflow"),
+        ("banned agent repaired still gets 429", "unban-agent"),
+        ("a backfill is planned", "quarantine-before-backfill"),
+        ("nobody was paged when the quarantine overflowed", "quarantine-alert-rules"),
+        ("items wait in the quarantine for days", "quarantine-review-times"),
+    ] {
+        let found = finish(bench.shelf.command(["lookup"]).args(words.split(' '))).exits(0);
+        assert!(found.all().lines().any(|line| line.starts_with(&format!("1  {runbook}: "))), "{words}\n{found}");
+    }
 }
