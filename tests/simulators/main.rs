@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the simulator is a program of its own")]
 
+mod catalog;
 mod journal;
 mod kubernetes;
 mod stemedb;
@@ -34,6 +35,14 @@ enum System {
     Stemedb(StemedbArguments),
     /// Two Kubernetes clusters, for the stock kubectl.
     Kubernetes(KubernetesArguments),
+    /// The catalog-server, on a PostgreSQL, and in the pods of a simulated Kubernetes.
+    Catalog(catalog::program::CatalogArguments),
+    /// A stand-in for `go test ./tests/conformance/... -v`, asking CATALOG_SERVER_URL.
+    Conformance {
+        /// What `go` was called with
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// What the units of `tests/simulators/systemctl` wrote, in the export format of the systemd journal.
     Journal { units: PathBuf },
     /// The service of Vestige, on a real PostgreSQL; also by the name `vestige-mcp`.
@@ -102,6 +111,11 @@ async fn main() -> ExitCode {
     let served = match Arguments::parse_from(vestige::settings::by_name(std::env::args_os())).system {
         System::Stemedb(arguments) => serve(arguments).await,
         System::Kubernetes(arguments) => serve_kubernetes(arguments).await,
+        System::Catalog(arguments) => catalog::program::serve(arguments).await,
+        System::Conformance { arguments } => {
+            drop(rustls::crypto::ring::default_provider().install_default());
+            return catalog::conformance::run(&arguments, &mut |line| say(&mut std::io::stdout(), line)).await;
+        }
         System::Journal { units } => journal::export(&units),
         System::VestigeMcp(arguments) => vestige::server::run(arguments).await,
         System::Vestige(arguments) => match vestige::tool::run(arguments).await {
