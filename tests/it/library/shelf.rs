@@ -163,8 +163,7 @@ impl Ran {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        let last =
-            values.into_iter().next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        let last = values.next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
         // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
         last.get("value").cloned().unwrap_or(last)
     }

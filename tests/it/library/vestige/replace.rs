@@ -128,7 +128,7 @@ fn killed_after(bench: &Bench, run: &Ran, events: usize) -> Option<Output> {
     let goal = length() + events;
     let mut command = bench.shelf.command(["resume", &run.name()]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while length() < goal && matches!(child.try_wait(), Ok(None)) {
         assert!(Instant::now() < deadline, "it neither goes on nor ends");
         std::thread::sleep(Duration::from_millis(1));
