@@ -1,7 +1,7 @@
 //! A pool that is too small: whether it is, how large it may be, and the way back.
 
 use crate::library::vestige::bench::Bench;
-use crate::support::{Cluster, ROLE_PASSWORD, binaries};
+use crate::support::{Cluster, ROLE_PASSWORD, postgres_programs};
 use serde_json::json;
 
 const ONE: &str = "clients: { count: 1, dreams: false }";
@@ -66,7 +66,7 @@ fn vestige_pool_has_five_reasons_and_one_is_enough() {
 #[test]
 fn vestige_pool_reads_slow_statements_where_they_are_counted() {
     let bench = Bench::ready();
-    let debian = Cluster::with(binaries(), "shared_preload_libraries = 'pg_stat_statements'\n");
+    let debian = Cluster::with(postgres_programs(), "shared_preload_libraries = 'pg_stat_statements'\n");
     debian.named("postgres").execute(&format!("create role vestige with login password '{ROLE_PASSWORD}'"));
     debian.named("postgres").execute("create database vestige owner vestige");
     let database = debian.named("vestige");
