@@ -91,12 +91,21 @@ impl Shelf {
     /// Approves the gate at which a run has parked, as a person would in another terminal, and takes the run up again.
     #[track_caller]
     pub(crate) fn approve(&self, parked: &Ran, step: &str) -> Ran {
-        let text = parked.output.all();
+        let text = parked.output.all().replace('│', " ");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_digest = |word: &&str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let digest = text.rsplit("digest ").filter_map(|rest| rest.split_whitespace().next()).find(is_digest);
         let digest = digest.unwrap_or_else(|| panic!("no card\n{}", parked.output)).to_owned();
         let name = parked.name();
         _ = crate::support::finish(&mut self.command(["approve", &name, step, "--digest", &digest])).exits(0);
+        self.resume(parked)
+    }
+
+    /// Answers what a run has parked at, as a person would in another terminal, and takes the run up again.
+    #[track_caller]
+    pub(crate) fn answer(&self, parked: &Ran, step: &str, value: &str) -> Ran {
+        let name = parked.name();
+        _ = crate::support::finish(&mut self.command(["answer", &name, step, value])).exits(0);
         self.resume(parked)
     }
 
