@@ -72,7 +72,7 @@ impl Shelf {
         command.arg(answers).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
         let before = self.sandbox.runs();
         let mut child = command.spawn().expect("the program starts");
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !when() {
             let ended = child.try_wait().expect("a process").is_some();
             if ended || Instant::now() > deadline {
@@ -184,7 +184,7 @@ impl Ran {
         let events = Sandbox::events(&self.folder);
         let called = called(&events);
         let of = |event: &Value| event["step"].as_str().map(|path| owned(path, &called)).as_deref() == Some(step);
-        let values = events.iter().filter(|event| of(event)).filter_map(|event| {
+        let mut values = events.iter().filter(|event| of(event)).filter_map(|event| {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
