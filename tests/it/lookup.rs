@@ -245,14 +245,14 @@ fn the_library_of_the_program_is_found_by_what_people_see() {
     let library = repository("runbooks").display().to_string();
     for (words, wanted) in [
         ("No space left on device", "disk-filling"),
-        ("the disk is full", "disk-filling"),
+        ("a filesystem is full", "disk-filling"),
         ("StemeDBQuarantineOverflow", "quarantine-overflow"),
         ("one agent floods the quarantine", "quarantine-overflow"),
         ("false positives in quarantine", "quarantine-overflow"),
         ("lift the ban of an agent", "unban-agent"),
         ("ERROR:  extension \"vector\" is not available", "vestige-extensions"),
         ("WARN sqlx: pool timed out while waiting for an open connection", "vestige-pool"),
-        ("ERROR: vector dimensions do not match", "vestige-reembed"),
+        ("move the memories to another embedding model", "vestige-reembed"),
         ("ERROR:  permission denied for schema public", "vestige-grants"),
         ("the reembed was interrupted", "vestige-reembed-interrupted"),
         ("the index is half built", "vestige-index-rebuild"),
