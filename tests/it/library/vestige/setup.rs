@@ -40,17 +40,17 @@ fn there_is_a_server_with_vectors() {
 fn the_machine_of_the_tests_is_honest() {
     let bench = Bench::ready();
     let vestige = &bench.vestige;
-    let _ = vestige.remember(20);
+    _ = vestige.remember(20);
     assert_eq!(vestige.database().value("select count(*) from _sqlx_migrations where success"), "2");
     assert_eq!(vestige.database().value("select name || ' ' || dimension from embedding_model"), "stand-in-8 8");
     let before = vestige.services.process("postgresql");
-    let _ = vestige.services.systemctl("restart", "postgresql");
+    _ = vestige.services.systemctl("restart", "postgresql");
     vestige.cluster.waits_until_it_answers();
     assert_ne!(vestige.services.process("postgresql"), before);
     vestige.waits_for("the connection to Postgres is back");
     let output = bench.shelf.sandbox.program("look", "#!/bin/sh\njournalctl -u vestige-mcp --no-pager -o cat\n");
     let mut look = std::process::Command::new(output);
-    let _ = look.env_clear().envs(bench.shelf.sandbox.environment());
+    _ = look.env_clear().envs(bench.shelf.sandbox.environment());
     let said = String::from_utf8(look.output().unwrap().stdout).unwrap();
     assert!(said.contains("Postgres backend ready"), "{said}");
 }

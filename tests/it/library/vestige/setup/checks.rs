@@ -43,7 +43,7 @@ fn vestige_prerequisites_that_miss_pgvector_room_and_a_rule() {
     let text = std::fs::read_to_string(&rules).unwrap();
     std::fs::write(&rules, format!("{text}host vestige vestige 10.1.0.0/16 scram-sha-256\n")).unwrap();
     let ran = bench.shelf.run("vestige-prerequisites", "", &["-i", "vestige_client=10.1.2.3"]).exits(1);
-    let _ = ran.reached(&["vestige-prerequisites.network", "vestige-prerequisites.disk_room"]);
+    _ = ran.reached(&["vestige-prerequisites.network", "vestige-prerequisites.disk_room"]);
 }
 
 /// F7: Debian 12 ships 15, and no package of pgvector.
@@ -52,18 +52,18 @@ fn vestige_prerequisites_tell_the_truth_about_debian_12() {
     let bench = Bench::bare();
     let debian = Cluster::new();
     let release = bench.shelf.sandbox.write("os-release", "ID=debian\nVERSION_ID=\"12\"\n");
-    let _ = bench.shelf.set("vestige_port", u64::from(debian.port)).set("postgres_password", PASSWORD);
+    _ = bench.shelf.set("vestige_port", u64::from(debian.port)).set("postgres_password", PASSWORD);
     let release = format!("os_release={}", release.display());
     let ran = bench.shelf.run("vestige-prerequisites", "", &["-i", &release]).exits(1);
     let ran = ran.tells("apt.postgresql.org").tells("Debian 12 ships PostgreSQL 15 and no pgvector");
     let ran = ran.reached(&["vestige-prerequisites.packages", "vestige-prerequisites.install"]);
-    let _ = ran.came_to(&["vestige-prerequisites.version", "vestige-prerequisites.pgvector"], &["does_not_hold"]);
+    _ = ran.came_to(&["vestige-prerequisites.version", "vestige-prerequisites.pgvector"], &["does_not_hold"]);
 }
 
 #[test]
 fn vestige_prerequisites_of_a_server_that_does_not_answer() {
     let bench = Bench::bare();
-    let _ = bench.vestige.services.systemctl("stop", "postgresql");
+    _ = bench.vestige.services.systemctl("stop", "postgresql");
     let ran = bench.shelf.run("vestige-prerequisites", "", &[]).exits(1).tells("refused");
-    let _ = ran.came_to(&["vestige-prerequisites.server"], &["failed"]);
+    _ = ran.came_to(&["vestige-prerequisites.server"], &["failed"]);
 }

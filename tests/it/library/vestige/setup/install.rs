@@ -13,7 +13,7 @@ fn vestige_set_up_and_first_connect_from_nothing() {
     let vestige = &bench.vestige;
     // F1: what the document does first cannot work before there is a database.
     let first = bench.shelf.run("vestige-extensions", "", &[]).exits(1);
-    let _ = first.came_to(&["vestige-extensions.database_there"], &["does_not_hold"]);
+    _ = first.came_to(&["vestige-extensions.database_there"], &["does_not_hold"]);
 
     let ran = bench.shelf.run("vestige-set-up", "", &FEW).exits(0);
     let ran = ran.reached(&[
@@ -30,7 +30,7 @@ fn vestige_set_up_and_first_connect_from_nothing() {
         "vestige-set-up.private",
         "vestige-set-up.config",
     ]);
-    let _ = ran.came_to(&["vestige-set-up.old_toml", "vestige-set-up.new_password"], &["skipped"]);
+    _ = ran.came_to(&["vestige-set-up.old_toml", "vestige-set-up.new_password"], &["skipped"]);
     let toml = std::fs::read_to_string(vestige.path("vestige.toml")).unwrap();
     assert!(toml.contains("url = \"${DATABASE_URL}\"") && !toml.contains(ROLE_PASSWORD), "{toml}");
     for file in ["vestige.toml", "vestige.env", "password"] {
@@ -63,7 +63,7 @@ fn vestige_set_up_and_first_connect_from_nothing() {
         "vestige-ready.index",
     ]);
     // F6: nine tables, not eight.
-    let _ = ran.tells("All 9 tables are there");
+    _ = ran.tells("All 9 tables are there");
     assert_eq!(vestige.database().value("select count(*) from pg_tables where schemaname = 'public'"), "10");
     assert!(vestige.services.process("vestige-mcp").is_some());
 
@@ -85,9 +85,9 @@ fn vestige_set_up_and_first_connect_from_nothing() {
         ],
         &["skipped"],
     );
-    let _ = again.reached(&["vestige-set-up.login", "vestige-set-up.private"]);
+    _ = again.reached(&["vestige-set-up.login", "vestige-set-up.private"]);
     let again = bench.shelf.run("vestige-first-connect", "", &[]).exits(0);
-    let _ = again.came_to(&["vestige-first-connect.start"], &["skipped"]).reached(&["vestige-ready.tables"]);
+    _ = again.came_to(&["vestige-first-connect.start"], &["skipped"]).reached(&["vestige-ready.tables"]);
 }
 
 /// What is refused before it begins leaves nothing.
@@ -99,16 +99,28 @@ fn vestige_set_up_stops_before_the_first_change() {
     let kept = std::fs::read(&control).unwrap();
     std::fs::remove_file(&control).unwrap();
     let ran = bench.shelf.run("vestige-set-up", "", &FEW).exits(1).tells("pgvector");
-    let _ = ran
+    _ = ran
         .came_to(&["vestige-prerequisites.pgvector"], &["does_not_hold"])
         .came_to(&["vestige-set-up.role"], &["skipped"]);
     std::fs::write(&control, kept).unwrap();
     // A superuser with another password: nothing is known, so nothing is changed.
-    let _ = bench.shelf.set("postgres_password", "another-password");
+    _ = bench.shelf.set("postgres_password", "another-password");
     let ran = bench.shelf.run("vestige-set-up", "", &FEW).tells("password authentication failed");
     assert_ne!(ran.output.code, 0, "{}", ran.output);
     assert_eq!(server.value("select count(*) from pg_roles where rolname = 'vestige'"), "0");
     assert!(!bench.vestige.path("vestige.toml").exists());
+}
+
+/// PostgreSQL refuses the role. Neither its log nor what it answers holds the password.
+#[test]
+fn vestige_set_up_keeps_the_password_out_of_the_log_of_the_server() {
+    let bench = Bench::bare();
+    let more = [&FEW[..], &["-i", "vestige_role=pg_reserved"]].concat();
+    let ran = bench.shelf.run("vestige-set-up", "", &more).exits(7).tells("is reserved");
+    let ran = ran.came_to(&["vestige-set-up.role"], &["failed"]);
+    assert!(bench.vestige.log("postgresql").contains("is reserved"));
+    assert!(!bench.vestige.log("postgresql").contains(ROLE_PASSWORD), "{}", bench.vestige.log("postgresql"));
+    assert!(!ran.output.all().contains(ROLE_PASSWORD));
 }
 
 /// An installation that somebody began: another password, files that everybody reads, a configuration for SQLite.
@@ -130,7 +142,7 @@ fn vestige_set_up_mends_what_was_begun() {
         "vestige-set-up.private",
         "vestige-set-up.config",
     ]);
-    let _ = ran.came_to(&["vestige-set-up.role", "vestige-set-up.new_toml"], &["skipped"]);
+    _ = ran.came_to(&["vestige-set-up.role", "vestige-set-up.new_toml"], &["skipped"]);
     let toml = std::fs::read_to_string(vestige.path("vestige.toml")).unwrap();
     assert!(toml.starts_with("# mine\n") && toml.contains("backend = \"postgres\""), "{toml}");
     assert!(toml.contains("url = \"${DATABASE_URL}\"") && toml.contains("model = \"stand-in-16\""), "{toml}");
@@ -145,7 +157,7 @@ fn vestige_set_up_leaves_a_broken_configuration_alone() {
     let broken = "[storage\nbackend = \"postgres\"\n";
     std::fs::write(bench.vestige.path("vestige.toml"), broken).unwrap();
     let ran = bench.shelf.run("vestige-set-up", "", &FEW).exits(7).tells("vestige.toml");
-    let _ = ran.came_to(&["vestige-set-up.old_toml"], &["failed"]);
+    _ = ran.came_to(&["vestige-set-up.old_toml"], &["failed"]);
     assert_eq!(std::fs::read_to_string(bench.vestige.path("vestige.toml")).unwrap(), broken);
 }
 
@@ -178,12 +190,12 @@ fn vestige_grants_that_fail_in_the_middle_leave_nothing() {
     );
     let owner = "select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'public'";
     let ran = bench.shelf.run("vestige-grants", "", &[]).exits(7).tells("not today");
-    let _ = ran.came_to(&["vestige-grants.grant"], &["failed"]);
+    _ = ran.came_to(&["vestige-grants.grant"], &["failed"]);
     assert_eq!(database.value(owner), "postgres");
 
     // As the document does it: psql says nothing by its exit code, and half of it is done.
     let mut psql = bench.vestige.cluster.program("psql");
-    let _ = psql.args([
+    _ = psql.args([
         "-h",
         "127.0.0.1",
         "-p",
@@ -194,8 +206,8 @@ fn vestige_grants_that_fail_in_the_middle_leave_nothing() {
         "vestige",
         "-q",
     ]);
-    let _ = psql.env("PGPASSWORD", crate::support::PASSWORD);
-    let _ = psql.args(["-f", "-"]).stdin(std::process::Stdio::piped());
+    _ = psql.env("PGPASSWORD", crate::support::PASSWORD);
+    _ = psql.args(["-f", "-"]).stdin(std::process::Stdio::piped());
     let mut child = psql.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let script = "alter schema public owner to vestige;\nalter default privileges in schema public grant all on tables to vestige;\n";
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), script.as_bytes()).unwrap();
@@ -216,7 +228,7 @@ fn vestige_grants_let_the_role_create_tables_again() {
     let ran = ran.reached(&["vestige-grants.role_there", "vestige-grants.grant", "vestige-grants.owns"]);
     assert_eq!(database.value(may), "true");
     let again = bench.shelf.run("vestige-grants", "", &[]).exits(0);
-    let _ = again.came_to(&["vestige-grants.grant"], &["skipped"]);
-    let _ = undo(&bench, &ran).exits(0);
+    _ = again.came_to(&["vestige-grants.grant"], &["skipped"]);
+    _ = undo(&bench, &ran).exits(0);
     assert_eq!(database.value(may), "false");
 }

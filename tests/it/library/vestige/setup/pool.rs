@@ -14,8 +14,8 @@ const LARGE: [&str; 6] = ["-i", "database_cores=16", "-i", "database_memory=1GiB
 fn crowded() -> Bench {
     let bench = Bench::ready();
     let vestige = &bench.vestige;
-    let _ = vestige.steer("VESTIGE_STAND_IN_CLIENTS", "15").steer("VESTIGE_STAND_IN_QUERY_MS", "700");
-    let _ = vestige.steer("VESTIGE_STAND_IN_POOL_MS", "400").services.systemctl("restart", "vestige-mcp");
+    _ = vestige.steer("VESTIGE_STAND_IN_CLIENTS", "15").steer("VESTIGE_STAND_IN_QUERY_MS", "700");
+    _ = vestige.steer("VESTIGE_STAND_IN_POOL_MS", "400").services.systemctl("restart", "vestige-mcp");
     vestige.waits_for("pool timed out while waiting for an open connection");
     bench
 }
@@ -46,16 +46,16 @@ fn vestige_pool_has_five_reasons_and_one_is_enough() {
         let ran = bench.shelf.run("vestige-pool", answers, &[&small[..], more].concat()).exits(1);
         assert_eq!(ran.value("vestige-pool.reasons", reason), json!(true), "{reason}\n{}", ran.output);
         let ran = ran.came_to(&["vestige-pool.not_above_cores"], &["does_not_hold"]);
-        let _ = ran.came_to(&["vestige-pool.pool_larger", "vestige-pool.restart_server"], &["skipped"]);
+        _ = ran.came_to(&["vestige-pool.pool_larger", "vestige-pool.restart_server"], &["skipped"]);
     };
     of("clients: { count: 4, dreams: false }", "many_clients", &[]);
     of("clients: { count: 1, dreams: true }", "dreams", &[]);
     bench.vestige.cluster.named("postgres").execute("alter system set max_connections = 40");
-    let _ = bench.vestige.services.systemctl("restart", "postgresql");
+    _ = bench.vestige.services.systemctl("restart", "postgresql");
     bench.vestige.cluster.waits_until_it_answers();
     of("clients: { count: 3, dreams: false }", "tight", &[]);
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_CLIENTS", "2").steer("VESTIGE_STAND_IN_QUERY_MS", "20000");
-    let _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_CLIENTS", "2").steer("VESTIGE_STAND_IN_QUERY_MS", "20000");
+    _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
     let busy = "select count(*) > 0 from pg_stat_activity where query like '%pg_sleep%' and state = 'active'
                 and now() - query_start > interval '0.6 s' and usename = 'vestige'";
     bench.vestige.database().waits_until(busy);
@@ -74,7 +74,7 @@ fn vestige_pool_reads_slow_statements_where_they_are_counted() {
     for _ in 0..10 {
         database.execute("set role vestige; select pg_sleep(0.55)");
     }
-    let _ = bench.shelf.set("vestige_port", u64::from(debian.port));
+    _ = bench.shelf.set("vestige_port", u64::from(debian.port));
     let ran = bench.shelf.run("vestige-pool", ONE, &["-i", "database_cores=1"]).exits(1);
     let ran = ran.reached(&["vestige-pool.statements"]);
     assert!(ran.value("vestige-pool.statements", "p99").as_f64().unwrap() > 0.5, "{}", ran.output);
@@ -110,7 +110,7 @@ fn vestige_pool_is_raised_read_back_and_taken_back() {
     assert!(toml.contains("max_connections = 20") && toml.contains("${DATABASE_URL}"), "{toml}");
     assert!(conf.contains("max_connections = 200"), "{conf}");
 
-    let _ = undo(&bench, &ran).exits(0);
+    _ = undo(&bench, &ran).exits(0);
     assert_eq!(files(&bench), before);
     assert_eq!(database.value("show max_connections"), "100");
     vestige.waits_for("pool of 10");
@@ -131,9 +131,9 @@ fn vestige_pool_that_keeps_the_server_down_is_taken_back() {
          exit 1\nfi\nexec {start}\n",
         conf.display()
     );
-    let _ = bench.shelf.sandbox.program("server-of-little-memory", &script);
+    _ = bench.shelf.sandbox.program("server-of-little-memory", &script);
     let program = bench.shelf.sandbox.path("bin/server-of-little-memory");
-    let _ = vestige.services.unit("postgresql", &format!("ExecStart={}\n{rest}", program.display()));
+    _ = vestige.services.unit("postgresql", &format!("ExecStart={}\n{rest}", program.display()));
 
     let ran = bench.shelf.run("vestige-pool", ONE, &LARGE).exits(6).tells("runwright undo");
     let ran = ran.came_to(&["vestige-pool.restart_server"], &["failed"]);
@@ -141,7 +141,7 @@ fn vestige_pool_that_keeps_the_server_down_is_taken_back() {
     assert_eq!(vestige.services.process("postgresql"), None);
     assert_ne!(files(&bench), before);
 
-    let _ = undo(&bench, &ran).exits(0);
+    _ = undo(&bench, &ran).exits(0);
     assert_eq!(files(&bench), before);
     assert_eq!(vestige.database().value("show max_connections"), "100");
     assert!(vestige.services.process("vestige-mcp").is_some());
@@ -154,7 +154,7 @@ fn vestige_pool_above_two_hundred_asks_for_pgbouncer() {
     let before = files(&bench);
     let ran =
         bench.shelf.run("vestige-pool", "clients: { count: 11, dreams: false }", &LARGE).exits(6).tells("PgBouncer");
-    let _ = ran.reached(&["vestige-pool.numbers", "vestige-pool.raise"]);
+    _ = ran.reached(&["vestige-pool.numbers", "vestige-pool.raise"]);
     assert_eq!(files(&bench), before);
 }
 
