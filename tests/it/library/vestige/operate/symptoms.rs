@@ -78,8 +78,7 @@ fn a_pool_that_runs_dry_leads_to_hanging_queries_and_then_to_a_larger_pool() {
     let ran = troubles(&bench, "larger/clients: { count: 1, dreams: false }", &[]).exits(0);
     let ran =
         ran.reached(&["vestige-troubleshooting.said", "vestige-health.in_flight", "vestige-troubleshooting.hanging"]);
-    _ =
-        ran.reached(&["vestige-troubleshooting.larger", "vestige-pool.pool_larger", "vestige-pool.no_more_waiting"]);
+    _ = ran.reached(&["vestige-troubleshooting.larger", "vestige-pool.pool_larger", "vestige-pool.no_more_waiting"]);
     let toml = std::fs::read_to_string(bench.vestige.path("vestige.toml")).unwrap();
     assert!(toml.contains("max_connections = 40"), "{toml}");
 }
@@ -192,8 +191,7 @@ fn a_migration_without_a_checksum_leads_to_a_backup_of_before() {
     bench.vestige.waits_for("with no checksum");
     let ran = troubles(&bench, &format!("restore/which: {{ file: {} }}", of_before.display()), &[]).exits(5);
     let ran = bench.shelf.approve(&ran, "restore/replace/stop").exits(0);
-    _ =
-        ran.reached(&["vestige-troubleshooting.said", "vestige-troubleshooting.restore", "vestige-ready.said_ready"]);
+    _ = ran.reached(&["vestige-troubleshooting.said", "vestige-troubleshooting.restore", "vestige-ready.said_ready"]);
     assert_eq!(bench.vestige.database().value("select count(*) from _sqlx_migrations where checksum is null"), "0");
 }
 
