@@ -62,6 +62,11 @@ impl Cluster {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pgserver-0.1.4");
         assert!(kept.exists(), "there is no PostgreSQL with pgvector here: ./test installs it");
         let folder = new_folder();
+        // All of it belongs to the server's user, who clears it away.
+        for part in ["programs", "programs/pgserver", "programs/pgserver/pginstall"] {
+            std::fs::create_dir(folder.join(part)).expect("a folder");
+            give_away(&folder.join(part));
+        }
         // The user of the server may not be able to reach the target folder.
         for part in ["pgserver/pginstall/bin", "pgserver/pginstall/lib", "pgserver/pginstall/share", "pgserver.libs"] {
             copy(&kept.join(part), &folder.join("programs").join(part));
@@ -299,6 +304,8 @@ impl Drop for Cluster {
         }
         self.keeper.kill().ok();
         self.keeper.wait().ok();
+        // Its own name in the folder of all is not the keeper's to remove where that folder is ours alone.
+        std::fs::remove_dir_all(&self.folder).ok();
     }
 }
 

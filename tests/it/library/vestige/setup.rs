@@ -47,3 +47,19 @@ fn the_machine_of_the_tests_is_honest() {
     let said = String::from_utf8(look.output().unwrap().stdout).unwrap();
     assert!(said.contains("Postgres backend ready"), "{said}");
 }
+
+/// What stands in the log, or what somebody asks, leads to the runbook.
+#[test]
+fn vestige_is_found_by_what_a_person_sees() {
+    let shelf = crate::library::shelf::Shelf::new();
+    for (words, runbook) in [
+        ("ERROR vestige_mcp: while executing migration 2: ERROR: out of memory", "vestige-first-connect"),
+        ("password authentication failed for user \"vestige\"", "vestige-set-up"),
+        ("FATAL: sorry, too many clients already", "vestige-pool"),
+        ("will vestige run on this machine", "vestige-prerequisites"),
+    ] {
+        let output = crate::support::finish(&mut shelf.command(["lookup", words])).exits(0);
+        let first = output.stdout.lines().next().unwrap_or_default();
+        assert!(first.starts_with(&format!("1  {runbook}: ")), "{words}\n{output}");
+    }
+}
