@@ -285,7 +285,7 @@ fn the_log_of_the_last_changes_is_part_of_the_evidence() {
     ]);
     let folder = journal.folder().display().to_string();
     let script = format!("#!/bin/sh\nexec /usr/bin/journalctl --directory={folder} \"$@\"\n");
-    let _ = bench.shelf.sandbox.program("journalctl", &script);
+    _ = bench.shelf.sandbox.program("journalctl", &script);
     let ran = bench.shelf.run("quarantine-overflow", "", &[]).exits(0).reached(&["quarantine-overflow.changes"]);
     let lines = ran.value("quarantine-overflow.changes", "lines");
     assert_eq!(lines.as_array().map(Vec::len), Some(1), "{lines}");
