@@ -5,3 +5,4 @@ mod faults;
 mod overflow;
 mod prevention;
 mod review;
+mod surge;
