@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(crate) const CATALOG_PASSWORD: &str = "ledger-stone-lantern";
 
 /// How long something may take to come true. Only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How it is installed before a test begins.
 pub(crate) struct CatalogPlan<'a> {

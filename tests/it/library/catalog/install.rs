@@ -189,7 +189,7 @@ fn pods_that_do_not_start_say_why() {
         .apply(&[json!({ "apiVersion": "v1", "kind": "Secret", "stringData": { "DATABASE_PASSWORD": "of-last-year" },
         "metadata": { "name": "catalog-database-password", "namespace": "catalog-system" } })]);
     let answers = format!("{{ tenancy: single, proxy: none, {ATTESTED} }}");
-    let ran = bench.run("catalog-install", &answers, &["-i", "catalog_start=4s"]).exits(1);
+    let ran = bench.run("catalog-install", &answers, &["-i", "catalog_start=8s"]).exits(1);
     _ = ran
         .reached(&["catalog-install.start", "catalog-install.why_not"])
         .came_to(&["catalog-install.keep_password"], &["skipped"])
