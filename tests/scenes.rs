@@ -55,7 +55,7 @@ impl Bench {
             .current_dir(root())
             .env("RUNWRIGHT_LIBRARY", root().join("runbooks"))
             .env("RUNWRIGHT_STORE", self.folder.path().join("store"))
-            .args(["run", runbook, "--env", "simulator", "-i", &format!("url={}", self.server.url)])
+            .args(["run", runbook, "--env", "simulator", "-i", &format!("stemedb_url={}", self.server.url)])
             .args(arguments)
             .output()
             .unwrap();
@@ -65,7 +65,7 @@ impl Bench {
 
     fn quarantine(&self, answers: &str) -> Ran {
         let answers = root().join("tests/inputs/answers").join(answers);
-        let config = format!("config={}", self.config().display());
+        let config = format!("stemedb_config={}", self.config().display());
         self.run("quarantine-overflow", &["-i", &config, "--answers", &answers.to_string_lossy()])
     }
 
@@ -163,7 +163,7 @@ fn what_nobody_can_explain_is_handed_over_with_nothing_changed() {
 #[test]
 fn a_question_that_nobody_answers_parks_the_run() {
     let bench = Bench::new(Scene::Surge);
-    let config = format!("config={}", bench.config().display());
+    let config = format!("stemedb_config={}", bench.config().display());
     let ran = bench.run("quarantine-overflow", &["-i", &config]);
     assert_eq!(ran.code, 5, "{}", ran.text);
     assert_eq!(bench.changes(), []);
@@ -214,7 +214,12 @@ fn no_secret_reaches_the_store_or_the_screen() {
     let bench = Bench::new(Scene::Flooding);
     let ran = bench.run(
         "quarantine-overflow",
-        &["-i", &format!("config={}", bench.config().display()), "-i", "test_signature=canary-7f3d9e51"],
+        &[
+            "-i",
+            &format!("stemedb_config={}", bench.config().display()),
+            "-i",
+            "stemedb_test_signature=canary-7f3d9e51",
+        ],
     );
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert!(bench.server.shared.log().iter().any(|entry| entry["headers"]["x-agent-signature"] == "canary-7f3d9e51"));

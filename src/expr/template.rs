@@ -277,6 +277,39 @@ impl Template {
         Ok(Rendered { pieces: writer.pieces })
     }
 
+    /// The words that this is in a list of words. One, but for an element that is exactly one `{{ .. }}`: the items of a
+    /// list are words of their own, and `none` is no word at all.
+    ///
+    /// # Errors
+    /// As [`Template::render`], for each word.
+    pub fn words(&self, scope: &dyn Scope, place: Place) -> Result<Vec<Rendered>, EvalError> {
+        let Some(expr) = self.single() else { return Ok(vec![self.render(scope, place)?]) };
+        let value = expr.eval(scope)?;
+        if value.is_none() {
+            return Ok(Vec::new());
+        }
+        let is_list = Kind::of(&value) == Kind::List && part_of(&value, Kind::Unknown).is_none();
+        let items = value.try_iter().ok().filter(|_| is_list);
+        let items: Vec<Value> = items.map_or_else(|| vec![value.clone()], Iterator::collect);
+        let word = |item: &Value| {
+            let mut writer = Writer { place, pieces: Vec::new(), length: 0 };
+            writer.value(expr, item)?;
+            Ok(Rendered { pieces: writer.pieces })
+        };
+        items.iter().map(word).collect()
+    }
+
+    /// What stands there, if anything does: nothing when this is exactly one `{{ .. }}` and its value is `none`.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn present(&self, scope: &dyn Scope, place: Place) -> Result<Option<Rendered>, EvalError> {
+        match self.single() {
+            Some(expr) if expr.eval(scope)?.is_none() => Ok(None),
+            _ => self.render(scope, place).map(Some),
+        }
+    }
+
     /// The typed value when this is exactly one `{{ .. }}`, otherwise the rendered text as a string value (unknown when
     /// there is a hole).
     ///

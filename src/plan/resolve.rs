@@ -224,7 +224,7 @@ impl Resolver {
         let (TargetPlace::Http(url) | TargetPlace::Prometheus(url)) = &target.place else { return Ok(None) };
         let mut headers = IndexMap::new();
         for (name, value) in &target.headers {
-            headers.insert(name.value.clone(), value.render(scope, Place::Header)?);
+            headers.extend(value.present(scope, Place::Header)?.map(|value| (name.value.clone(), value)));
         }
         let auth = target.auth.as_ref();
         let part = |template: Option<&Template>| optional(template, scope, Place::Header);
@@ -296,11 +296,11 @@ impl Resolver {
         };
         let mut query = Vec::new();
         for (name, value) in &http.query {
-            query.push((name.value.clone(), value.render(scope, Place::UrlQuery)?));
+            query.extend(value.present(scope, Place::UrlQuery)?.map(|value| (name.value.clone(), value)));
         }
         let mut headers = IndexMap::new();
         for (name, value) in &http.headers {
-            headers.insert(name.value.clone(), value.render(scope, Place::Header)?);
+            headers.extend(value.present(scope, Place::Header)?.map(|value| (name.value.clone(), value)));
         }
         let status: Vec<u16> = http.status.iter().filter_map(|status| u16::try_from(status.value).ok()).collect();
         Ok(HttpAct {
@@ -345,15 +345,19 @@ fn plain_target(base: &str) -> TargetAct {
     }
 }
 
-/// Renders argv element by element. A value may begin an element with `-` only where the author shows that options are
-/// over (`--` before it) or that it is one (the element itself starts with `-`).
+/// Renders argv element by element; a list is as many elements as it has items. A value may begin an element with `-`
+/// only where the author shows that options are over (`--` before it) or that it is one (the element itself starts with
+/// `-`). The first element is the program, always one word.
 pub(super) fn arguments(argv: &[Template], scope: &dyn Scope) -> Result<Vec<Rendered>, Refusal> {
     let mut options_over = false;
     let mut rendered = Vec::with_capacity(argv.len());
     for element in argv {
         let dashes = options_over || element.source_text().starts_with('-');
         let place = if dashes { Place::ArgumentAfterDashes } else { Place::Argument };
-        rendered.push(element.render(scope, place)?);
+        match rendered.is_empty() {
+            true => rendered.push(element.render(scope, place)?),
+            false => rendered.extend(element.words(scope, place)?),
+        }
         options_over |= element.literal() == Some("--");
     }
     Ok(rendered)

@@ -325,3 +325,21 @@ steps:
     _ = sandbox.runbook("case", &text);
     _ = run(&sandbox).exits(0).tells("6 of 6 validations hold");
 }
+
+#[test]
+fn a_header_without_a_value_is_not_sent() {
+    let sandbox = Sandbox::new();
+    let server = Server::new(|target, stream| say_json(stream, &json!({ "asked": target })));
+    let body = format!(
+        "inputs:\n  key: {{ type: string, optional: true }}\n  page: {{ type: string, optional: true }}\n\
+         targets: {{ api: {{ http: \"{}\" }} }}\nsteps:\n  - id: look\n    diagnose: Look\n\
+        \x20   http: {{ get: /items, query: {{ page: \"{{{{ page | default(none) }}}}\" }}, headers: {{ X-Key: \"{{{{ key | default(none) }}}}\" }} }}\n\
+        \x20   capture: {{ asked: body.asked }}\n",
+        server.url
+    );
+    _ = sandbox.runbook("case", &body);
+    _ = run(&sandbox).exits(0);
+    assert_eq!(step(&sandbox, "look")["captures"]["asked"], "/items");
+    _ = sandbox.call(["run", "./case.yaml", "-i", "page=2", "-i", "key=k"]).exits(0);
+    assert_eq!(step(&sandbox, "look")["captures"]["asked"], "/items?page=2");
+}

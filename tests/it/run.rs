@@ -286,3 +286,16 @@ fn records_are_shown_in_every_form() {
     }
     _ = sandbox.call(["show", "nothing"]).exits(2);
 }
+
+#[test]
+fn a_list_is_as_many_arguments_as_it_has_items() {
+    let sandbox = Sandbox::library();
+    let body = "
+inputs:
+  words: { type: list, default: [a b, \"$(id)\", \"\"] }
+steps:
+  - { id: say, diagnose: Say it, run: [printf, \"<%s>\", \"{{ words }}\", \"{{ none }}\", end], show: [stdout] }
+";
+    _ = sandbox.runbook("case", body);
+    _ = sandbox.call(["run", "case", "--env", "free"]).exits(0).says("<a b><$(id)><><end>");
+}

@@ -5,11 +5,11 @@ use crate::support::{Sandbox, Simulator, Terminal, repository};
 fn arguments(sandbox: &Sandbox, simulator: &Simulator, environment: &str) -> Vec<String> {
     let shown = |name: &str| repository(name).display().to_string();
     let inputs = [
-        format!("url={}", simulator.url),
-        "cluster_id=sim-1".to_owned(),
-        format!("config={}", sandbox.path("config.toml").display()),
-        format!("service_manager={}", shown("tests/simulators/service-manager")),
-        "settle=2s".to_owned(),
+        format!("stemedb_url={}", simulator.url),
+        "stemedb_cluster_id=sim-1".to_owned(),
+        format!("stemedb_config={}", sandbox.path("config.toml").display()),
+        format!("stemedb_service_manager={}", shown("tests/simulators/service-manager")),
+        "stemedb_settle=2s".to_owned(),
     ];
     let mut arguments = vec!["run".to_owned(), "quarantine-overflow".to_owned(), "--env".to_owned()];
     arguments.extend([environment.to_owned(), "--library".to_owned(), shown("runbooks")]);
@@ -62,7 +62,7 @@ fn answered(scene: &str, answers: &[(&str, &str)], code: u32, word: &str) {
     let sandbox = Sandbox::new();
     let simulator = Simulator::stemedb(scene, &sandbox.folder());
     let mut arguments = arguments(&sandbox, &simulator, "drill");
-    arguments.extend(["-i".to_owned(), "test_signature=simulator-signature".to_owned()]);
+    arguments.extend(["-i".to_owned(), "stemedb_test_signature=simulator-signature".to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut terminal = Terminal::open(&sandbox, &arguments);
     for (question, answer) in answers {

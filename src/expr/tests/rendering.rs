@@ -95,6 +95,33 @@ fn each_place_refuses_what_would_change_its_meaning() {
 }
 
 #[test]
+fn a_list_is_as_many_words_as_it_has_items() {
+    let words = |text: &str| -> String {
+        match template(text).words(&World, Place::Argument) {
+            Ok(words) => words.iter().map(Rendered::to_string).collect::<Vec<_>>().join("|"),
+            Err(error) => format!("error: {}", error.message),
+        }
+    };
+    assert_eq!(words("{{ ['a b', 2, '$(id)'] }}"), "a b|2|$(id)");
+    assert_eq!(words("{{ [] }}"), "");
+    assert_eq!(words("{{ nothing }}"), "");
+    assert_eq!(words("{{ n }}"), "10");
+    assert_eq!(words("{{ '' }}"), "");
+    assert_eq!(template("{{ '' }}").words(&World, Place::Argument).unwrap().len(), 1, "an empty text is a word");
+    assert_eq!(words("{{ gone }}"), "‹gone›");
+    assert_eq!(words("{{ [1, gone] }}"), "‹[1, gone]›");
+    assert!(words("{{ ['a', '--force'] }}").contains("would make the argument start with `-`"), "each item is a value");
+    assert!(words("{{ ['a', [1]] }}").contains("is a list"));
+    assert!(words("{{ ['a', none] }}").contains("is none"));
+    assert!(words("{{ ['a', admin] }}").starts_with("error"), "{}", words("{{ ['a', admin] }}"));
+    assert!(words("x{{ ['a'] }}").contains("is a list"));
+    let present = |text: &str| template(text).present(&World, Place::Header).unwrap().map(|value| value.to_string());
+    assert_eq!(present("{{ nothing }}"), None);
+    assert_eq!(present("{{ '' }}").as_deref(), Some(""));
+    assert_eq!(present("v{{ n }}").as_deref(), Some("v10"));
+}
+
+#[test]
 fn one_expression_keeps_its_type() {
     let value = |text: &str| template(text).value(&World).map(|value| to_json(&value).to_string());
     assert_eq!(value("{{ n }}").unwrap(), "10");
