@@ -137,10 +137,19 @@ fn vestige_set_up_and_first_connect_from_nothing() {
     for file in ["vestige.toml", "vestige.env", "password"] {
         assert_eq!(mode(&vestige.path(file)), 0o600, "{file}");
     }
-    assert_eq!(std::fs::read_to_string(vestige.path("vestige.env")).unwrap(), format!("DATABASE_URL={}\n", vestige.url()));
+    assert_eq!(
+        std::fs::read_to_string(vestige.path("vestige.env")).unwrap(),
+        format!("DATABASE_URL={}\n", vestige.url())
+    );
     let server = vestige.cluster.named("postgres");
-    assert_eq!(server.value("select rolsuper::text || rolcreatedb from pg_roles where rolname = 'vestige'"), "falsetrue");
-    assert_eq!(vestige.database().value("select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'public'"), "vestige");
+    assert_eq!(
+        server.value("select rolsuper::text || rolcreatedb from pg_roles where rolname = 'vestige'"),
+        "falsetrue"
+    );
+    assert_eq!(
+        vestige.database().value("select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'public'"),
+        "vestige"
+    );
     // The password is in no log of the server, and in nothing that is kept.
     assert!(!vestige.log("postgresql").contains(ROLE_PASSWORD));
 
