@@ -141,10 +141,8 @@ impl Task {
     }
 
     pub(super) fn scope(&self) -> StepScope {
-        let now = self.shared.clock.now();
-        let own = || self.scene.values.scope(now);
-        // An item keeps the values of its start, and not the time: it may be asked for again and again.
-        self.stands.as_ref().map_or_else(own, |stands| stands.scope.clone().at(now))
+        let own = || self.scene.values.scope(self.shared.clock.now());
+        self.stands.as_ref().map_or_else(own, |stands| stands.scope.clone())
     }
 
     /// Puts an event on record without waiting for the disk.

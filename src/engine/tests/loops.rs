@@ -444,21 +444,3 @@ steps:
     assert_eq!(played.reason("later"), "`fails` failed, and `all` stops at its first failure");
     assert!(!played.seen().contains(&"never".to_owned()));
 }
-
-/// A read of an item that is repeated sees the time go on.
-#[tokio::test(start_paused = true)]
-async fn the_time_goes_on_inside_an_item() {
-    let steps = "
-steps:
-  - id: poll
-    validate: It is later
-    for_each: \"['a']\"
-    run: [poll]
-    capture:
-      waited: now - time('2026-11-21T01:00:00Z')
-    until: { expect: waited > duration('25s'), every: 10s, within: 1m }
-";
-    let played = Scripted::new(steps).act("poll", Script::ok(json!({ "exit": 0 }))).play().await;
-    assert_eq!(played.result(), RunResult::Resolved);
-    assert_eq!(played.seen().len(), 4);
-}
