@@ -1,6 +1,7 @@
 //! Every day: limits, knobs, rights that settle, the audit trail, jobs.
 
 use super::Bench;
+use crate::library::shelf::Shelf;
 use crate::support::{CATALOG_PASSWORD, Catalog, CatalogPlan};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
@@ -313,4 +314,28 @@ fn jobs_of_every_state_and_one_job_that_may_not_be_there() {
     assert_eq!(ran.value("catalog-jobs.what_became", "last_error"), "429 Too Many Requests");
     let ran = bench.run("catalog-jobs", "", &["-i", "catalog_job=no-such-job"]).exits(0);
     assert_eq!(ran.value("catalog-jobs.what_became", "state"), "no such job");
+}
+
+#[test]
+fn what_a_person_sees_leads_to_the_runbook() {
+    let shelf = Shelf::new();
+    for (words, runbook) in [
+        ("p95 of duration above 300 ms", "catalog-limits"),
+        ("a spike of audit events with outcome=denied", "catalog-limits"),
+        ("X-Cache: MISS on most answers", "catalog-limits"),
+        ("change CATALOG_JOB_CONCURRENCY", "catalog-setting"),
+        ("change CATALOG_CACHE_DISCOVERY_TTL", "catalog-setting"),
+        ("a role binding was just changed and a request still gets the old answer", "catalog-rbac-settled"),
+        ("audit events of one actor", "catalog-audit"),
+        ("what became of a refresh job", "catalog-jobs"),
+        ("dump the database of the catalog", "catalog-dump"),
+        ("restore the catalog from a dump", "catalog-restore"),
+        ("conformance suite after a restore", "catalog-validate-restore"),
+    ] {
+        let found = crate::support::finish(
+            &mut shelf.command([&["lookup"], words.split(' ').collect::<Vec<_>>().as_slice()].concat()),
+        );
+        let first = found.stdout.lines().find(|line| line.starts_with("1  ")).unwrap_or_else(|| panic!("{found}"));
+        assert!(first.starts_with(&format!("1  {runbook}: ")), "{words:?}\n{found}");
+    }
 }
