@@ -27,6 +27,11 @@ impl Simulator {
         Self::start(&[&own, more].concat()).0
     }
 
+    /// The program that all simulated systems are.
+    pub(crate) fn program() -> PathBuf {
+        program()
+    }
+
     /// Starts any system that says `listening on URL`; the second part is what it says after that.
     pub(crate) fn start(arguments: &[&str]) -> (Self, String) {
         let mut child = Command::new(program())
