@@ -135,13 +135,13 @@ fn a_dump_that_is_not_whole_is_never_there_by_its_name() {
     bench.shelf.sandbox.program("pg_dump", &script);
     let ran = bench.run("catalog-dump", "", &[]);
     assert_ne!(ran.output.code, 0, "{}", ran.output);
-    let _ = ran.came_to(&["catalog-dump.dump"], &["failed"]);
+    _ = ran.came_to(&["catalog-dump.dump"], &["failed"]);
     assert!(bench.dumps().is_empty(), "{:?}", bench.dumps());
     std::fs::remove_file(bench.shelf.sandbox.path("bin/pg_dump")).unwrap();
     // A password that is not the role's: nothing is known of the database, so nothing is dumped.
     bench.shelf.set("catalog_db_password", "no-such-password");
     let ran = bench.run("catalog-dump", "", &[]).exits(1);
-    let _ = ran.came_to(&["catalog-dump.server"], &["failed"]).came_to(&["catalog-dump.dump"], &["skipped"]);
+    _ = ran.came_to(&["catalog-dump.server"], &["failed"]).came_to(&["catalog-dump.dump"], &["skipped"]);
     assert!(bench.dumps().is_empty());
 }
 
@@ -193,12 +193,12 @@ fn a_bad_dump_is_found_before_the_server_is_stopped() {
     std::fs::write(&cut, &bytes[..bytes.len() - 300]).unwrap();
     _ = bench.program("pg_restore", &["--list", cut.to_str().unwrap()]).exits(0);
     let ran = bench.restore(&cut, &[]).exits(1).came_to(&["catalog-restore.dump_whole"], &["failed", "does_not_hold"]);
-    let _ = ran.came_to(&["catalog-restore.stop", "catalog-restore.outage"], &["skipped"]);
+    _ = ran.came_to(&["catalog-restore.stop", "catalog-restore.outage"], &["skipped"]);
     // Something else altogether, and a file that is not there.
     let text = bench.shelf.sandbox.write("text.dump", "-- no dump\n");
-    let _ = bench.restore(&text, &[]).exits(1).came_to(&["catalog-restore.stop"], &["skipped"]);
+    _ = bench.restore(&text, &[]).exits(1).came_to(&["catalog-restore.stop"], &["skipped"]);
     let nowhere = bench.shelf.sandbox.path("nowhere.dump");
-    let _ = bench.restore(&nowhere, &[]).exits(1).came_to(&["catalog-restore.stop"], &["skipped"]);
+    _ = bench.restore(&nowhere, &[]).exits(1).came_to(&["catalog-restore.stop"], &["skipped"]);
     assert!(bench.catalog.writes().is_empty(), "{:?}", bench.catalog.writes());
     bench.catalog.serves(3);
 }
@@ -277,7 +277,7 @@ fn a_planned_restore_waits_for_its_window() {
     // A window that is not now, whenever this runs
     bench.window(&format!("{}-{} UTC", at(3), at(5)));
     let ran = bench.run("catalog-restore", "", &planned).exits(5);
-    let _ = ran.tells("PARKED").tells(&at(3)).tells("announce");
+    _ = ran.tells("PARKED").tells(&at(3)).tells("announce");
     assert_eq!(bench.replicas(), 3);
     bench.catalog.serves(3);
     // And one that is: as far as the gate that asks for the name of the database.
@@ -287,7 +287,7 @@ fn a_planned_restore_waits_for_its_window() {
     let told = ["answer", &ran.name(), "announce", "result=done"];
     _ = crate::support::finish(&mut bench.shelf.command(told)).exits(0);
     let ran = bench.shelf.resume(&ran).exits(5);
-    let _ = ran.reached(&["catalog-restore.announce", "catalog-restore.stop", "catalog-restore.no_pods"]);
+    _ = ran.reached(&["catalog-restore.announce", "catalog-restore.stop", "catalog-restore.no_pods"]);
     assert_eq!(bench.replicas(), 0);
 }
 
@@ -351,5 +351,5 @@ fn nobody_listens_after_a_restore() {
     bench.ready_for_data();
     bench.shelf.set("catalog_ready_within", "2s");
     let ran = bench.run("catalog-validate-restore", "", &[]).exits(1);
-    let _ = ran.came_to(&["catalog-validate-restore.ready"], &["failed", "cannot_tell"]);
+    _ = ran.came_to(&["catalog-validate-restore.ready"], &["failed", "cannot_tell"]);
 }
