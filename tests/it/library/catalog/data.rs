@@ -242,6 +242,35 @@ fn a_restore_that_fails_changes_nothing_and_keeps_the_server_down() {
 }
 
 #[test]
+fn a_restore_whose_end_was_not_seen_is_told_by_the_tables_themselves() {
+    let bench = bench();
+    let dump = bench.dump();
+    let before = bench.servers();
+    bench.catalog.database.execute("delete from \"Context\" where namespace = 'team-a'");
+    // It restores, and is killed before it can say so.
+    let real = postgres_programs().join("pg_restore");
+    let script = format!(
+        "#!/bin/bash\n'{}' \"$@\" || exit\ncase \" $* \" in *' --single-transaction '*) kill -KILL $$;; esac\n",
+        real.display()
+    );
+    bench.shelf.sandbox.program("pg_restore", &script);
+    let ran = bench.restored(&dump, &[]).exits(0).tells("RESOLVED").reached(&["catalog-restore.restore"]);
+    assert_eq!(bench.servers(), before, "{}", ran.output);
+    assert_eq!(bench.replicas(), 3);
+    // Killed before it did anything: the tables are the old ones, so it was not done, and nothing is started.
+    let script = format!(
+        "#!/bin/bash\ncase \" $* \" in *' --single-transaction '*) kill -KILL $$;; esac\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    bench.shelf.sandbox.program("pg_restore", &script);
+    bench.catalog.database.execute("delete from \"Context\" where namespace = 'team-b'");
+    let broken = bench.servers();
+    let ran = bench.restored(&dump, &[]);
+    assert_ne!(ran.output.code, 0, "{}", ran.output);
+    assert_eq!((bench.servers(), bench.replicas()), (broken, 0), "{}", ran.output);
+}
+
+#[test]
 fn what_only_the_superuser_may_do_is_left_out_and_warnings_are_no_errors() {
     let bench = bench();
     // Extensions that only the superuser may make, in the database and so in the dump
