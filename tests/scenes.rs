@@ -214,7 +214,12 @@ fn no_secret_reaches_the_store_or_the_screen() {
     let bench = Bench::new(Scene::Flooding);
     let ran = bench.run(
         "quarantine-overflow",
-        &["-i", &format!("stemedb_config={}", bench.config().display()), "-i", "stemedb_test_signature=canary-7f3d9e51"],
+        &[
+            "-i",
+            &format!("stemedb_config={}", bench.config().display()),
+            "-i",
+            "stemedb_test_signature=canary-7f3d9e51",
+        ],
     );
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert!(bench.server.shared.log().iter().any(|entry| entry["headers"]["x-agent-signature"] == "canary-7f3d9e51"));

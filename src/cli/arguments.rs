@@ -1,9 +1,11 @@
 //! The command line as declared: commands, options and their help.
 
 mod how;
+mod library;
 mod people;
 
 pub(super) use how::{HowArguments, MendedArguments, ThawArguments};
+pub(super) use library::{AlertsArguments, AlertsCommand, ExportArguments};
 pub(super) use people::{
     AbortArguments, AnswerArguments, ApproveArguments, DenyArguments, HandoverArguments, MarkArguments, NoteArguments,
 };
@@ -200,6 +202,8 @@ A process that has the run ends it. When none has it, it is taken up here
 only to be ended, as `resume` does it: what nobody saw the end of is settled,
 temporary changes are taken back, `finally` runs.")]
     Abort(AbortArguments),
+    /// The alerts of the library, for Prometheus
+    Alerts(AlertsArguments),
     /// Print the JSON Schema for editors
     Schema(SchemaArguments),
     /// Print completions for a shell

@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program meets its arguments, environment and clock here")]
 
+mod alerts;
 mod answers;
 mod approve;
 mod arguments;
@@ -113,6 +114,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Note(arguments) => word::note(session, &arguments),
         Command::Mark(arguments) => word::mark(session, &arguments),
         Command::Abort(arguments) => word::abort(session, &arguments),
+        Command::Alerts(arguments) => alerts::alerts(session, &arguments),
         Command::Schema(arguments) => pages::schema(session, &arguments),
         Command::Completions(arguments) => pages::completions(session, &arguments),
         Command::Man(arguments) => pages::man(session, &arguments),

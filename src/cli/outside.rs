@@ -88,8 +88,9 @@ impl Outside<'_> {
     ) -> Vec<ResolvedInput> {
         let calls = |place: crate::graph::Place<'_>| {
             let (call, _) = place.graph.callee(place.id)?;
-            (call.name.value == name)
-                .then(|| call.inputs.keys().map(|input| input.value.clone()).collect::<BTreeSet<_>>())
+            let handed_on = call.handed_on(place.graph.runbook(), callee).filter(|(_, ours, _)| !ours.is_optional());
+            let given = call.inputs.keys().chain(handed_on.map(|(input, ..)| input));
+            (call.name.value == name).then(|| given.map(|input| input.value.clone()).collect::<BTreeSet<_>>())
         };
         let calls = graph.outline().into_iter().filter_map(calls);
         let given = calls.reduce(|all, one| all.intersection(&one).cloned().collect()).unwrap_or_default();

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 /// Commands by what they are for; the others come last.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Do", &["run", "resume", "plan", "probe"]),
-    ("Write", &["check", "new", "schema"]),
+    ("Write", &["check", "new", "alerts", "schema"]),
     ("Look", &["list", "show", "verify"]),
     ("Decide", &["approve", "deny", "answer", "abort"]),
     ("Tell", &["handover", "note", "mark"]),

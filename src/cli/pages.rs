@@ -57,14 +57,18 @@ pub fn reference() -> String {
     exit_table(&mut text);
     let mut root = command();
     root.build();
-    describe(&mut text, &mut root.clone(), "runwright");
-    let names: Vec<String> = root.get_subcommands().map(|found| found.get_name().to_owned()).collect();
-    for name in names.iter().filter(|name| *name != "help") {
-        if let Some(found) = root.find_subcommand_mut(name) {
-            describe(&mut text, &mut found.clone(), &format!("runwright {name}"));
-        }
-    }
+    describe(&mut text, &root, "runwright");
+    describe_below(&mut text, &root, "runwright");
     text
+}
+
+/// The commands below one, each followed by those below it.
+fn describe_below(text: &mut String, command: &clap::Command, title: &str) {
+    for found in command.get_subcommands().filter(|found| found.get_name() != "help") {
+        let title = format!("{title} {}", found.get_name());
+        describe(text, found, &title);
+        describe_below(text, found, &title);
+    }
 }
 
 fn exit_table(text: &mut String) {
@@ -76,7 +80,7 @@ fn exit_table(text: &mut String) {
     text.push_str("\nThe first that applies wins, in this order: 70, 8, 9, 3, 7, 6, 4, 5, 1, 0.\n\n");
 }
 
-fn describe(text: &mut String, command: &mut clap::Command, title: &str) {
+fn describe(text: &mut String, command: &clap::Command, title: &str) {
     let help = command.clone().term_width(100).color(clap::ColorChoice::Never).render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
     // Writing to a String cannot fail.

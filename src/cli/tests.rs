@@ -30,6 +30,17 @@ fn refused(line: &str) -> String {
     arguments(line).map(|arguments| format!("{arguments:?}")).unwrap_err().to_string()
 }
 
+/// Every command below one, and those below them, by their names: `alerts export`.
+fn every_command(root: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let below = root.get_subcommands().filter(|command| command.get_name() != "help");
+    let with_their_own = |command| -> Vec<(String, &clap::Command)> {
+        let name: &str = clap::Command::get_name(command);
+        let inner = every_command(command).into_iter().map(|(inner, command)| (format!("{name} {inner}"), command));
+        std::iter::once((name.to_owned(), command)).chain(inner).collect()
+    };
+    below.flat_map(with_their_own).collect()
+}
+
 /// The help of a command at 80 columns, without colour.
 fn help(command: &clap::Command) -> String {
     let mut command = command.clone().term_width(80).color(clap::ColorChoice::Never);
@@ -47,8 +58,8 @@ fn help_of_every_command() {
     let mut root = command();
     root.build();
     insta::assert_snapshot!("runwright", help(&root));
-    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
-        insta::assert_snapshot!(command.get_name().to_owned(), help(command));
+    for (name, command) in every_command(&root) {
+        insta::assert_snapshot!(name, help(command));
     }
 }
 
@@ -65,7 +76,7 @@ fn the_overview_names_every_command_once() {
 #[test]
 fn examples_fit_into_eighty_columns() {
     let root = command();
-    for command in std::iter::once(&root).chain(root.get_subcommands()) {
+    for command in std::iter::once(&root).chain(every_command(&root).into_iter().map(|(_, command)| command)) {
         let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let long: Vec<&str> = examples.lines().filter(|line| line.chars().count() > 80).collect();
         assert!(long.is_empty(), "{}: {long:?}", command.get_name());

@@ -29,7 +29,7 @@ impl Task {
             }
         }
         let scope = self.scope();
-        let inputs = called.inputs(call, graph.runbook(), &scope);
+        let inputs = called.inputs(call, (self.scene.graph.runbook(), graph.runbook()), &scope);
         let inputs = match inputs {
             Ok(inputs) => inputs,
             Err(reason) if self.shared.acts == Acts::Reads => {

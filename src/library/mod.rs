@@ -9,6 +9,7 @@ mod environment;
 mod file;
 mod folder;
 mod lookup;
+mod rules;
 mod trust;
 
 #[cfg(test)]
@@ -20,3 +21,4 @@ pub use environment::{Environment, GateRule, GateRules};
 pub use file::{FILE_NAME, LibraryFile, library_grammar, library_schema, parse_library};
 pub use folder::{EnvironmentError, Library, LibraryError, Listed, RunbookFile, runbook_files};
 pub use lookup::{DuplicateRunbook, LookupError, RunbookPlace, UnknownRunbook, is_file_name, resolve_runbook};
+pub use rules::{LeftOut, RULE_FILE_MARK, RuleFile, rule_file};

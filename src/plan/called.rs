@@ -3,7 +3,7 @@
 use super::input::call_inputs;
 use super::resolve::Resolver;
 use super::values::{StepScope, Values};
-use crate::expr::{Scope, UnknownSort, Value, unknown};
+use crate::expr::{Scope, UnknownSort, Value, unknown, unknown_of};
 use crate::graph::StepGraph;
 use crate::runbook::{Call, Runbook, TargetPlace};
 use indexmap::IndexMap;
@@ -18,26 +18,42 @@ pub struct Called {
 }
 
 impl Called {
-    /// The inputs of a call: what it gives, else what came from outside, else the default.
+    /// The inputs of a call: what it gives, else what its caller has by that name, else what came from outside, else
+    /// the default. `scope` is the view of the step that calls.
     ///
     /// # Errors
     /// One line: an input whose value is unknown or breaks a rule of its declaration.
-    pub fn inputs(&self, call: &Call, callee: &Runbook, scope: &StepScope) -> Result<IndexMap<String, Value>, String> {
+    pub fn inputs(
+        &self,
+        call: &Call,
+        (caller, callee): (&Runbook, &Runbook),
+        scope: &StepScope,
+    ) -> Result<IndexMap<String, Value>, String> {
         let value = |(name, data): (&crate::source::Sp<String>, &crate::runbook::Data)| {
             let value = data.value(scope).map_err(|error| format!("input `{}`: {error}", name.value))?;
             Ok::<_, String>((name.value.clone(), value))
         };
-        let given = call.inputs.iter().map(value).collect::<Result<_, _>>()?;
+        let mut given: IndexMap<_, _> = call.inputs.iter().map(value).collect::<Result<_, _>>()?;
+        for (name, ours, _) in call.handed_on(caller, callee) {
+            let value = scope.lookup(&name.value).filter(|value| !ours.is_optional() || unknown_of(value).is_none());
+            given.extend(value.map(|value| (name.value.clone(), value)));
+        }
         call_inputs(callee, &given, &self.inputs, root(scope, "env"), scope.now())
     }
 
     /// The inputs of a call as far as they are known before the run.
     #[must_use]
-    pub fn planned_inputs(&self, call: &Call, callee: &Runbook, scope: &StepScope) -> IndexMap<String, Value> {
-        let known = self.inputs(call, callee, scope);
+    pub fn planned_inputs(
+        &self,
+        call: &Call,
+        (caller, callee): (&Runbook, &Runbook),
+        scope: &StepScope,
+    ) -> IndexMap<String, Value> {
+        let known = self.inputs(call, (caller, callee), scope);
         known.unwrap_or_else(|_| {
             let value = |name: &str| {
                 let given = call.inputs.get(name).and_then(|data| data.value(scope).ok());
+                let given = given.or_else(|| caller.inputs.contains_key(name).then(|| scope.lookup(name)).flatten());
                 let not_yet = || unknown(UnknownSort::NotYet, format!("the call gives `{name}`"));
                 given.or_else(|| self.inputs.get(name).cloned()).unwrap_or_else(not_yet)
             };

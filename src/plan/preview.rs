@@ -274,7 +274,7 @@ fn fill_rows(rows: &mut Vec<PlanRow>, graph: &StepGraph, prefix: &str, depth: us
         let Some((call, callee)) = callee else { continue };
         let Some(called) = context.called.get(&call.name.value) else { continue };
         let scope = in_loops(graph, id, context);
-        let inputs = called.planned_inputs(call, callee.runbook(), &scope);
+        let inputs = called.planned_inputs(call, (graph.runbook(), callee.runbook()), &scope);
         let values = called_values(callee, inputs, &scope, UnknownSort::NotYet);
         let inner = PlanContext {
             values: &values,

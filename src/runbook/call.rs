@@ -2,7 +2,9 @@
 
 use super::action::Data;
 use super::decode::{Decode, Decoder};
+use super::document::Runbook;
 use super::grammar::Grammar;
+use super::input::Input;
 use crate::source::{Node, Sp, Span};
 use indexmap::IndexMap;
 
@@ -24,6 +26,19 @@ record! {
         must name = "name": Sp<String>,
         /// Its inputs.
         with inputs = "inputs": IndexMap<Sp<String>, Data>,
+    }
+}
+
+impl Call {
+    /// What goes on by itself: the inputs of the called runbook that this call does not give, and that its caller has
+    /// under the same name. In their order there, with both declarations: the caller's, then the called one's.
+    pub fn handed_on<'a>(
+        &self,
+        caller: &'a Runbook,
+        called: &'a Runbook,
+    ) -> impl Iterator<Item = (&'a Sp<String>, &'a Input, &'a Input)> {
+        let open = called.inputs.iter().filter(|(name, _)| !self.inputs.contains_key(name.value.as_str()));
+        open.filter_map(|(name, theirs)| Some((name, caller.inputs.get(name.value.as_str())?, theirs)))
     }
 }
 

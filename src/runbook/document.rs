@@ -1,5 +1,6 @@
 //! The document as a whole.
 
+use super::alert::{Alert, check_alerts};
 use super::amount::DurationSpec;
 use super::decode::{Decode, Decoder, Many};
 use super::grammar::Grammar;
@@ -61,28 +62,6 @@ impl Decode for Link {
         }
         let record = LinkRecord::decode(node, decoder)?;
         Some(Self { title: Some(record.title.value), url: record.url })
-    }
-}
-
-record! {
-    /// An alert rule that this runbook answers.
-    pub struct Alert = "alert" {
-        /// Its name.
-        must alert = "alert": Sp<String>,
-        /// Its expression (PromQL).
-        may expr = "expr": Sp<String>,
-        /// How long it must hold before it fires.
-        may hold_for = "for": DurationSpec,
-        /// Its severity.
-        may severity = "severity": Sp<String>,
-        /// Labels it carries.
-        with labels = "labels": IndexMap<Sp<String>, Sp<String>>,
-        /// Labels that choose this runbook among several for the same alert.
-        with match_labels = "match": IndexMap<Sp<String>, Sp<String>>,
-        /// One line for the person it pages.
-        may summary = "summary": Sp<String>,
-        /// More for that person.
-        may description = "description": Sp<String>,
     }
 }
 
@@ -281,6 +260,7 @@ pub fn parse_runbook(source: &Source, problems: &mut Diagnostics) -> Option<Runb
         let record = RunbookRecord::decode(&node, &mut decoder);
         if let Some(record) = &record {
             check_names(record, &mut decoder);
+            check_alerts(&record.alerts.0, &mut decoder);
         }
         found.extend(decoder.problems);
         record

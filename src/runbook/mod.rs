@@ -13,6 +13,7 @@ mod decode;
 mod with_action;
 
 mod action;
+mod alert;
 mod amount;
 mod ask;
 mod call;
@@ -43,12 +44,13 @@ pub use action::{
     Action, Data, EditAction, EditFormat, Escalation, Program, RunAction, Shell, ShellAction, WriteAction,
     action_names, refused_variable,
 };
+pub use alert::Alert;
 pub use amount::{DurationSpec, parse_duration};
 pub use ask::{Ask, Choices, Question};
 pub use call::Call;
 pub use decode::{Decode, Decoder, Many, Placed};
 pub(crate) use decode::{record, words};
-pub use document::{Alert, Cadence, Contact, Limits, Link, Requirement, Reviewed, Runbook, Share, parse_runbook};
+pub use document::{Cadence, Contact, Limits, Link, Requirement, Reviewed, Runbook, Share, parse_runbook};
 pub use dsn::{Dsn, DsnHost, DsnProblem, SslMode};
 pub use gate::{Gate, GateFloor};
 pub use grammar::{Grammar, KeyDoc, RecordDoc};

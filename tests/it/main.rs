@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests start programs, wait for them and look at the machine")]
 
+mod alerts;
 mod architecture;
 mod canary;
 mod check;

@@ -273,3 +273,48 @@ fn the_examples_of_the_reference_run() {
     let output = sandbox.call(["run", "runbook-example.yaml", "-i", &format!("folder={folder}")]);
     _ = output.exits(0).says("RESOLVED").says("disk/size");
 }
+
+/// What an operator says of an input counts in the runbooks that are called, too.
+#[test]
+fn inputs_of_the_same_name_are_handed_on() {
+    let sandbox = Sandbox::library();
+    let inner = "
+inputs:
+  port: { type: integer, default: 1 }
+  host: { type: string, default: inner }
+  user: { type: string, default: nobody }
+  token: { type: string, secret: true, optional: true }
+outputs: { said: look.said }
+steps:
+  - id: look
+    diagnose: Look
+    run: [bash, -c, 'echo \"$0 $1 $2 ${TOKEN:-no token}\" | tr a-z A-Z', \"{{ host }}\", \"{{ port }}\", \"{{ user }}\"]
+    env: { TOKEN: \"{{ token | default('') }}\" }
+    capture: { said: stdout | trim }
+";
+    let outer = "
+inputs:
+  port: { type: integer, default: 2 }
+  host: { type: string, default: outer }
+  user: { type: string, optional: true }
+  token: { type: string, secret: true, optional: true, from: { env: TOKEN } }
+steps:
+  - { id: one, diagnose: By itself, runbook: inner }
+  - { id: two, diagnose: With a value of its own, runbook: { name: inner, inputs: { port: 9 } } }
+  - { id: said, diagnose: What was said, set: { all: \"[one.said, two.said]\" }, show: [all] }
+";
+    _ = sandbox.runbook("inner", inner);
+    _ = sandbox.runbook("outer", outer);
+    let output = sandbox.call(["run", "outer", "--env", "free", "-i", "port=5433"]).exits(0);
+    let output = output.tells("OUTER 5433 NOBODY NO TOKEN").tells("OUTER 9 NOBODY NO TOKEN");
+    // Both are in the record of the call.
+    let run = sandbox.only_run();
+    let called = Sandbox::events(&run).into_iter().filter(|event| event["event"]["kind"] == "called");
+    let mut ports: Vec<_> = called.map(|event| event["event"]["inputs"]["port"]["value"].as_i64()).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [Some(9), Some(5433)], "{output}");
+    let mut command = sandbox.command(["run", "outer", "--env", "free", "-i", "user=ana"]);
+    let output = crate::support::finish(command.env("TOKEN", "canary-41f0"));
+    _ = output.exits(0).tells("OUTER 2 ANA CANARY-41F0");
+    _ = sandbox.call(["plan", "outer", "--env", "free", "-i", "port=5433"]).exits(0).says("5433");
+}

@@ -22,8 +22,16 @@ fn trace(calls: &str, arguments: &[&str]) -> (String, String) {
     (trace, String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-const PLAN: &[&str] =
-    &["plan", "quarantine-overflow", "--library", "runbooks", "--env", "simulator", "-i", "stemedb_url=http://127.0.0.1:9"];
+const PLAN: &[&str] = &[
+    "plan",
+    "quarantine-overflow",
+    "--library",
+    "runbooks",
+    "--env",
+    "simulator",
+    "-i",
+    "stemedb_url=http://127.0.0.1:9",
+];
 
 /// One step of each mechanism, on targets of every kind.
 const MECHANISMS: &[&str] = &["plan", "tests/inputs/valid/mechanisms.yaml"];

@@ -5,8 +5,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the simulator is a program of its own")]
 
+mod journal;
 mod kubernetes;
 mod stemedb;
+mod vestige;
 
 use clap::{Parser, Subcommand};
 use kubernetes::seed::Scene;
@@ -32,6 +34,12 @@ enum System {
     Stemedb(StemedbArguments),
     /// Two Kubernetes clusters, for the stock kubectl.
     Kubernetes(KubernetesArguments),
+    /// What the units of `tests/simulators/systemctl` wrote, in the export format of the systemd journal.
+    Journal { units: PathBuf },
+    /// The service of Vestige, on a real PostgreSQL; also by the name `vestige-mcp`.
+    VestigeMcp(vestige::server::ServerArguments),
+    /// The tool of Vestige; also by the name `vestige`.
+    Vestige(vestige::tool::ToolArguments),
 }
 
 #[derive(clap::Args)]
@@ -91,9 +99,18 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let served = match Arguments::parse().system {
+    let served = match Arguments::parse_from(vestige::settings::by_name(std::env::args_os())).system {
         System::Stemedb(arguments) => serve(arguments).await,
         System::Kubernetes(arguments) => serve_kubernetes(arguments).await,
+        System::Journal { units } => journal::export(&units),
+        System::VestigeMcp(arguments) => vestige::server::run(arguments).await,
+        System::Vestige(arguments) => match vestige::tool::run(arguments).await {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                say(&mut std::io::stderr(), &format!("Error: {}", failure.why));
+                return ExitCode::from(failure.code);
+            }
+        },
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,

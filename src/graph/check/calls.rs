@@ -125,7 +125,10 @@ impl Calls<'_> {
         for (given, value) in &call.inputs {
             if let Some(input) = inputs.get(given.value.as_str()) {
                 self.value(given, input, value);
-                self.label(given, value, callee);
+                let mut templates = Vec::new();
+                value.templates(&mut templates);
+                let roots = templates.iter().flat_map(|template| template.expressions()).flat_map(Expr::references);
+                self.label(given, roots.filter_map(|reference| reference.path.first().cloned()), callee);
                 continue;
             }
             let message = format!("`{}` has no input `{}`", name.value, given.value);
@@ -133,9 +136,17 @@ impl Calls<'_> {
             let problem = Diagnostic::error(self.runbook.source(), "call-input", given.span, message);
             self.problems.push(problem.near(&given.value, known));
         }
+        let mut certain = Vec::new();
+        for (input, ours, theirs) in call.handed_on(self.runbook, callee.runbook()) {
+            self.same(input, ours, theirs, call);
+            let place = Sp::new(input.value.clone(), call.name.span);
+            self.label(&place, std::iter::once(input.value.clone()), callee);
+            certain.extend((!ours.is_optional()).then_some(input.value.as_str()));
+        }
         let missing: Vec<_> = inputs
             .iter()
             .filter(|(input, _)| !call.inputs.contains_key(input.value.as_str()))
+            .filter(|(input, _)| !certain.contains(&input.value.as_str()))
             .filter(|(input, declared)| self.must_be_given(&input.value, declared))
             .map(|(input, _)| format!("`{}`", input.value))
             .collect();
@@ -145,18 +156,32 @@ impl Calls<'_> {
         }
     }
 
-    /// What may come from an alert's label must not steer where the called runbook acts.
-    fn label(&mut self, given: &Sp<String>, value: &Data, callee: &StepGraph) {
-        let mut templates = Vec::new();
-        value.templates(&mut templates);
-        let roots = templates.iter().flat_map(|template| template.expressions()).flat_map(Expr::references);
-        let roots: Vec<String> = roots.filter_map(|reference| reference.path.first().cloned()).collect();
+    /// What is handed on by itself is the same thing on both sides.
+    fn same(&mut self, name: &Sp<String>, ours: &Input, theirs: &Input, call: &Call) {
+        let words = |input: &Input| {
+            let secret = if input.is_secret() { "a secret of" } else { "of" };
+            format!("{secret} the type {}", input.kind.as_str())
+        };
+        if words(ours) != words(theirs) {
+            let message = format!(
+                "`{name}` would be handed on, but here it is {}, and in `{}` it is {}",
+                words(ours),
+                call.name.value,
+                words(theirs)
+            );
+            self.error("call-input", call.name.span, message, "give it under `inputs:`, or call one of them otherwise");
+        }
+    }
+
+    /// What may come from an alert's label must not steer where the called runbook acts. `roots` are the names that the
+    /// value is made of.
+    fn label(&mut self, given: &Sp<String>, mut roots: impl Iterator<Item = String>, callee: &StepGraph) {
         let is_tainted = |name: &String| {
             let input = self.runbook.inputs.get(name.as_str());
             let from_label = input.and_then(|input| input.from.as_ref()).is_some_and(|from| from.label.is_some());
             from_label || self.context.tainted.contains(name)
         };
-        let Some(root) = roots.iter().find(|name| is_tainted(name)) else { return };
+        let Some(root) = roots.find(|name| is_tainted(name)) else { return };
         let callees = callee.all_called().into_iter().map(|(name, graph)| (name, Callee::Checked(graph)));
         let context =
             CheckContext { tainted: vec![given.value.clone()], callees: callees.collect(), ..CheckContext::default() };

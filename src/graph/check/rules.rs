@@ -3,12 +3,13 @@
 use super::super::build::Flat;
 use super::super::node::GraphNode;
 use super::super::order::is_free_read;
-use super::CheckContext;
+use super::{Callee, CheckContext};
 use crate::runbook::{
     Action, Change, ERROR_CLASSES, Input, InputType, Kind, Probe, Program, Runbook, ServiceVerb, StepBody, TargetRef,
     Temporary, Then, Undo, is_error_class, is_reserved_name, refused_variable, sqlstate_names,
 };
 use crate::source::{Diagnostic, Diagnostics, Sp};
+use std::collections::BTreeSet;
 
 pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) {
     let mut rules = Rules { runbook, problems };
@@ -24,7 +25,7 @@ pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, prob
     rules.reviewed(context);
     rules.written_out();
     rules.limits(flat);
-    rules.unused_inputs();
+    rules.unused_inputs(flat, context);
 }
 
 struct Rules<'a> {
@@ -432,9 +433,16 @@ impl Rules<'_> {
         }
     }
 
-    fn unused_inputs(&mut self) {
+    fn unused_inputs(&mut self, flat: &Flat, context: &CheckContext) {
         let text = self.runbook.source().text();
-        for name in self.runbook.inputs.keys() {
+        let mut handed_on = BTreeSet::new();
+        for node in &flat.nodes {
+            let Some(Action::Runbook(call)) = node.step.action() else { continue };
+            let Some(Callee::Checked(callee)) = context.callees.get(&call.name.value) else { continue };
+            let names = call.handed_on(self.runbook, callee.runbook()).map(|(name, ..)| name.value.clone());
+            handed_on.extend(names);
+        }
+        for name in self.runbook.inputs.keys().filter(|name| !handed_on.contains(&name.value)) {
             // A word of the text outside its own declaration; cheap, and wrong only on the quiet side.
             let word = name.value.as_str();
             let used = text.match_indices(word).any(|(at, _)| {

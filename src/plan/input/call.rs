@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashSet};
 
 /// Resolves those inputs of a called runbook, before a run, that its calls leave to the outside: the environment's
 /// profile, labels, variables, files, programs, a question. Defaults are not among them, for they may read what a call
-/// gives. `given` are the names that every call gives.
+/// gives. `given` are the names that every call gives, or hands on.
 pub fn resolve_called(
     runbook: &Runbook,
     given: &BTreeSet<String>,

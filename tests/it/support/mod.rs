@@ -15,6 +15,7 @@ mod services;
 mod simulator;
 pub(crate) mod sshd;
 mod terminal;
+mod vestige;
 
 pub(crate) use canary::{CANARY, Canary, percent};
 pub(crate) use example::example;
@@ -23,13 +24,14 @@ pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
 pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
-pub(crate) use prometheus::{MetricsPage, Prometheus, free_address};
+pub(crate) use prometheus::{MetricsPage, Prometheus, free_address, promtool};
 pub(crate) use sandbox::{Sandbox, finish};
 pub(crate) use server::{Connection, Server, certified, say, say_json};
 pub(crate) use services::Services;
 pub(crate) use simulator::Simulator;
 pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
+pub(crate) use vestige::{MODEL, ROLE_PASSWORD, Vestige};
 
 use std::path::PathBuf;
 

@@ -161,8 +161,40 @@ impl Cluster {
         &self.folder
     }
 
-    fn data(&self) -> PathBuf {
+    /// The folder of its data; `postgresql.conf` is in it.
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// The folder of its programs.
+    pub(crate) fn binaries(&self) -> &Path {
+        &self.binaries
+    }
+
+    /// Lines of a unit that runs this server in the foreground, as its user.
+    pub(crate) fn unit(&self) -> String {
+        let user = if is_root() {
+            format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups ")
+        } else {
+            String::new()
+        };
+        let server = self.binaries.join("postgres");
+        format!("ExecStart={user}{} -D {} -p {}\nKillSignal=INT\n", server.display(), self.data().display(), self.port)
+    }
+
+    /// Waits until it takes a login.
+    #[track_caller]
+    pub(crate) fn waits_until_it_answers(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut ask = self.program("pg_isready");
+            ask.args(["--quiet", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
+            if ask.status().expect("pg_isready starts").success() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the server does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// A program of this server, run as its user and with nothing of our environment but the path.

@@ -1,5 +1,6 @@
 //! A real Prometheus that scrapes a page of the test, on a port of its own.
 
+use super::Output;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -61,13 +62,27 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes a page, and waits until it has.
     pub(crate) fn scraping(page: SocketAddr) -> Self {
-        let folder = tempfile::Builder::new().prefix("runwright-prometheus-").tempdir().expect("a folder");
-        let folder = Arc::new(folder);
         let configuration = format!(
             "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms }}\n\
              scrape_configs: [{{ job_name: case, static_configs: [{{ targets: [\"{page}\"] }}] }}]\n"
         );
-        std::fs::write(folder.path().join("prometheus.yml"), configuration).expect("a file");
+        let started = Self::started(&[("prometheus.yml", &configuration)]);
+        started.has("up == 1");
+        started
+    }
+
+    /// Starts one that has the rules of a file.
+    pub(crate) fn with_rules(rules: &str) -> Self {
+        Self::started(&[("prometheus.yml", "rule_files: [rules.yml]\n"), ("rules.yml", rules)])
+    }
+
+    /// Starts one with these files, and waits until it answers.
+    fn started(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::Builder::new().prefix("runwright-prometheus-").tempdir().expect("a folder");
+        let folder = Arc::new(folder);
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).expect("a file");
+        }
         // Somebody may take the port before Prometheus does; then it ends at once, and there are more.
         for _ in 0..5 {
             let address = free_address();
@@ -78,11 +93,18 @@ impl Prometheus {
                 _folder: Arc::clone(&folder),
             };
             if started.becomes_ready() {
-                started.has("up == 1");
                 return started;
             }
         }
         panic!("prometheus does not start");
+    }
+
+    /// Its groups of rules as it understood them: `name` and `rules`.
+    pub(crate) fn groups(&self) -> Vec<serde_json::Value> {
+        let answer = get(self.address, "/api/v1/rules").expect("an answer");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        body["data"]["groups"].as_array().expect("groups").clone()
     }
 
     fn becomes_ready(&mut self) -> bool {
@@ -154,4 +176,10 @@ fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+/// Calls `promtool` in a folder.
+pub(crate) fn promtool(folder: &Path, arguments: &[&str]) -> Output {
+    let output = Command::new("promtool").args(arguments).current_dir(folder).stdin(Stdio::null()).output();
+    Output::new(format!("promtool {}", arguments.join(" ")), &output.expect("`promtool` (Debian package `prometheus`)"))
 }

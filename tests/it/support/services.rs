@@ -18,6 +18,15 @@ impl Services {
         Self { folder }
     }
 
+    /// The same on a machine with a journal: what the units write is what `journalctl` shows.
+    pub(crate) fn with_journal(sandbox: &Sandbox) -> Self {
+        let script = std::fs::read_to_string(repository("tests/simulators/journalctl")).expect("the stand-in");
+        let simulator = super::simulator::program();
+        let _ = sandbox
+            .program("journalctl", &script.replacen("\nSIMULATOR ", &format!("\n'{}' ", simulator.display()), 1));
+        Self::new(sandbox)
+    }
+
     /// Writes a unit file: `ExecStart=` and what else `tests/simulators/systemctl` knows.
     pub(crate) fn unit(&self, name: &str, lines: &str) -> &Self {
         std::fs::write(self.folder.join(format!("{name}.service")), lines).expect("a unit");

@@ -48,7 +48,7 @@ impl Drop for Simulator {
 }
 
 /// The example beside the test binary; `cargo test` builds it.
-fn program() -> PathBuf {
+pub(super) fn program() -> PathBuf {
     let own = std::env::current_exe().expect("our own path");
     let folder = own.parent().and_then(Path::parent).expect("the target folder");
     let program = folder.join("examples/simulator");

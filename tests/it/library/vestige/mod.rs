@@ -1,5 +1,6 @@
 //! Vestige on Postgres.
 
 mod backup;
+mod bench;
 mod operate;
 mod setup;

@@ -1,5 +1,6 @@
 //! From nothing to the first connection, and a pool that is large enough.
 
+use super::bench::Bench;
 use crate::support::Cluster;
 
 #[test]
@@ -9,4 +10,24 @@ fn there_is_a_server_with_vectors() {
     database.execute("create extension vector; create extension pgcrypto");
     assert_eq!(database.value("select '[1,2]'::vector(2) <-> '[1,3]'"), "1");
     assert_eq!(database.value("show server_version_num"), "160002");
+}
+
+/// The ground of all tests of Vestige: real restarts, a real journal, the errors that operators know.
+#[test]
+fn the_machine_of_the_tests_is_honest() {
+    let bench = Bench::ready();
+    let vestige = &bench.vestige;
+    let _ = vestige.remember(20);
+    assert_eq!(vestige.database().value("select count(*) from _sqlx_migrations where success"), "2");
+    assert_eq!(vestige.database().value("select name || dimension from embedding_model"), "stand-in-88");
+    let before = vestige.services.process("postgresql");
+    let _ = vestige.services.systemctl("restart", "postgresql");
+    vestige.cluster.waits_until_it_answers();
+    assert_ne!(vestige.services.process("postgresql"), before);
+    vestige.waits_for("the connection to Postgres is back");
+    let output = bench.shelf.sandbox.program("look", "#!/bin/sh\njournalctl -u vestige-mcp --no-pager -o cat\n");
+    let mut look = std::process::Command::new(output);
+    let _ = look.env_clear().envs(bench.shelf.sandbox.environment());
+    let said = String::from_utf8(look.output().unwrap().stdout).unwrap();
+    assert!(said.contains("Postgres backend ready"), "{said}");
 }

@@ -1,0 +1,1 @@
+DROP INDEX idx_knowledge_nodes_embedding_hnsw;
