@@ -32,7 +32,8 @@ impl Shelf {
         let mut library: Yaml = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let inputs = &mut library["environments"]["simulator"]["inputs"];
         inputs.as_mapping_mut().expect("inputs").insert(input.into(), value.into());
-        std::fs::write(&path, serde_yaml::to_string(&library).unwrap()).unwrap();
+        // JSON is YAML, and quotes every text: `127.0.0.1` is none otherwise.
+        std::fs::write(&path, serde_json::to_string_pretty(&library).unwrap()).unwrap();
         self
     }
 
@@ -61,7 +62,40 @@ impl Shelf {
     }
 }
 
+impl Shelf {
+    /// Approves the gate at which a run has parked, as a person would in another terminal, and takes the run up again.
+    #[track_caller]
+    pub(crate) fn approve(&self, parked: &Ran, step: &str) -> Ran {
+        let text = parked.output.all();
+        let is_digest = |word: &&str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digest = text.rsplit("digest ").filter_map(|rest| rest.split_whitespace().next()).find(is_digest);
+        let digest = digest.unwrap_or_else(|| panic!("no card\n{}", parked.output)).to_owned();
+        let name = parked.name();
+        let _ = crate::support::finish(&mut self.command(["approve", &name, step, "--digest", &digest])).exits(0);
+        self.resume(parked)
+    }
+
+    /// Takes a run up again.
+    pub(crate) fn resume(&self, ran: &Ran) -> Ran {
+        let output = crate::support::finish(&mut self.command(["resume", &ran.name()]));
+        Ran { output, folder: ran.folder.clone() }
+    }
+
+    /// Takes the changes of a run back, small and middling ones without asking.
+    pub(crate) fn undo(&self, ran: &Ran) -> Ran {
+        let before = self.sandbox.runs();
+        let output = crate::support::finish(&mut self.command(["undo", &ran.name(), "--yes=medium"]));
+        let folder = self.sandbox.runs().into_iter().find(|run| !before.contains(run));
+        Ran { folder: folder.unwrap_or_else(|| panic!("no run began\n{output}")), output }
+    }
+}
+
 impl Ran {
+    /// Its name, for other commands.
+    pub(crate) fn name(&self) -> String {
+        self.folder.file_name().expect("a name").to_string_lossy().into_owned()
+    }
+
     /// Fails unless it ended like this.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
@@ -84,7 +118,9 @@ impl Ran {
         self.came_to(steps, &["succeeded", "decided"])
     }
 
-    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`.
+    /// Fails unless each of these steps, `RUNBOOK.STEP`, came to an end that is one of `outcomes`: `succeeded`, `failed`,
+    /// `unknown` and so on, `decided`, `skipped`, or what a step says whose `expect` is not met: `does_not_hold`,
+    /// `cannot_tell`.
     #[track_caller]
     pub(crate) fn came_to(self, steps: &[&str], outcomes: &[&str]) -> Self {
         let ends = self.ends();
@@ -111,7 +147,25 @@ impl Ran {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output))
+        let last = values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
+        last.get("value").cloned().unwrap_or(last)
+    }
+
+    /// Fails unless each of these steps, `RUNBOOK.STEP`, was last judged so: `holds`, `does_not_hold` or `cannot_tell`.
+    #[track_caller]
+    pub(crate) fn judged(self, steps: &[&str], verdict: &str) -> Self {
+        let events = Sandbox::events(&self.folder);
+        let called = called(&events);
+        for step in steps {
+            let of = |event: &&Value| {
+                event["event"]["kind"] == "step_ended"
+                    && event["step"].as_str().is_some_and(|path| owned(path, &called) == *step)
+            };
+            let found = events.iter().rfind(of).map(|event| event["event"]["verdict"].clone());
+            assert_eq!(found, Some(verdict.into()), "`{step}`\n{}", self.output);
+        }
+        self
     }
 
     /// Every step of the run as `RUNBOOK.STEP`, with how it ended.
@@ -122,8 +176,13 @@ impl Ran {
         for event in &events {
             let Some(path) = event["step"].as_str() else { continue };
             let end = match event["event"]["kind"].as_str() {
-                Some("step_ended") => event["event"]["outcome"].as_str().unwrap_or_default(),
+                Some("step_ended") => match event["event"]["verdict"].as_str() {
+                    Some(verdict @ ("does_not_hold" | "cannot_tell")) => verdict,
+                    _ => event["event"]["outcome"].as_str().unwrap_or_default(),
+                },
+                Some("step_skipped") => "skipped",
                 Some("decided") => "decided",
+                Some("step_skipped") => "skipped",
                 _ => continue,
             };
             ends.push((owned(path, &called), end.to_owned()));
