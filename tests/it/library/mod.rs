@@ -2,6 +2,6 @@
 
 mod catalog;
 mod rows;
-mod shelf;
+pub(crate) mod shelf;
 mod stemedb;
 mod vestige;

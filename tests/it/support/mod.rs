@@ -2,6 +2,7 @@
 //! terminal to type at.
 
 mod canary;
+mod catalog;
 mod example;
 mod journal;
 mod killer;
@@ -18,6 +19,7 @@ mod terminal;
 mod vestige;
 
 pub(crate) use canary::{CANARY, Canary, percent};
+pub(crate) use catalog::{CATALOG_PASSWORD, Catalog, CatalogPlan};
 pub(crate) use example::example;
 pub(crate) use journal::{Entry, Journal};
 pub(crate) use killer::killed_at;

@@ -2,7 +2,7 @@
 
 use super::object::set;
 use super::request::Request;
-use super::seed::{Failing, Forward, Pods, Program, Said, fits};
+use super::seed::{Failing, Forward, Pods, Probed, Program, Said, fits};
 use super::server::{Cluster, cluster_uid, refusal};
 use super::status::Failure;
 use super::store::{Key, Store};
@@ -109,6 +109,8 @@ pub struct Control {
     pub stuck: Option<Pods>,
     /// All pods may get ready again.
     pub release: bool,
+    /// Pods of which only those that are named get ready, in the place of what was said about them before.
+    pub probed: Option<Probed>,
     /// A job fails.
     pub fail_job: Option<Failing>,
     /// A container says something.
@@ -171,6 +173,10 @@ fn set_scene(store: &mut Store, control: Control) {
         scene.stuck.clear();
     }
     scene.stuck.extend(control.stuck);
+    if let Some(probed) = control.probed {
+        scene.probed.retain(|old| (&old.namespace, &old.name) != (&probed.namespace, &probed.name));
+        scene.probed.push(probed);
+    }
     scene.failing.extend(control.fail_job);
     scene.said.extend(control.logs.map(|said| Said { told: Some(Timestamp::now()), ..said }));
     scene.forwards.extend(control.forward);

@@ -41,6 +41,7 @@ fn one(store: &mut Store, pod: &Value, now: Timestamp, due: &mut Due) {
                 end(store, pod, &key, now);
             }
         }
+        _ if fails_probe(store, pod) => start_unready(store, pod, &key, now),
         "Running" if super::object::holds(pod, "Ready") => {}
         _ => run(store, pod, &key, now),
     }
@@ -116,6 +117,27 @@ fn run(store: &mut Store, pod: &Value, key: &Key, now: Timestamp) {
         let message = format!("Started container {}", text(container, "/name"));
         tell(store, pod, "Normal", "Started", &message, now);
     }
+}
+
+/// Whether somebody tells the readiness of this pod, and has not said that it is ready.
+fn fails_probe(store: &Store, pod: &Value) -> bool {
+    let mut probed = store.scene.probed.iter();
+    let own = probed.find(|own| own.namespace == namespace(pod) && fits(&own.name, name(pod)));
+    own.is_some_and(|own| !own.ready.iter().any(|ready| ready == name(pod)))
+}
+
+/// A pod that runs and is not ready.
+fn start_unready(store: &mut Store, pod: &Value, key: &Key, now: Timestamp) {
+    if text(pod, "/status/phase") == "Running" && !super::object::holds(pod, "Ready") {
+        return;
+    }
+    run(store, pod, key, now);
+    store.edit(key, |pod| {
+        for status in pod["status"]["containerStatuses"].as_array_mut().into_iter().flatten() {
+            status["ready"] = json!(false);
+        }
+        conditions(pod, "False", "ContainersNotReady", now);
+    });
 }
 
 /// A pod that does not get ready: its container waits for a reason.

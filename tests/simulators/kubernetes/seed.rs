@@ -24,6 +24,18 @@ pub struct Pods {
     pub reason: Option<String>,
 }
 
+/// Pods whose readiness somebody else tells, as a probe does: those that are not named run, and are not ready.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probed {
+    /// The namespace.
+    pub namespace: String,
+    /// The pod's name, or a beginning that ends in `*`.
+    pub name: String,
+    /// The pods that are ready.
+    pub ready: Vec<String>,
+}
+
 /// Which job fails.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +120,8 @@ pub struct Scene {
     pub frozen: bool,
     /// Pods that never get ready.
     pub stuck: Vec<Pods>,
+    /// Pods with a probe.
+    pub probed: Vec<Probed>,
     /// Jobs that fail.
     pub failing: Vec<Failing>,
     /// What containers have said.

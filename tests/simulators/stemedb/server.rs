@@ -50,7 +50,8 @@ fn once() -> u32 {
 }
 
 impl Fault {
-    fn meets(&self, method: &str, path: &str) -> bool {
+    /// Whether it is about this request, and has not met enough yet.
+    pub fn meets(&self, method: &str, path: &str) -> bool {
         let path_fits = self.path.strip_suffix('*').map_or(self.path == path, |start| path.starts_with(start));
         self.times > 0 && path_fits && self.method.as_ref().is_none_or(|want| want.eq_ignore_ascii_case(method))
     }
@@ -193,7 +194,7 @@ async fn faulty(fault: &Fault, peer: &Peer, request: Request, next: Next) -> Res
     let performed =
         if fault.perform || (fault.status.is_none() && !fault.drop) { Some(next.run(request).await) } else { None };
     if fault.drop {
-        peer.severed.store(true, Ordering::SeqCst);
+        peer.sever();
     }
     match (fault.status.and_then(|code| StatusCode::from_u16(code).ok()), performed) {
         (Some(status), _) => (status, Json(json!({ "error": "injected by the test" }))).into_response(),
@@ -230,6 +231,13 @@ pub struct Peer {
     severed: Arc<AtomicBool>,
 }
 
+impl Peer {
+    /// Cuts the connection before anything more is written to it.
+    pub fn sever(&self) {
+        self.severed.store(true, Ordering::SeqCst);
+    }
+}
+
 impl axum::extract::connect_info::Connected<IncomingStream<'_, Severing>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Severing>) -> Self {
         stream.remote_addr().clone()
@@ -237,7 +245,7 @@ impl axum::extract::connect_info::Connected<IncomingStream<'_, Severing>> for Pe
 }
 
 /// A listener whose connections can be cut in the middle: a lost answer is a case the program under test must get right.
-pub struct Severing(TcpListener);
+pub struct Severing(pub TcpListener);
 
 impl Listener for Severing {
     type Io = Severable;
