@@ -182,7 +182,6 @@ impl Ran {
                 },
                 Some("step_skipped") => "skipped",
                 Some("decided") => "decided",
-                Some("step_skipped") => "skipped",
                 _ => continue,
             };
             ends.push((owned(path, &called), end.to_owned()));
