@@ -24,6 +24,11 @@ fn object(catalog: &Catalog, line: &str) -> Value {
     serde_json::from_str(&output.stdout).expect("an object")
 }
 
+/// The changes that were made to the cluster; a program that is started in a pod is none.
+fn changes(catalog: &Catalog) -> Vec<String> {
+    catalog.writes().into_iter().filter(|write| !write.ends_with("/exec")).collect()
+}
+
 /// A psql that stays open, as the role of the server, under a name of its own. It ends when this is dropped.
 struct Session(Child);
 
