@@ -148,7 +148,7 @@ impl Ran {
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
         let last = values.last().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
-        // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
+        // A value stands in a record of its own, beside one for what could not be obtained.
         last.get("value").cloned().unwrap_or(last)
     }
 

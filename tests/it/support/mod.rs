@@ -25,7 +25,7 @@ pub(crate) use journal::{Entry, Journal};
 pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
 pub(crate) use output::Output;
-pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop};
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address, promtool};
 pub(crate) use sandbox::{Sandbox, finish};
 pub(crate) use server::{Connection, Server, certified, say, say_json};

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 /// How slow lists are. All of it adds up, and is spent in the database.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the names are what a test writes in JSON, with their unit")]
 pub(crate) struct Slow {
     /// Milliseconds of every list.
     pub(crate) base_ms: u32,

@@ -1,1 +1,5 @@
-//! Embeddings that change, health, and every symptom of the document.
+//! Day by day: health, embeddings, symptoms.
+
+mod health;
+mod embeddings;
+mod session;
