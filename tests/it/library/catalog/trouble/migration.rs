@@ -148,12 +148,11 @@ fn a_lock_in_the_table_is_waited_for_and_then_deleted_by_hand() {
     catalog.control(&json!({ "loading": true }));
     scale(&bench, 2);
     catalog.waits("it answers", || catalog.get("/readyz?namespace=team-a", "", "").0 == 503);
-    bench.shelf.set("patience", "2s");
+    bench.shelf.set("patience", "5s");
     let parked =
         run(&bench).exits(5).reached(&["catalog-migration-stuck.table_lock", "catalog-migration-stuck.still_there"]);
     let parked = parked.came_to(&["catalog-migration-stuck.clears_itself"], &["does_not_hold"]);
     assert_eq!(database.value("select count(*) from migration_lock"), "1", "not before somebody types it");
-    bench.shelf.set("patience", "20s");
     let ran = std::thread::scope(|scope| {
         scope.spawn(|| {
             catalog.waits("it is deleted", || database.value("select count(*) from migration_lock") == "0");
@@ -161,8 +160,7 @@ fn a_lock_in_the_table_is_waited_for_and_then_deleted_by_hand() {
         });
         bench.shelf.approve(&parked, "delete_lock")
     });
-    let ran = ran.exits(0).reached(&["catalog-migration-stuck.delete_lock", "catalog-migration-stuck.ready_now"]);
-    drop(ran);
+    let _ = ran.exits(0).reached(&["catalog-migration-stuck.delete_lock", "catalog-migration-stuck.ready_now"]);
     // One that the server clears by itself is never deleted.
     database.execute("insert into migration_lock values ('migration', 'pod-2', now())");
     catalog.control(&json!({ "loading": true }));
