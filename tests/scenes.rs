@@ -7,6 +7,7 @@ mod stemedb;
 
 use assert_cmd::Command;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use stemedb::config::Settings;
 use stemedb::scene::{Scene, agent_id};
@@ -42,6 +43,12 @@ impl Bench {
         let settings = Settings { config: Some(folder.path().join("config.toml")), ..settings };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let server = runtime.block_on(start(settings, 0)).unwrap();
+        // What restarts services there.
+        let manager = folder.path().join("manager");
+        let stock = root().join("tests/simulators/service-manager");
+        let script = format!("#!/bin/sh\nSTEMEDB_URL={} exec {} \"$@\"\n", server.url, stock.display());
+        std::fs::write(&manager, script).unwrap();
+        std::fs::set_permissions(&manager, std::fs::Permissions::from_mode(0o755)).unwrap();
         Self { _runtime: runtime, server, folder }
     }
 
@@ -66,7 +73,9 @@ impl Bench {
     fn quarantine(&self, answers: &str) -> Ran {
         let answers = root().join("tests/inputs/answers").join(answers);
         let config = format!("stemedb_config={}", self.config().display());
-        self.run("quarantine-overflow", &["-i", &config, "--answers", &answers.to_string_lossy()])
+        let manager = format!("stemedb_service_manager={}", self.folder.path().join("manager").display());
+        let answers = answers.to_string_lossy();
+        self.run("quarantine-overflow", &["-i", &config, "-i", &manager, "--answers", &answers])
     }
 
     /// The requests that change something, in order of arrival: path and body.

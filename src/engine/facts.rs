@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How a file is taken back.
+const AS_BEFORE: &str = "the file as it was before, to the byte";
+
 /// How long a preview may take, of a file on another machine.
 const PREVIEW_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -285,11 +288,17 @@ impl Task {
             return Some("this is the undo; the way forward again is a new run".to_owned());
         }
         let is_file = matches!(action, Action::Edit(_) | Action::Write(_));
-        (is_file && change.irreversible.is_none()).then(|| "the file as it was before, to the byte".to_owned())
+        (is_file && change.irreversible.is_none()).then(|| AS_BEFORE.to_owned())
     }
 
     fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
-        let acts = change.undo.as_ref()?.probes().map(|(probe, changes)| self.probe_text(probe, changes, scope));
+        if let Some(why) = &change.keep {
+            return Some(format!("not needed: {}", people(why, scope)));
+        }
+        let acts = change.undo.as_ref()?.works().map(|(probe, changes)| match probe {
+            Some(probe) => self.probe_text(probe, changes, scope),
+            None => AS_BEFORE.to_owned(),
+        });
         Some(acts.collect::<Vec<_>>().join("; then "))
     }
 

@@ -12,7 +12,7 @@ use super::past::{Past, Round};
 use crate::event::Outcome;
 use crate::expr::{Place, Template, Value};
 use crate::plan::{Act, StepScope, restore_of};
-use crate::runbook::{Action, Change, Kind, Step, StepBody, Undo, UndoAct};
+use crate::runbook::{Action, Change, Kind, Probe, Step, StepBody, Undo, UndoAct};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -39,10 +39,20 @@ pub(super) struct Undoable {
     /// When it ends by itself.
     pub(super) until: Option<Timestamp>,
     /// What is performed, or why there is nothing.
-    pub(super) back: Result<Back, String>,
+    pub(super) way: Way,
 }
 
-/// How a change is taken back.
+/// How a change is taken back, if it is.
+pub(super) enum Way {
+    /// By this.
+    Back(Back),
+    /// Not at all, because of this: it remains.
+    Not(String),
+    /// It is meant to stay, for this reason.
+    Kept(String),
+}
+
+/// What takes a change back.
 pub(super) struct Back {
     step: Arc<Step>,
     scope: StepScope,
@@ -54,7 +64,7 @@ pub(super) struct Back {
 struct Part {
     path: String,
     title: Option<String>,
-    back: Result<Back, String>,
+    way: Way,
 }
 
 impl Undoable {
@@ -76,10 +86,10 @@ impl Task {
         scope.extend([(self.id().to_owned(), Value::from_pairs(own))]);
         let title = people(&step.title, &scope);
         // What is done last is told first: they are taken from the end.
-        for Part { path, title: own_title, back } in self.parts(step, change, unit, round, &scope).into_iter().rev() {
+        for Part { path, title: own_title, way } in self.parts(step, change, unit, round, &scope).into_iter().rev() {
             let title = own_title.map_or_else(|| title.clone(), |own| format!("{title}: {own}"));
             let (scene, at) = (self.scene.clone(), self.at);
-            let undoable = Undoable { scene, at, path, title, seq: past.seq, until: past.until, back };
+            let undoable = Undoable { scene, at, path, title, seq: past.seq, until: past.until, way };
             self.bus.send(Message::Undoable(Box::new(undoable))).ok();
         }
     }
@@ -89,31 +99,46 @@ impl Task {
         let path = format!("{}/undo", unit.path);
         if let Some(undo) = &change.undo {
             let is_one = matches!(undo, Undo::Act(_));
-            let part = |act: UndoAct| Part {
-                path: if is_one { path.clone() } else { format!("{path}/{}", act.id) },
-                title: act.title.as_ref().map(|title| people(title, scope)),
-                back: Ok(Back { step: Arc::new(undo_step(step, change, &act)), scope: scope.clone(), act: None }),
-            };
-            return undo.acts().into_iter().map(part).collect();
-        }
-        let back = match (&change.irreversible, step.action()) {
-            (Some(why), _) => Err(format!("it cannot be undone: {}", people(why, scope))),
-            (None, Some(action @ (Action::Edit(_) | Action::Write(_)))) => {
-                match self.restore(step, action, unit, round) {
-                    Ok(Some(act)) => {
-                        let step = Arc::new(restore_step(step, change));
-                        Ok(Back { step, scope: scope.clone(), act: Some(act) })
+            let part = |act: UndoAct| {
+                let way = match act.work.probe() {
+                    Some(probe) => {
+                        let step = Arc::new(undo_step(step, change, &act, probe));
+                        Some(Way::Back(Back { step, scope: scope.clone(), act: None }))
                     }
-                    Ok(None) => return Vec::new(),
-                    Err(reason) => Err(reason),
+                    None => self.file_back(step, change, unit, round, scope),
+                }?;
+                let title = act.title.as_ref().map(|title| people(title, scope));
+                let title = title.or_else(|| (!is_one).then(|| "the file as it was before".to_owned()));
+                Some(Part { path: if is_one { path.clone() } else { format!("{path}/{}", act.id) }, title, way })
+            };
+            return undo.acts().into_iter().filter_map(part).collect();
+        }
+        let way = match (&change.irreversible, &change.keep, step.action()) {
+            (Some(why), ..) => Way::Not(format!("it cannot be undone: {}", people(why, scope))),
+            (None, Some(why), _) => Way::Kept(format!("it is kept: {}", people(why, scope))),
+            (None, None, Some(Action::Edit(_) | Action::Write(_))) => {
+                match self.file_back(step, change, unit, round, scope) {
+                    Some(way) => way,
+                    None => return Vec::new(),
                 }
             }
-            (None, Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_))) => {
-                Err("it was done by hand, and its runbook says no `undo`".to_owned())
+            (None, None, Some(Action::Manual(_) | Action::Interactive(_) | Action::Ask(_))) => {
+                Way::Not("it was done by hand, and its runbook says no `undo`".to_owned())
             }
-            _ => Err("its runbook says neither how to undo it nor why not".to_owned()),
+            _ => Way::Not("its runbook says neither how to undo it nor why not".to_owned()),
         };
-        vec![Part { path, title: None, back }]
+        vec![Part { path, title: None, way }]
+    }
+
+    /// How the file of an `edit` or `write` gets its bytes back; nothing when it was not changed.
+    fn file_back(&self, step: &Step, change: &Change, unit: &Unit, round: &Round, scope: &StepScope) -> Option<Way> {
+        match self.restore(step, step.action()?, unit, round) {
+            Ok(act) => {
+                let step = Arc::new(restore_step(step, change));
+                Some(Way::Back(Back { step, scope: scope.clone(), act: Some(act?) }))
+            }
+            Err(reason) => Some(Way::Not(reason)),
+        }
     }
 
     /// The act that brings a file back to the byte; nothing when it was not changed.
@@ -207,8 +232,7 @@ fn restore_step(step: &Step, change: &Change) -> Step {
 }
 
 /// An undo as a change: with the risk and the gate of the change that it takes back, and a verify of its own.
-fn undo_step(step: &Step, change: &Change, act: &UndoAct) -> Step {
-    let probe = &act.probe;
+fn undo_step(step: &Step, change: &Change, act: &UndoAct, probe: &Probe) -> Step {
     let own = Change {
         preview: None,
         verify: probe.verify.clone(),

@@ -9,7 +9,7 @@ use super::step::ended;
 use crate::event::{ErrorClass, Event, Outcome, StepVerdict};
 use crate::expr::{Place, Value};
 use crate::plan::{Act, Resolver, StepScope, view};
-use crate::runbook::{Probe, Undo, UndoAct};
+use crate::runbook::{Probe, Undo, UndoAct, UndoWork};
 use indexmap::IndexMap;
 use std::time::Duration;
 
@@ -29,7 +29,9 @@ impl UndoPart {
     /// All acts of an undo, in order.
     pub(super) fn all(undo: &Undo, resolver: &Resolver, scope: &StepScope) -> Vec<Self> {
         let is_list = matches!(undo, Undo::Steps(_));
-        let part = |UndoAct { id, title, probe, change }: UndoAct| {
+        let part = |UndoAct { id, title, work, change }: UndoAct| {
+            // `check` refuses the other kind of work for what is temporary.
+            let UndoWork::Probe(probe) = work else { return None };
             let act = match resolver.act(&probe.action, probe.target.as_ref(), change, scope) {
                 Ok(Some(act)) => match view(&act).holes.first() {
                     None => Ok(act),
@@ -43,9 +45,9 @@ impl UndoPart {
                     .render(scope, Place::Plain)
                     .map_or_else(|_| title.source_text().to_owned(), |text| text.to_string())
             });
-            Self { id: is_list.then_some(id), title, act, probe, change }
+            Some(Self { id: is_list.then_some(id), title, act, probe, change })
         };
-        undo.acts().into_iter().map(part).collect()
+        undo.acts().into_iter().filter_map(part).collect()
     }
 
     /// The act in words.

@@ -2,7 +2,7 @@
 
 use super::act::{CommandAct, LogAct, LogSourceAct, Since};
 use super::place::Machine;
-use super::resolve::{Refusal, Resolver, to_duration};
+use super::resolve::{Refusal, Resolver, optional, to_duration};
 use super::values::StepScope;
 use super::view::{Holes, command_view};
 use crate::event::ActView;
@@ -33,7 +33,7 @@ pub(super) fn act(
     let source = match &log.source {
         LogSource::Journal { unit, directory } => {
             let unit = unit.render(scope, Place::Argument)?;
-            let directory = directory.as_ref().map(|path| path.render(scope, Place::Path)).transpose()?;
+            let directory = optional(directory.as_ref(), scope, Place::Path)?;
             LogSourceAct::Journal(command(wanted.journalctl(unit, directory))?)
         }
         LogSource::File(file) => {

@@ -512,6 +512,9 @@ fn fill_decide(row: &mut PlanRow, decide: &crate::runbook::Decide, scope: &StepS
     row.arms = arms;
 }
 
+/// How a file is taken back.
+const KEPT: &str = "the exact bytes before are kept";
+
 fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &StepScope, context: &PlanContext<'_>) {
     let name = row.act.as_ref().and_then(|act| act.target.clone()).unwrap_or_else(|| "local".to_owned());
     row.gate = match context.policy.requirement(change, &name, scope) {
@@ -528,11 +531,17 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
     let own = node.step.action();
     row.undo = Some(match (&change.undo, &change.irreversible, own) {
         (Some(undo), ..) => {
-            let acts = undo.probes().map(|(probe, changes)| part(probe, changes, scope, context));
+            let acts = undo.works().map(|(probe, changes)| match probe {
+                Some(probe) => part(probe, changes, scope, context),
+                None => KEPT.to_owned(),
+            });
             acts.collect::<Vec<_>>().join("; then ")
         }
+        (None, None, _) if change.keep.is_some() => {
+            format!("not needed: {}", change.keep.as_ref().map(|why| plain(why, scope)).unwrap_or_default())
+        }
         (None, Some(why), _) => format!("cannot be undone: {}", plain(why, scope)),
-        (None, None, Some(Action::Edit(_) | Action::Write(_))) => "the exact bytes before are kept".to_owned(),
+        (None, None, Some(Action::Edit(_) | Action::Write(_))) => KEPT.to_owned(),
         _ => "not said".to_owned(),
     });
     row.undo = row.undo.take().map(|undo| match &change.temporary {

@@ -347,28 +347,31 @@ fn plain_target(base: &str) -> TargetAct {
 
 /// Renders argv element by element; a list is as many elements as it has items. A value may begin an element with `-`
 /// only where the author shows that options are over (`--` before it) or that it is one (the element itself starts with
-/// `-`). The first element is the program, always one word.
+/// `-`).
 pub(super) fn arguments(argv: &[Template], scope: &dyn Scope) -> Result<Vec<Rendered>, Refusal> {
     let mut options_over = false;
     let mut rendered = Vec::with_capacity(argv.len());
     for element in argv {
         let dashes = options_over || element.source_text().starts_with('-');
         let place = if dashes { Place::ArgumentAfterDashes } else { Place::Argument };
-        match rendered.is_empty() {
-            true => rendered.push(element.render(scope, place)?),
-            false => rendered.extend(element.words(scope, place)?),
-        }
+        rendered.extend(element.words(scope, place)?);
         options_over |= element.literal() == Some("--");
     }
-    Ok(rendered)
+    match argv.first() {
+        Some(first) if rendered.is_empty() => {
+            Err(Refusal { message: "there is no program: the list is empty".to_owned(), span: first.span() })
+        }
+        _ => Ok(rendered),
+    }
 }
 
+/// What stands under a key that may be left out; `none` leaves it out, too.
 pub(super) fn optional(
     template: Option<&Template>,
     scope: &dyn Scope,
     place: Place,
 ) -> Result<Option<Rendered>, Refusal> {
-    Ok(template.map(|template| template.render(scope, place)).transpose()?)
+    Ok(template.map(|template| template.present(scope, place)).transpose()?.flatten())
 }
 
 fn body(body: &Body, scope: &dyn Scope) -> Result<RequestBody, Refusal> {

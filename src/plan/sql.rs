@@ -2,7 +2,7 @@
 
 use super::act::{SqlAct, SqlBind, SqlStatement};
 use super::place::PostgresTarget;
-use super::resolve::{Refusal, Resolver, tls};
+use super::resolve::{Refusal, Resolver, optional, tls};
 use super::values::StepScope;
 use crate::event::{ActView, Line};
 use crate::expr::{
@@ -79,7 +79,7 @@ fn place(name: &str, target: &Target, scope: &StepScope) -> Result<PostgresTarge
     let kind = if template.single().is_some() { Place::Path } else { Place::UrlPath };
     let dsn = template.render(scope, kind)?;
     let auth = target.auth.as_ref();
-    let part = |template: Option<&Template>| template.map(|template| template.render(scope, Place::Plain)).transpose();
+    let part = |template: Option<&Template>| optional(template, scope, Place::Plain);
     let user = part(auth.and_then(|auth| auth.user.as_ref()))?;
     if let Some(text) = dsn.reveal() {
         let refuse = |message: String| Refusal { message, span: template.span() };

@@ -51,6 +51,8 @@ pub(crate) struct Change {
     pub(crate) temporary: bool,
     /// Whether the record says that it stands.
     made: bool,
+    /// Whether an act of its undo did not succeed.
+    undo_failed: bool,
     /// Whether it was taken back, once that was tried; and why not.
     back: Option<Result<(), String>>,
     /// Those whose approvals a gate has counted so far.
@@ -108,12 +110,15 @@ pub(crate) struct Changes {
     lists: HashSet<StepPath>,
     /// What gates said of steps, lists included.
     gates: IndexMap<StepPath, Change>,
+    /// Whether this is a run that takes another one's changes back.
+    is_undo: bool,
 }
 
 impl Changes {
     /// Takes in one record.
     pub(crate) fn take(&mut self, record: &Record) {
         let Some(path) = &record.step else {
+            self.is_undo |= matches!(&record.event, Event::RunStarted { undo_of: Some(_), .. });
             if matches!(record.event, Event::RunResumed(_) | Event::RunSuspended { .. } | Event::RunParked { .. }) {
                 self.all.values_mut().for_each(|change| change.is_left |= change.is_open);
             }
@@ -143,7 +148,16 @@ impl Changes {
                 let signed = format!("approved by {}", gate.signed.join(", "));
                 gate.approved = Some(if gate.signed.is_empty() { who } else { signed });
             }
-            // An act of an undo that has several: its end is told by the undo as a whole.
+            // An act of an undo that has several. Here each is for itself; of what is taken back at the end of its own run,
+            // the end is told by the undo as a whole.
+            _ if self.is_undo => {
+                let (change, _) = path.0.rsplit_once("/undo").unwrap_or((&path.0, ""));
+                let change = StepPath(change.to_owned());
+                let failed_before = self.all.get(&change).is_some_and(|change| change.undo_failed);
+                if !failed_before {
+                    self.undo(record, &change);
+                }
+            }
             _ if path.0.contains("/undo/") => {}
             _ => match path.0.strip_suffix("/undo") {
                 Some(change) => self.undo(record, &StepPath(change.to_owned())),
@@ -198,6 +212,7 @@ impl Changes {
                 change.made = true;
                 let why = || reason.clone().unwrap_or_else(|| words::outcome(*outcome).0.to_lowercase());
                 change.back = Some(if *outcome == Outcome::Succeeded { Ok(()) } else { Err(why()) });
+                change.undo_failed = *outcome != Outcome::Succeeded;
             }
             _ => {}
         }

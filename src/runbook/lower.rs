@@ -99,6 +99,8 @@ record_with_action! {
         may undo = "undo": Undo,
         /// Why it cannot be taken back.
         may irreversible = "irreversible": Template,
+        /// Why what it makes stays: an undo of the run leaves it, and that is no fault.
+        may keep = "keep": Template,
         /// Whether a change may be made twice: one whose end was not seen, and whose `verify` does not hold, is offered again.
         may idempotent = "idempotent": Sp<bool>,
         /// `true`: taken back when the run ends; `{ends: 1h}`: ends by itself, and is listed as open until then.
@@ -137,6 +139,7 @@ impl Decode for Step {
             verify: record.verify.clone().map(Box::new),
             undo: record.undo.clone(),
             irreversible: record.irreversible.clone(),
+            keep: record.keep.clone(),
             idempotent: record.idempotent.as_ref().is_some_and(|idempotent| idempotent.value),
             temporary: record.temporary.clone(),
         });
@@ -266,6 +269,7 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
         ("verify", record.verify.is_some(), change),
         ("undo", record.undo.is_some(), change),
         ("irreversible", record.irreversible.is_some(), change),
+        ("keep", record.keep.is_some(), change),
         ("idempotent", record.idempotent.is_some(), change),
         ("options", record.options.is_some(), decide),
         ("otherwise", record.otherwise.is_some(), decide),
@@ -358,8 +362,9 @@ fn stray_keys(record: &StepRecord, kind: Kind, decoder: &mut Decoder<'_>) {
             decoder.error_hint("stray-key", record.span, message, "say with `ready` when it may be relied on");
         }
     }
-    if record.undo.is_some() && record.irreversible.is_some() {
-        decoder.error("stray-key", record.span, "a change has `undo` or `irreversible`, not both");
+    let ends = [record.undo.is_some(), record.irreversible.is_some(), record.keep.is_some()];
+    if ends.iter().filter(|given| **given).count() > 1 {
+        decoder.error("stray-key", record.span, "a change has one of `undo`, `irreversible` and `keep`");
     }
 }
 

@@ -74,5 +74,5 @@ pub use target::{
     Identity, IdentityExpect, IdentityProbe, KubernetesPlace, SshPlace, Target, TargetAuth, TargetKind, TargetPlace,
     TargetRef, Tls,
 };
-pub use undo::{Undo, UndoAct};
+pub use undo::{Undo, UndoAct, UndoWork};
 pub use window::{Window, WindowProblem};

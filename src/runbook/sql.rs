@@ -1,7 +1,7 @@
 //! `sql`: statements to PostgreSQL.
 
 use super::decode::{Decode, Decoder};
-use super::dsn::Dsn;
+use super::dsn::{Dsn, SslMode};
 use super::grammar::Grammar;
 use super::sql_script::SqlScript;
 use crate::expr::{Segment, Template};
@@ -86,6 +86,8 @@ pub(super) fn check_dsn(template: &Template, decoder: &mut Decoder<'_>) {
         match segment {
             // What a value at the beginning says decides the form of the rest.
             Segment::Expr(_) if place == 0 => return,
+            // Its value is looked at when it is known.
+            Segment::Expr(_) if text.ends_with("sslmode=") => text.push_str(SslMode::Disable.as_str()),
             Segment::Expr(_) => text.push('1'),
             Segment::Text(plain) => text.push_str(plain.as_str()),
         }

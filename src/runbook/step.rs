@@ -336,6 +336,8 @@ pub struct Change {
     pub undo: Option<Undo>,
     /// Why it cannot be taken back.
     pub irreversible: Option<Template>,
+    /// Why what it made stays, and is not to be taken back.
+    pub keep: Option<Template>,
     /// Whether it may be made twice: one whose end was not seen, and whose `verify` does not hold, is offered again.
     pub idempotent: bool,
     /// When it must be over.

@@ -24,10 +24,30 @@ pub struct UndoAct {
     pub id: String,
     /// Its title; none where the undo is one act.
     pub title: Option<Template>,
-    /// What it does, with the read after it as its `verify`.
-    pub probe: Box<Probe>,
+    /// What it does.
+    pub work: UndoWork,
     /// Whether it may change something; else it only reads, and what it expects must hold.
     pub change: bool,
+}
+
+/// What one act of an undo does.
+#[derive(Clone, Debug)]
+pub enum UndoWork {
+    /// An act, with the read after it as its `verify`.
+    Probe(Box<Probe>),
+    /// The file of an `edit` or `write` gets the bytes back that it had before: the word `restore`.
+    Restore,
+}
+
+impl UndoWork {
+    /// The act, when the author wrote it.
+    #[must_use]
+    pub fn probe(&self) -> Option<&Probe> {
+        match self {
+            Self::Probe(probe) => Some(probe),
+            Self::Restore => None,
+        }
+    }
 }
 
 impl Undo {
@@ -36,38 +56,51 @@ impl Undo {
     pub fn acts(&self) -> Vec<UndoAct> {
         match self {
             Self::Act(probe) => {
-                vec![UndoAct { id: "undo".to_owned(), title: None, probe: probe.clone(), change: true }]
+                let work = UndoWork::Probe(probe.clone());
+                vec![UndoAct { id: "undo".to_owned(), title: None, work, change: true }]
             }
             Self::Steps(acts) => acts.clone(),
         }
     }
 
-    /// What is performed, in order, and whether it may change something.
-    pub fn probes(&self) -> impl Iterator<Item = (&Probe, bool)> {
+    /// What is performed, in order, and whether it may change something. Nothing stands for the file that gets its bytes
+    /// back.
+    pub fn works(&self) -> impl Iterator<Item = (Option<&Probe>, bool)> {
         let (one, several) = match self {
             Self::Act(probe) => (Some(probe), None),
             Self::Steps(acts) => (None, Some(acts)),
         };
-        let several = several.into_iter().flatten().map(|act| (&*act.probe, act.change));
-        one.into_iter().map(|probe| (&**probe, true)).chain(several)
+        let several = several.into_iter().flatten().map(|act| (act.work.probe(), act.change));
+        one.into_iter().map(|probe| (Some(&**probe), true)).chain(several)
+    }
+
+    /// The acts that the author wrote, in order, and whether they may change something.
+    pub fn probes(&self) -> impl Iterator<Item = (&Probe, bool)> {
+        self.works().filter_map(|(probe, changes)| Some((probe?, changes)))
+    }
+
+    /// Whether a file gets its bytes back among other acts.
+    #[must_use]
+    pub fn restores(&self) -> bool {
+        self.works().any(|(probe, _)| probe.is_none())
     }
 }
 
 impl Decode for Undo {
     fn grammar() -> Grammar {
-        Grammar::AnyOf(vec![Probe::grammar(), Grammar::List(Box::new(Step::grammar()))])
+        let item = Grammar::AnyOf(vec![Grammar::Words(&["restore"]), Step::grammar()]);
+        Grammar::AnyOf(vec![Probe::grammar(), Grammar::List(Box::new(item))])
     }
 
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
-        if !matches!(node.data, Data::List(_)) {
+        let Data::List(items) = &node.data else {
             return Probe::decode(node, decoder).map(|probe| Self::Act(Box::new(probe)));
-        }
-        let steps = Vec::<Arc<Step>>::decode(node, decoder)?;
-        if steps.is_empty() {
+        };
+        if items.is_empty() {
             refuse(decoder, node.span, "this `undo` has no steps");
             return None;
         }
-        let acts: Vec<_> = steps.iter().map(|step| act(step, decoder)).collect();
+        let acts: Vec<_> = items.iter().map(|item| item_of(item, decoder)).collect();
         let acts = named(acts.into_iter().collect::<Option<_>>()?, decoder)?;
         Some(Self::Steps(acts))
     }
@@ -76,6 +109,23 @@ impl Decode for Undo {
 fn refuse(decoder: &mut Decoder<'_>, span: Span, message: impl Into<String>) {
     let hint = "the steps of an undo are plain acts in a row, each with `verify` if need be";
     decoder.error_hint("undo-steps", span, message, hint);
+}
+
+fn item_of(item: &Node, decoder: &mut Decoder<'_>) -> Option<(Sp<String>, UndoAct)> {
+    let Some(word) = item.as_scalar() else {
+        let step = Arc::<Step>::decode(item, decoder)?;
+        return act(&step, decoder);
+    };
+    if word.text != "restore" {
+        refuse(
+            decoder,
+            item.span,
+            format!("`{}` is no step; the one word that can stand here is `restore`", word.text),
+        );
+        return None;
+    }
+    let act = UndoAct { id: "restore".to_owned(), title: None, work: UndoWork::Restore, change: true };
+    Some((Sp::new("restore".to_owned(), item.span), act))
 }
 
 /// A step as an act of an undo, when it is a plain one.
@@ -112,7 +162,7 @@ fn act(step: &Step, decoder: &mut Decoder<'_>) -> Option<(Sp<String>, UndoAct)> 
     let act = UndoAct {
         id: step.id.value.clone(),
         title: Some(step.title.clone()),
-        probe: Box::new(probe),
+        work: UndoWork::Probe(Box::new(probe)),
         change: step.kind == Kind::Remediate,
     };
     // Only an id that the author wrote has a place of its own.
@@ -141,6 +191,7 @@ fn stray_keys(step: &Step) -> Vec<&'static str> {
         ("preview", has(|change| change.preview.is_some())),
         ("undo", has(|change| change.undo.is_some())),
         ("irreversible", has(|change| change.irreversible.is_some())),
+        ("keep", has(|change| change.keep.is_some())),
         ("idempotent", has(|change| change.idempotent)),
         ("temporary", has(|change| change.temporary.is_some())),
     ];

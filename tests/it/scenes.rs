@@ -4,11 +4,14 @@ use crate::support::{Sandbox, Simulator, Terminal, repository};
 
 fn arguments(sandbox: &Sandbox, simulator: &Simulator, environment: &str) -> Vec<String> {
     let shown = |name: &str| repository(name).display().to_string();
+    let stock = shown("tests/simulators/service-manager");
+    let manager =
+        sandbox.program("manager", &format!("#!/bin/sh\nSTEMEDB_URL={} exec {stock} \"$@\"\n", simulator.url));
     let inputs = [
         format!("stemedb_url={}", simulator.url),
         "stemedb_cluster_id=sim-1".to_owned(),
         format!("stemedb_config={}", sandbox.path("config.toml").display()),
-        format!("stemedb_service_manager={}", shown("tests/simulators/service-manager")),
+        format!("stemedb_service_manager={}", manager.display()),
         "stemedb_settle=2s".to_owned(),
     ];
     let mut arguments = vec!["run".to_owned(), "quarantine-overflow".to_owned(), "--env".to_owned()];
@@ -52,8 +55,8 @@ fn a_person_who_says_no_ends_it() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut terminal = Terminal::open(&sandbox, &arguments);
     terminal.sees("go on?").types("n").sees("why?").types("the agent is ours");
-    let screen = terminal.exits(4);
-    assert!(screen.contains("DECLINED"), "{screen}");
+    let screen = terminal.exits(7);
+    assert!(screen.contains("declined"), "{screen}");
     sandbox.is_whole();
 }
 
@@ -74,11 +77,6 @@ fn answered(scene: &str, answers: &[(&str, &str)], code: u32, word: &str) {
     sandbox.leaves_nothing_behind();
 }
 
-/// What a typed gate wants for what is done on this machine.
-fn this_machine() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").expect("the name of the machine").trim().to_owned()
-}
-
 #[test]
 fn a_flood_is_stopped_at_two_gates() {
     answered("flooding", &[("go on?", "y"), ("the target's name:", "sim-1")], 0, "RESOLVED");
@@ -86,12 +84,12 @@ fn a_flood_is_stopped_at_two_gates() {
 
 #[test]
 fn a_defence_that_is_too_strict_is_reverted_at_a_gate() {
-    answered("aggressive", &[("the target's name:", &this_machine())], 0, "RESOLVED");
+    answered("aggressive", &[("go on?", "y")], 0, "RESOLVED");
 }
 
 #[test]
 fn mixed_items_are_looked_at_by_a_person() {
-    answered("mixed", &[("known_good (choice)", ""), ("the target's name:", &this_machine())], 0, "RESOLVED");
+    answered("mixed", &[("known_good (choice)", ""), ("go on?", "y")], 0, "RESOLVED");
 }
 
 #[test]

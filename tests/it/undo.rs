@@ -221,3 +221,48 @@ steps:
     _ = undo(&sandbox, &[]).exits(0);
     assert!(!sandbox.path("one").exists());
 }
+
+/// A program that reads its file at its start begins anew when the file is back, not before.
+#[test]
+fn a_file_is_put_back_among_other_acts() {
+    let restart = "{ shell: 'grep ^port conf.toml >> log' }";
+    let body = format!(
+        "
+targets: {{ here: {{ local: true }} }}
+steps:
+  - id: copy
+    remediate: Keep a copy
+    risk: low
+    run: [cp, conf.toml, copy]
+    keep: a copy of {{{{ target_name | default('conf.toml') }}}} is of use later
+  - id: conf
+    remediate: Set the port
+    risk: low
+    edit: {{ file: conf.toml, format: toml, set: {{ port: 9 }} }}
+    undo:
+      - restore
+      - {{ id: again, remediate: Start with it, shell: 'grep ^port conf.toml >> log' }}
+      - {{ id: proof, validate: It runs with it, run: [grep, -q, \"port = 8\", log] }}
+  - {{ id: start, remediate: Start, risk: low, {}, irreversible: it runs on }}
+",
+        &restart[2..restart.len() - 2]
+    );
+    let sandbox = sandbox(&body.replace("{{ target_name | default('conf.toml') }}", "conf.toml"));
+    _ = sandbox.runwright("plan case --env free").exits(0).tells("the exact bytes before are kept; then");
+    // Nothing validates, so nothing is resolved.
+    _ = sandbox.runwright("run case --env free").exits(1);
+    assert_eq!(words(&sandbox), ["port = 9   # eight"]);
+    let output = undo(&sandbox, &[]);
+    let output = output
+        .tells("a copy of conf.toml is of use later")
+        .tells("restore conf.toml as it was before")
+        .tells("taken back 1 of 2");
+    assert_eq!(text(&sandbox, "conf.toml"), CONF, "{output}");
+    assert_eq!(words(&sandbox), ["port = 9   # eight", "port = 8   # eight"], "the file was back first");
+    assert!(sandbox.path("copy").exists(), "what is kept stays");
+    // What cannot be taken back remains; what is kept does not.
+    let said = output.all();
+    let (_, remains) = said.split_once("these remain").expect("what remains");
+    assert!(remains.contains("start  Start (it cannot be undone") && !remains.contains("copy "), "{said}");
+    sandbox.is_whole();
+}

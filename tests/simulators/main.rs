@@ -11,9 +11,6 @@ mod kubernetes;
 mod stemedb;
 mod vestige;
 
-use catalog::cluster::Cluster as CatalogCluster;
-use catalog::gate::Options;
-use catalog::settings::Environment;
 use clap::{Parser, Subcommand};
 use kubernetes::seed::Scene;
 use kubernetes::server::Cluster;
@@ -38,20 +35,20 @@ enum System {
     Stemedb(StemedbArguments),
     /// Two Kubernetes clusters, for the stock kubectl.
     Kubernetes(KubernetesArguments),
-    /// What the units of `tests/simulators/systemctl` wrote, in the export format of the systemd journal.
-    Journal { units: PathBuf },
-    /// The service of Vestige, on a real PostgreSQL; also by the name `vestige-mcp`.
-    VestigeMcp(vestige::server::ServerArguments),
-    /// The tool of Vestige; also by the name `vestige`.
-    Vestige(vestige::tool::ToolArguments),
     /// The catalog-server, on a PostgreSQL, and in the pods of a simulated Kubernetes.
-    Catalog(CatalogArguments),
+    Catalog(catalog::program::CatalogArguments),
     /// A stand-in for `go test ./tests/conformance/... -v`, asking CATALOG_SERVER_URL.
     Conformance {
         /// What `go` was called with
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// What the units of `tests/simulators/systemctl` wrote, in the export format of the systemd journal.
+    Journal { units: PathBuf },
+    /// The service of Vestige, on a real PostgreSQL; also by the name `vestige-mcp`.
+    VestigeMcp(vestige::server::ServerArguments),
+    /// The tool of Vestige; also by the name `vestige`.
+    Vestige(vestige::tool::ToolArguments),
 }
 
 #[derive(clap::Args)]
@@ -104,46 +101,6 @@ struct KubernetesArguments {
     until_stdin_closes: bool,
 }
 
-#[derive(clap::Args)]
-struct CatalogArguments {
-    /// The database of pods whose environment has no DATABASE_DSN: postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=require
-    #[arg(long)]
-    database_url: Option<String>,
-    /// The address of the cluster whose deployment this is; without it there is one process
-    #[arg(long)]
-    kubernetes: Option<String>,
-    /// The namespace of the deployment
-    #[arg(long, default_value = "catalog-system")]
-    namespace: String,
-    /// The deployment; its pods have the label `app` with this value
-    #[arg(long, default_value = "catalog-server")]
-    deployment: String,
-    /// The port; 0 takes a free one. Nothing listens there until a pod is ready
-    #[arg(long, default_value_t = 8080)]
-    port: u16,
-    /// single or namespace, for pods whose environment has no CATALOG_TENANCY_MODE
-    #[arg(long)]
-    tenancy: Option<String>,
-    /// How long an answer of the cluster about a right is kept
-    #[arg(long, default_value = "10s", value_parser = duration)]
-    sar_cache: Duration,
-    /// How often a worker looks for a job, in place of the pods' own setting
-    #[arg(long, value_parser = duration)]
-    job_poll: Option<Duration>,
-    /// The pause between two looks at the lease
-    #[arg(long, default_value = "2s", value_parser = duration)]
-    lease_retry: Duration,
-    /// `seed`: as the document has it, it answers 503 with a pending initial load
-    #[arg(long)]
-    stuck: Option<String>,
-    /// A file for the log, beside stderr and the logs of the pods
-    #[arg(long)]
-    log: Option<PathBuf>,
-    /// Ends when standard input closes
-    #[arg(long)]
-    until_stdin_closes: bool,
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration = text.parse().map_err(|why| format!("{why}"))?;
     Duration::try_from(span).map_err(|why| why.to_string())
@@ -154,6 +111,11 @@ async fn main() -> ExitCode {
     let served = match Arguments::parse_from(vestige::settings::by_name(std::env::args_os())).system {
         System::Stemedb(arguments) => serve(arguments).await,
         System::Kubernetes(arguments) => serve_kubernetes(arguments).await,
+        System::Catalog(arguments) => catalog::program::serve(arguments).await,
+        System::Conformance { arguments } => {
+            drop(rustls::crypto::ring::default_provider().install_default());
+            return catalog::conformance::run(&arguments, &mut |line| say(&mut std::io::stdout(), line)).await;
+        }
         System::Journal { units } => journal::export(&units),
         System::VestigeMcp(arguments) => vestige::server::run(arguments).await,
         System::Vestige(arguments) => match vestige::tool::run(arguments).await {
@@ -163,11 +125,6 @@ async fn main() -> ExitCode {
                 return ExitCode::from(failure.code);
             }
         },
-        System::Catalog(arguments) => serve_catalog(arguments).await,
-        System::Conformance { arguments } => {
-            drop(rustls::crypto::ring::default_provider().install_default());
-            return catalog::conformance::run(&arguments, &mut |line| say(&mut std::io::stdout(), line)).await;
-        }
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -216,42 +173,6 @@ async fn serve_kubernetes(arguments: KubernetesArguments) -> Result<(), String> 
         std::fs::write(path, text).map_err(|why| format!("{}: {why}", path.display()))?;
     }
     say(&mut std::io::stdout(), &format!("listening on {} (drill: {})", prod.url, drill.url));
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = tokio::signal::ctrl_c() => Ok(()),
-        () = stdin_closed(), if arguments.until_stdin_closes => Ok(()),
-    }
-}
-
-async fn serve_catalog(arguments: CatalogArguments) -> Result<(), String> {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    // One process has the variables of whoever starts it; in a cluster only the pod's own count.
-    let alone = arguments.kubernetes.is_none();
-    let mut environment: Environment =
-        std::env::vars().filter(|(name, _)| alone && (name.starts_with("CATALOG_") || name == "POD_NAME")).collect();
-    environment.extend(arguments.database_url.map(|url| ("DATABASE_DSN".to_owned(), url)));
-    environment.extend(arguments.tenancy.map(|mode| ("CATALOG_TENANCY_MODE".to_owned(), mode)));
-    let cluster = match &arguments.kubernetes {
-        Some(url) => Some(CatalogCluster::new(url, arguments.namespace, arguments.deployment)?),
-        None => None,
-    };
-    let options = Options {
-        environment,
-        sar_cache: arguments.sar_cache,
-        job_poll: arguments.job_poll,
-        lease_retry: arguments.lease_retry,
-        log: arguments.log,
-    };
-    let loading = match arguments.stuck.as_deref() {
-        None => false,
-        Some("seed") => true,
-        Some(other) => return Err(format!("--stuck {other}: only `seed` is known")),
-    };
-    let (shared, address) = catalog::gate::start(options, cluster, arguments.port).await?;
-    shared.scene().loading = loading;
-    let control = catalog::control::start(shared).await?;
-    say(&mut std::io::stdout(), &format!("listening on http://{address} (control: {control})"));
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = tokio::signal::ctrl_c() => Ok(()),

@@ -4,7 +4,7 @@ use super::super::body::{At, Body, BodyId, Scene};
 use super::super::message::StepEnd;
 use super::super::port::Cancel;
 use super::super::result::{RunEnd, RunState};
-use super::super::undo::{UndoOf, Undoable};
+use super::super::undo::{UndoOf, Undoable, Way};
 use super::Dispatcher;
 use crate::engine::StoreError;
 use crate::event::{Event, Outcome, RunResult, StepPath, StepVerdict};
@@ -101,9 +101,9 @@ impl Dispatcher {
             }
             let Some(change) = undoing.changes.pop() else { return };
             let text = change.text();
-            let Undoable { scene, at, path, title, back, .. } = change;
-            match back {
-                Ok(back) => {
+            let Undoable { scene, at, path, title, way, .. } = change;
+            let (reason, remains) = match way {
+                Way::Back(back) => {
                     let at = self.open_for_undo(scene, at, &path);
                     if let Some(undoing) = &mut self.undoing {
                         undoing.current = Some((at.body, text));
@@ -114,13 +114,12 @@ impl Dispatcher {
                     tokio::spawn(task.take_one_back(step));
                     return;
                 }
-                Err(reason) => {
-                    undoing.remaining.push(format!("{text} ({reason})"));
-                    let event = Event::StepSkipped { reason, deviation: false, blocked: false, ending: false };
-                    let path = StepPath(path);
-                    self.push(Some(path), None, crate::event::Actor::Runwright, event);
-                }
-            }
+                Way::Not(reason) => (reason, true),
+                Way::Kept(reason) => (reason, false),
+            };
+            undoing.remaining.extend(remains.then(|| format!("{text} ({reason})")));
+            let event = Event::StepSkipped { reason, deviation: false, blocked: false, ending: false };
+            self.push(Some(StepPath(path)), None, crate::event::Actor::Runwright, event);
         }
     }
 

@@ -91,6 +91,7 @@ impl Calls<'_> {
             ("verify", change.is_some_and(|change| change.verify.is_some())),
             ("undo", change.is_some_and(|change| change.undo.is_some())),
             ("irreversible", change.is_some_and(|change| change.irreversible.is_some())),
+            ("keep", change.is_some_and(|change| change.keep.is_some())),
             ("idempotent", change.is_some_and(|change| change.idempotent)),
             ("temporary", change.is_some_and(|change| change.temporary.is_some())),
             ("retry", step.retry.is_some()),

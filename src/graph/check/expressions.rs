@@ -274,8 +274,10 @@ impl Checker<'_> {
         for text in texts.into_iter().flatten() {
             self.template(text, &own, hidden, Goes::Open("a text for people"), used);
         }
-        if let Some(irreversible) = step.change.as_ref().and_then(|change| change.irreversible.as_ref()) {
-            self.template(irreversible, &own, hidden, Goes::Open("a text for people"), used);
+        let change = step.change.as_ref();
+        let whys = change.into_iter().flat_map(|change| [&change.irreversible, &change.keep]);
+        for why in whys.flatten() {
+            self.template(why, &own, hidden, Goes::Open("a text for people"), used);
         }
     }
 

@@ -142,6 +142,11 @@ impl Rules<'_> {
         for (probe, changes) in change.undo.iter().flat_map(Undo::probes) {
             self.undo(probe, changes);
         }
+        let is_file = matches!(node.step.action(), Some(Action::Edit(_) | Action::Write(_)));
+        if !is_file && change.undo.as_ref().is_some_and(Undo::restores) {
+            let message = "`restore` puts a file back, and this step is neither `edit` nor `write`";
+            self.problems.push(self.error("undo-steps", step.id.span, message));
+        }
         self.temporary(node, change);
         let undoable = match step.action() {
             Some(Action::Edit(_) | Action::Write(_) | Action::Manual(_) | Action::Interactive(_) | Action::Ask(_)) => {
@@ -162,12 +167,12 @@ impl Rules<'_> {
                     | Action::Runbook(_)
             )
         );
-        if is_act && !undoable && change.undo.is_none() && change.irreversible.is_none() {
+        let is_said = change.undo.is_some() || change.irreversible.is_some() || change.keep.is_some();
+        if is_act && !undoable && !is_said {
             let message = format!("`{}` says neither how to undo this nor why it cannot be undone", node.id);
-            self.problems.push(
-                self.warn("no-undo", step.id.span, message)
-                    .hint("add `undo:` with an act, or `irreversible:` with the reason"),
-            );
+            self.problems.push(self.warn("no-undo", step.id.span, message).hint(
+                "add `undo:` with an act, `irreversible:` with the reason, or `keep:` for what is meant to stay",
+            ));
         }
     }
 
@@ -202,6 +207,9 @@ impl Rules<'_> {
                     "a temporary change is taken back by the program, and `{}` is no act of it",
                     probe.action.name()
                 )
+            }
+            Some(undo) if undo.restores() => {
+                "a temporary change is taken back by acts that are written out, and `restore` is none".to_owned()
             }
             Some(_) => return,
         };

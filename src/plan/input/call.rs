@@ -89,7 +89,8 @@ pub(in crate::plan) fn call_inputs(
             if let Some(unknown) = unknown_of(value).filter(|_| !input.is_optional()) {
                 return Err(format!("input `{name}` is unknown: {}", unknown.reason));
             }
-            if input.is_secret() && !is_secret(value) {
+            // Handing on a secret that nobody gave is giving none.
+            if input.is_secret() && !is_secret(value) && unknown_of(value).is_none() {
                 return Err(format!("input `{name}` is a secret, and the value given is none"));
             }
             Some((Given::Value(value.clone()), "the call"))

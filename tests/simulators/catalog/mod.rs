@@ -16,6 +16,7 @@ pub(crate) mod jobs;
 pub(crate) mod journal;
 pub(crate) mod leader;
 pub(crate) mod pod;
+pub(crate) mod program;
 pub(crate) mod replicas;
 pub(crate) mod scene;
 pub(crate) mod settings;

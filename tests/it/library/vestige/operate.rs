@@ -1,5 +1,5 @@
 //! Day by day: health, embeddings, symptoms.
 
-mod health;
 mod embeddings;
+mod health;
 mod session;

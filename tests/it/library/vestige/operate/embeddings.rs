@@ -31,11 +31,19 @@ fn a_reembed_moves_every_memory_to_the_new_model() {
     let ran = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(0);
     let ran = ran.reached(&["vestige-reembed.needed", "vestige-reembed.all_ready", "vestige-reembed.quiet"]);
     let ran = ran.reached(&["vestige-reembed.estimate", "vestige-reembed.backup", "vestige-reembed.reembed"]);
-    let ran = ran.reached(&["vestige-reembed-check.registry", "vestige-reembed-check.index", "vestige-reembed-check.vectors"]);
+    let ran = ran.reached(&[
+        "vestige-reembed-check.registry",
+        "vestige-reembed-check.index",
+        "vestige-reembed-check.vectors",
+    ]);
     let _ = ran.tells("reembed 200/200 rows").tells("vectors get another length, 16 instead of 8");
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-16", 16)), "t");
     let dumps: Vec<_> = std::fs::read_dir(bench.vestige.path("backups")).unwrap().collect();
     assert_eq!(dumps.len(), 1, "the backup from before is there");
     // A second time there is nothing to do.
-    let _ = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(0).tells("No: the database is made for this model already");
+    let _ = bench
+        .shelf
+        .run("vestige-reembed", READY, &TO_SIXTEEN)
+        .exits(0)
+        .tells("No: the database is made for this model already");
 }
