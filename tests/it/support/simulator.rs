@@ -11,6 +11,11 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
+    /// Where the program is, to be called by another name or with other words.
+    pub(crate) fn program() -> PathBuf {
+        program()
+    }
+
     /// Starts one scene of StemeDB; its configuration file is in the folder given.
     pub(crate) fn stemedb(scene: &str, folder: &Path) -> Self {
         Self::with(scene, folder, &[])
