@@ -102,7 +102,8 @@ fn every_limit_that_is_broken_is_found_in_one_run() {
         "catalog-limits.cache",
         "catalog-limits.pool",
     ];
-    let ran = ran.judged(&broken, "does_not_hold").came_to(&["catalog-limits.denials"], &["does_not_hold", "failed"]);
+    let ran =
+        ran.came_to(&broken, &["does_not_hold"]).came_to(&["catalog-limits.denials"], &["does_not_hold", "failed"]);
     assert!(ran.value("catalog-limits.requests", "p95").as_f64().unwrap() > 300.0);
     assert_eq!(ran.value("catalog-limits.queue", "queued"), 60);
     assert_eq!(ran.value("catalog-limits.denials", "denied"), 30);
@@ -140,7 +141,7 @@ fn a_burst_of_refusals_is_no_spike_and_no_traffic_is_no_pass() {
     assert!(begun.elapsed().as_secs() >= 1, "the burst was waited out");
     assert_eq!(ran.value("catalog-limits.denials", "denied"), 0);
     // Nothing was asked of the server within the last second before it: that is no pass, and no failure either.
-    let ran = ran.judged(&["catalog-limits.latency", "catalog-limits.server_errors"], "cannot_tell");
+    let ran = ran.came_to(&["catalog-limits.latency", "catalog-limits.server_errors"], &["cannot_tell"]);
     assert_eq!(ran.value("catalog-limits.requests", "answered"), 0);
 }
 
@@ -217,8 +218,9 @@ fn a_knob_that_does_not_arrive_or_may_not_be_turned_is_told() {
     bench.catalog.kubernetes.control(&json!({ "stuck": { "namespace": "catalog-system" } }));
     bench.short_rollout();
     let ran = bench.run("catalog-setting", "", &["-i", "knob=concurrency", "-i", "value=4"]).exits(1);
-    let ran =
-        ran.came_to(&["catalog-setting.rolled_out"], &["failed"]).judged(&["catalog-setting.arrived"], "does_not_hold");
+    let ran = ran
+        .came_to(&["catalog-setting.rolled_out"], &["failed"])
+        .came_to(&["catalog-setting.arrived"], &["does_not_hold"]);
     assert!(bench.catalog.get("/livez?namespace=team-a", "", "").0 == 200, "the old pods serve");
     bench.catalog.kubernetes.control(&json!({ "release": true }));
     _ = bench.shelf.undo(&ran).exits(0);
