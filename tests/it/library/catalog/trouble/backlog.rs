@@ -70,12 +70,34 @@ fn a_queue_that_does_not_fall_with_more_workers_is_handed_over() {
         .came_to(&["catalog-refresh-backlog.queue_falls"], &["does_not_hold"])
         .tells("The queue does not fall with 5 workers a pod");
     // More than may be set is refused before anything is changed.
+    bench.catalog.database.execute("insert into refresh_jobs (state) select 'running' from generate_series(1, 2)");
     let before = changes(&bench.catalog);
     let _ = bench
         .run("catalog-refresh-backlog", "how_many: { workers: 40 }", &[])
         .came_to(&["catalog-refresh-backlog.not_too_many"], &["does_not_hold"])
         .exits(1);
     assert_eq!(changes(&bench.catalog), before);
+}
+
+#[test]
+fn jobs_that_wait_although_workers_are_free_have_no_leader_and_get_one() {
+    let bench = with_jobs(60);
+    let catalog = &bench.catalog;
+    // Nobody may hold the lease, so nobody works.
+    _ = catalog
+        .kubectl("delete role/catalog-server-leader rolebinding/catalog-server-leader lease/catalog-server-leader")
+        .exits(0);
+    _ = catalog.kubectl("delete pods -l app=catalog-server").exits(0);
+    catalog.serves(3);
+    catalog.control(&json!({ "idle": false }));
+    bench.shelf.set("patience", "30s").set("look_every", "100ms").set("watch", "20s");
+    let _ = bench.run("catalog-refresh-backlog", "", &[]).exits(0).reached(&[
+        "catalog-refresh-backlog.cause",
+        "catalog-refresh-backlog.leader",
+        "catalog-leader-election.make_role",
+        "catalog-leader-election.led",
+        "catalog-refresh-backlog.short_enough",
+    ]);
 }
 
 /// A bench whose source `hf` refuses whoever has no token.

@@ -104,3 +104,11 @@ fn lists_that_are_fast_need_nothing_and_a_role_that_owns_no_table_changes_nothin
     let _ = other.shelf.approve(&parked, "make_index").exits(7).tells("must be owner of table Context");
     assert_eq!(database.value(INDEX), "f");
 }
+
+#[test]
+fn lists_that_are_slow_for_no_known_reason_are_handed_over() {
+    let bench = Bench::start();
+    bench.shelf.set("samples", 3).set("slow", 100);
+    bench.catalog.control(&json!({ "slow": { "base_ms": 200 } }));
+    let _ = bench.run("catalog-slow-lists", "", &[]).exits(6).tells("none of the known causes is there");
+}
