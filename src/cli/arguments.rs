@@ -5,7 +5,7 @@ mod library;
 mod people;
 
 pub(super) use how::{HowArguments, MendedArguments, ThawArguments};
-pub(super) use library::{AlertsArguments, AlertsCommand, ExportArguments};
+pub(super) use library::{AlertsArguments, AlertsCommand, ExportArguments, LookupArguments};
 pub(super) use people::{
     AbortArguments, AnswerArguments, ApproveArguments, DenyArguments, HandoverArguments, MarkArguments, NoteArguments,
 };
@@ -128,6 +128,17 @@ Examples:
     Check(CheckArguments),
     /// Write a commented starter runbook
     New(NewArguments),
+    /// Find the runbook for what you see: a question, an alert, lines of a log
+    #[command(after_help = "\
+Examples:
+  runwright lookup quarantine is full
+  runwright lookup StemeDBAgentFlooding
+  runwright lookup 'FATAL: sorry, too many clients already'
+  journalctl -u vestige-mcp -n 200 | runwright lookup -
+
+The best comes first, with what of it fits and how it is started. The exit
+code is 1 when no runbook fits.")]
+    Lookup(LookupArguments),
     /// List the runs in the store, or the runbooks of the library
     List(ListArguments),
     /// Show a run from its record

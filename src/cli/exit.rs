@@ -81,7 +81,7 @@ impl Exit {
         match self {
             Self::Done => "resolved, completed, or nothing to do; for other commands: done",
             Self::NotResolved => {
-                "it ran to its end and the goal is not met; `verify`: the record does not hold; `list --overdue`: something is overdue"
+                "it ran to its end and the goal is not met; `verify`: the record does not hold; `list --overdue`: something is overdue; `lookup`: no runbook fits"
             }
             Self::Usage => "the command line makes no sense, or names a runbook, run or step that is not there",
             Self::Invalid => {

@@ -25,6 +25,7 @@ mod handover;
 mod helper;
 mod keys;
 mod list;
+mod lookup;
 mod new;
 mod outside;
 mod overdue;
@@ -104,6 +105,7 @@ fn dispatch(session: &mut Session, command: Command) -> Result<Exit, CommandErro
         Command::Probe(arguments) => run::probe(session, &arguments),
         Command::Check(arguments) => check::check(session, &arguments),
         Command::New(arguments) => new::new_runbook(session, &arguments),
+        Command::Lookup(arguments) => lookup::lookup(session, &arguments),
         Command::List(arguments) => list::list(session, &arguments),
         Command::Show(arguments) => show::show(session, &arguments),
         Command::Verify(arguments) => verify::verify(session, &arguments),

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Do", &["run", "resume", "plan", "probe"]),
     ("Write", &["check", "new", "alerts", "schema"]),
-    ("Look", &["list", "show", "verify"]),
+    ("Look", &["lookup", "list", "show", "verify"]),
     ("Decide", &["approve", "deny", "answer", "abort"]),
     ("Tell", &["handover", "note", "mark"]),
 ];

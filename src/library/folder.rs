@@ -288,7 +288,7 @@ fn listed(file: &RunbookFile) -> Listed {
     line
 }
 
-fn text_of(data: &Data, key: &str) -> Option<String> {
+pub(super) fn text_of(data: &Data, key: &str) -> Option<String> {
     let Data::Map(entries) = data else { return None };
     let entry = entries.iter().find(|entry| entry.key.value == key)?;
     match &entry.value.data {

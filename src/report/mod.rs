@@ -9,6 +9,7 @@ mod changes;
 mod closing;
 mod commands;
 mod deviations;
+mod found;
 mod grid;
 mod handover;
 mod layout;
@@ -34,6 +35,7 @@ mod words;
 
 pub use card::{CardFrame, card, evidence};
 pub use commands::Commands;
+pub use found::{found_json, found_text};
 pub use handover::page::{handover_json, handover_markdown, handover_text};
 pub use handover::{About, Ahead};
 pub use list::{OpenLine, OwnerLine, RunLine, WaitLine, list_json, list_text};

@@ -153,7 +153,7 @@ record! {
         may owner = "owner": Sp<String>,
         /// Words to find it by.
         with tags = "tags": Many<Sp<String>>,
-        /// What a person sees.
+        /// What a person sees. Text of an error stands in backticks or quotes: `lookup` finds it word for word.
         with symptoms = "symptoms": Many<Sp<String>>,
         /// What it means for users.
         may impact = "impact": Sp<String>,

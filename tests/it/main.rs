@@ -21,6 +21,7 @@ mod kubernetes_life;
 mod kubernetes_streams;
 mod library;
 mod log;
+mod lookup;
 mod mechanisms;
 mod nested;
 mod planned;

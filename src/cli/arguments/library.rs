@@ -1,7 +1,22 @@
 //! What is asked of the library as a whole.
 
 use clap::{Args, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+/// `lookup`.
+#[derive(Debug, Args)]
+pub struct LookupArguments {
+    /// What you see, in your words or in those of the machine; `-` reads lines from stdin
+    #[arg(value_name = "WORD", required = true)]
+    pub words: Vec<OsString>,
+    /// Everything that fits, not only the best five
+    #[arg(long)]
+    pub all: bool,
+    /// One JSON document, with everything that fits
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// `alerts`.
 #[derive(Debug, Args)]
