@@ -56,7 +56,8 @@ impl Pending {
                 PromptKind::Manual { text, .. } => ("manual", text.lines().next().unwrap_or_default().to_owned(), None),
             },
         };
-        let text = if text.is_empty() { self.title.clone() } else { text };
+        // What takes several lines is told by its title; the card has all of it.
+        let text = if text.is_empty() || text.contains('\n') { self.title.clone() } else { text };
         Waiting { step: StepPath(path.to_owned()), what: what.to_owned(), text, wants, digest }
     }
 }

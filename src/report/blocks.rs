@@ -1,20 +1,26 @@
 //! The blocks of a run's text: its head, its steps. Each is a function from facts to lines.
 
 use super::layout::{INDENT, headline, labelled, prose};
+use super::passed::{exact, exact_in_short};
 use super::prompt::value_table;
 use super::steps::StepInfo;
 use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::{short, used};
 use super::words;
 use crate::event::{
-    CheckView, EvidenceRef, InputView, Mode, Operator, Outcome, RunId, StepVerdict, StoredValue, UsedView,
+    ActView, CheckView, EvidenceRef, InputView, Mode, Operator, Outcome, RunId, StepVerdict, StoredValue, UsedView,
 };
 use indexmap::IndexMap;
 
 /// Lines of a failed program's output that are repeated beside the failure.
 const EXCERPT: usize = 8;
+/// How many lines of ours one of them takes at most.
+const LINES_OF_ONE: usize = 4;
 /// How many outputs of a failure are shown.
 const EXCERPTS: usize = 4;
+
+/// The column of what goes with an act.
+const ACT_LABEL: usize = 8;
 
 /// The blanks before an input.
 const INPUT: usize = 6;
@@ -142,6 +148,8 @@ pub(crate) struct StepEnd<'a> {
     pub(crate) handled: bool,
     pub(crate) error: Option<&'a str>,
     pub(crate) evidence: &'a [EvidenceRef],
+    /// What was performed, where no card has told it.
+    pub(crate) act: Option<&'a ActView>,
     pub(crate) location: Option<&'a str>,
 }
 
@@ -185,6 +193,12 @@ impl StepEnd<'_> {
 
     fn trouble(&self, style: &Style) -> Vec<String> {
         let mut out = Vec::new();
+        if let Some(act) = self.act {
+            out.extend(exact(style, &act.text));
+            for line in &act.more {
+                out.extend(exact(style, &format!("{} {}", pad(&line.label, ACT_LABEL), line.text)));
+            }
+        }
         if let Some(reason) = self.reason {
             out.extend(labelled(style, INDENT, "reason", "  ", &style.text(reason)));
         }
@@ -215,15 +229,12 @@ impl StepEnd<'_> {
 fn excerpt(style: &Style, kept: &EvidenceRef) -> Vec<String> {
     let lines: Vec<&str> = kept.excerpt.lines().collect();
     let from = lines.len().saturating_sub(EXCERPT);
-    let side = style.glyphs().side;
     let mut out = Vec::new();
     let left_out = if from > 0 || !kept.inline { ", in part" } else { "" };
     out.extend(prose(style, INDENT, &format!("{} ({} bytes{left_out})", style.text(&kept.stream), kept.size)));
     for line in &lines[from..] {
-        let text = super::sanitize::output_line(line);
-        let text = if style.unicode { text } else { style.text(&text) };
-        let text = style.cut(&text, style.columns().saturating_sub(INDENT + 2));
-        out.push(style.paint(Tone::Quiet, format!("{}{side} {text}", " ".repeat(INDENT)).trim_end()));
+        let lines = exact_in_short(style, line, LINES_OF_ONE);
+        out.extend(lines.iter().map(|line| style.paint(Tone::Quiet, line)));
     }
     out
 }

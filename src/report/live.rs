@@ -17,7 +17,7 @@ use super::steps::StepTable;
 use super::style::{Style, Tone};
 use super::words;
 use crate::engine::Chunk;
-use crate::event::{Door, ErrorClass, Event, EvidenceRef, Record, StepPath};
+use crate::event::{ActView, Door, ErrorClass, Event, EvidenceRef, Record, StepPath};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -62,6 +62,8 @@ struct Running {
     change: bool,
     error: Option<String>,
     evidence: Vec<EvidenceRef>,
+    /// What a read performs: no card tells it.
+    act: Option<Box<ActView>>,
     title: Option<String>,
     /// Whether a headline has told its title: of its gate, or of its first attempt.
     announced: bool,

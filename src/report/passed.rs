@@ -55,14 +55,22 @@ fn with_its_list(style: &Style, step: &StepInfo, card: &CardView, digest: &str) 
 
 /// Lines that can be read character by character, behind a side mark.
 pub(crate) fn exact(style: &Style, text: &str) -> Vec<String> {
+    style.lines(text).iter().flat_map(|line| behind_mark(style, line)).collect()
+}
+
+/// One line of somebody else, behind a side mark, on so many lines of ours at most.
+pub(crate) fn exact_in_short(style: &Style, line: &str, most: usize) -> Vec<String> {
+    let line = style.text(&super::sanitize::output_line(line));
+    behind_mark(style, &style.cut(&line, room(style) * most))
+}
+
+fn room(style: &Style) -> usize {
+    style.columns().saturating_sub(INDENT + columns_of(style.glyphs().side) + 1)
+}
+
+fn behind_mark(style: &Style, line: &str) -> Vec<String> {
     let glyphs = style.glyphs();
-    let room = style.columns().saturating_sub(INDENT + columns_of(glyphs.side) + 1);
-    let mut out = Vec::new();
-    for line in style.lines(text) {
-        for (index, piece) in break_exact(&line, room).into_iter().enumerate() {
-            let side = if index == 0 { glyphs.side } else { glyphs.onward };
-            out.push(format!("{}{side} {piece}", " ".repeat(INDENT)).trim_end().to_owned());
-        }
-    }
-    out
+    let pieces = break_exact(line, room(style)).into_iter().enumerate();
+    let sides = pieces.map(|(index, piece)| (if index == 0 { glyphs.side } else { glyphs.onward }, piece));
+    sides.map(|(side, piece)| format!("{}{side} {piece}", " ".repeat(INDENT)).trim_end().to_owned()).collect()
 }

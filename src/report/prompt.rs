@@ -4,6 +4,7 @@ use super::blocks::loud;
 use super::card::{CardFrame, act_to_copy, card, evidence, evidence_values};
 use super::grid::{Grid, ROWS, plain_list};
 use super::layout::{INDENT, headline, labelled, prose, table};
+use super::passed::exact_in_short;
 use super::steps::{StepInfo, StepTable};
 use super::style::{Style, Tone, break_exact, break_words, columns_of, pad};
 use super::value::short;
@@ -16,6 +17,8 @@ use jiff::Timestamp;
 const GUESS: usize = 8;
 /// Lines of a list of plain values.
 const LIST_LINES: usize = 4;
+/// The most lines of a text with several.
+const TEXT_LINES: usize = 8;
 
 /// The text of a prompt, without the line to type on.
 #[must_use]
@@ -184,10 +187,28 @@ pub(crate) fn value_table<'a>(style: &Style, values: impl Iterator<Item = (&'a s
             out.extend(grid.lines(style, room).into_iter().map(|line| format!("{}{line}", " ".repeat(INDENT + 2))));
         } else if let Some(list) = Some(entries).filter(|entries| !entries.is_empty()).and_then(plain_list) {
             out.extend(labelled(style, INDENT, &label, "  ", &style.cut(&style.text(&list), room * LIST_LINES)));
+        } else if let StoredValue::Value(serde_json::Value::String(text)) = value {
+            out.extend(text_lines(style, &label, text, room));
         } else {
             out.extend(labelled(style, INDENT, &label, "  ", &short(style, value, room)));
         }
     }
+    out
+}
+
+/// A text: on a few lines of our own, or by its own last lines when it has several.
+fn text_lines(style: &Style, label: &str, text: &str, room: usize) -> Vec<String> {
+    let lines: Vec<&str> = text.trim_end_matches('\n').split('\n').collect();
+    if let [line] = lines.as_slice() {
+        return labelled(style, INDENT, label, "  ", &style.cut(&style.text(line), room * LIST_LINES));
+    }
+    let from = lines.len().saturating_sub(TEXT_LINES);
+    let count = match from {
+        0 => format!("{} lines", lines.len()),
+        _ => format!("{} lines, the last {TEXT_LINES}", lines.len()),
+    };
+    let mut out = labelled(style, INDENT, label, "  ", &count);
+    out.extend(lines[from..].iter().flat_map(|line| exact_in_short(style, line, LIST_LINES)));
     out
 }
 

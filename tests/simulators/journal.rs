@@ -13,7 +13,7 @@ struct Entry {
 }
 
 /// Writes all of it to standard output, the oldest first.
-pub fn export(units: &Path) -> Result<(), String> {
+pub(crate) fn export(units: &Path) -> Result<(), String> {
     let mut entries = Vec::new();
     let folder = std::fs::read_dir(units).map_err(|why| format!("{}: {why}", units.display()))?;
     for place in folder.flatten() {

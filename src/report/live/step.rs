@@ -230,6 +230,7 @@ impl LiveScreen {
         running.attempt = attempt;
         running.active = true;
         running.change = *change;
+        running.act = (!*change).then(|| act.clone());
         running.waiting = None;
         let announced = std::mem::replace(&mut running.announced, true);
         if !*change || is_item(path) {
@@ -318,6 +319,7 @@ impl LiveScreen {
             // A change has told each of its attempts as it ended.
             error: running.error.as_deref().filter(|_| !running.change),
             evidence: &running.evidence,
+            act: running.act.as_deref(),
             location: self.places.get(&general(path)).map(String::as_str),
         };
         end.lines(style)

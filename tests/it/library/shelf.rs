@@ -143,7 +143,7 @@ impl Ran {
         let events = Sandbox::events(&self.folder);
         let called = called(&events);
         let of = |event: &Value| event["step"].as_str().map(|path| owned(path, &called)).as_deref() == Some(step);
-        let values = events.iter().filter(|event| of(event)).filter_map(|event| {
+        let mut values = events.iter().filter(|event| of(event)).filter_map(|event| {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });

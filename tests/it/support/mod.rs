@@ -7,6 +7,7 @@ mod example;
 mod journal;
 mod killer;
 mod kubernetes;
+mod nginx;
 mod output;
 mod postgres;
 mod prometheus;
@@ -24,8 +25,9 @@ pub(crate) use example::example;
 pub(crate) use journal::{Entry, Journal};
 pub(crate) use killer::killed_at;
 pub(crate) use kubernetes::{Kubernetes, minor as kubectl_minor};
+pub(crate) use nginx::Nginx;
 pub(crate) use output::Output;
-pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries};
+pub(crate) use postgres::{Cluster, Database, PASSWORD, Stop, binaries as postgres_programs};
 pub(crate) use prometheus::{MetricsPage, Prometheus, free_address, promtool};
 pub(crate) use sandbox::{Sandbox, finish};
 pub(crate) use server::{Connection, Server, certified, say, say_json};
@@ -33,7 +35,7 @@ pub(crate) use services::Services;
 pub(crate) use simulator::Simulator;
 pub(crate) use sshd::Sshd;
 pub(crate) use terminal::Terminal;
-pub(crate) use vestige::{MODEL, ROLE_PASSWORD, Vestige};
+pub(crate) use vestige::{ROLE_PASSWORD, Vestige};
 
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(crate) const ROLE_PASSWORD: &str = "tangerine-lamp-42";
 
 /// The model of the service unless a test says otherwise; its vectors have eight numbers.
-pub(crate) const MODEL: &str = "stand-in-8";
+const MODEL: &str = "stand-in-8";
 
 /// PostgreSQL as the unit `postgresql`, `vestige-mcp` as the unit of that name, and a folder with `vestige.toml`,
 /// `vestige.env` (what the service gets: DATABASE_URL), `password`, `backups/` and `models/`.
@@ -42,7 +42,7 @@ impl Vestige {
                 new.path("stand-in.env").display(),
                 simulator::program().display(),
             );
-            let _ = sandbox.program(name, &script);
+            _ = sandbox.program(name, &script);
         }
         // Those of the machine may be too old for this server.
         for name in ["psql", "pg_dump", "pg_restore", "pg_config", "createdb", "dropdb", "pg_isready"] {
@@ -56,10 +56,10 @@ impl Vestige {
             toml.display(),
             new.path("vestige.env").display(),
         );
-        let _ = new.services.unit("vestige-mcp", &unit).unit("postgresql", &new.cluster.unit());
+        _ = new.services.unit("vestige-mcp", &unit).unit("postgresql", &new.cluster.unit());
         // From here on the service manager has it.
         new.cluster.stop(Stop::Fast);
-        let _ = new.services.systemctl("start", "postgresql");
+        _ = new.services.systemctl("start", "postgresql");
         new.cluster.waits_until_it_answers();
         new
     }
@@ -73,15 +73,15 @@ impl Vestige {
         new.cluster.named("postgres").execute("create database vestige owner vestige");
         new.database()
             .execute("create extension vector; create extension pgcrypto; alter schema public owner to vestige");
-        let _ = new.secret("password", ROLE_PASSWORD).secret("vestige.env", &format!("DATABASE_URL={}\n", new.url()));
-        let _ = new.secret(
+        _ = new.secret("password", ROLE_PASSWORD).secret("vestige.env", &format!("DATABASE_URL={}\n", new.url()));
+        _ = new.secret(
             "vestige.toml",
             &format!(
                 "[storage]\nbackend = \"postgres\"\n\n[storage.postgres]\nurl = \"${{DATABASE_URL}}\"\n\
                  max_connections = 10\n\n[embedding]\nmodel = \"{MODEL}\"\n"
             ),
         );
-        let _ = new.services.systemctl("start", "vestige-mcp");
+        _ = new.services.systemctl("start", "vestige-mcp");
         new.waits_for("Postgres backend ready");
         new
     }

@@ -19,6 +19,6 @@ pub fn failed(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return format!("{}: {}", said.severity(), said.message());
     }
-    let inner = error.source().map(ToString::to_string).unwrap_or_else(|| error.to_string());
+    let inner = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     format!("error communicating with database: {inner}")
 }

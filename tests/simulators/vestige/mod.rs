@@ -13,6 +13,7 @@
 //! | `VESTIGE_STAND_IN_QUERY_MS` | how long each of their questions holds a connection (10) |
 //! | `VESTIGE_STAND_IN_POOL_MS` | how long one waits for a connection before it gives up (30000) |
 //! | `VESTIGE_STAND_IN_DIE_AFTER` | the service dies after this migration was applied |
+//! | `VESTIGE_STAND_IN_DIE_ONCE` | the service dies at its start when this file is there, and takes it away |
 //! | `VESTIGE_STAND_IN_ROW_MS` | how long `migrate reembed` takes for each row (0) |
 //! | `VESTIGE_STAND_IN_STALE_CACHE` | while this file is there, `search` finds every row twice |
 

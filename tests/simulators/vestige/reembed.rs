@@ -194,7 +194,7 @@ async fn execute(client: &Client, statements: &str) -> Result<(), Failure> {
 fn recent_backup() -> bool {
     let Some(folder) = std::env::var_os("VESTIGE_BACKUPS") else { return false };
     let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    let day = Duration::from_secs(24 * 60 * 60);
+    let day = Duration::from_hours(24);
     entries.flatten().any(|entry| {
         let is_dump = entry.path().extension().is_some_and(|extension| extension == "dump");
         let changed = entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);

@@ -46,6 +46,10 @@ pub async fn run(arguments: ServerArguments) -> Result<(), String> {
 }
 
 async fn start(config: &Config, pool: &Pool) -> Result<(), String> {
+    if std::env::var_os("VESTIGE_STAND_IN_DIE_ONCE").is_some_and(|file| std::fs::remove_file(file).is_ok()) {
+        log("ERROR", "vestige_mcp", "killed");
+        std::process::abort();
+    }
     config.model.load()?;
     let mut held = pool.acquire().await?;
     let die_after = std::env::var("VESTIGE_STAND_IN_DIE_AFTER").ok().and_then(|version| version.parse().ok());

@@ -1,8 +1,9 @@
 //! The stand-in itself: what the runbooks rely on is true of it.
 
 use super::Bench;
-use crate::support::{Catalog, CatalogPlan};
+use crate::support::{Catalog, CatalogPlan, PASSWORD};
 use serde_json::json;
+use std::process::{Child, Command, Stdio};
 
 #[test]
 fn three_pods_serve_two_tenants_by_the_rights_of_the_cluster() {
@@ -47,21 +48,26 @@ fn one_pod_leads_and_another_takes_over() {
     catalog.waits("another leads", || leader().len() == 1 && leader()[0] != first);
 }
 
+/// Somebody who holds the lock of the migrations, for a minute at most.
+pub(super) fn holder(catalog: &Catalog) -> Child {
+    let holder = Command::new("psql")
+        .args([&catalog.database.url(), "-c", "select pg_advisory_lock(86669445), pg_sleep(60)"])
+        .env("PGPASSWORD", PASSWORD)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let holder = holder.expect("psql starts: install the Debian package postgresql-client");
+    catalog.database.waits_until("select count(*) = 1 from pg_locks where locktype = 'advisory' and granted");
+    holder
+}
+
 #[test]
 fn a_held_lock_keeps_every_pod_from_listening() {
     let bench = Bench::with(&CatalogPlan { replicas: 0, ..CatalogPlan::default() });
     let catalog = &bench.catalog;
     assert_eq!(catalog.get("/livez?namespace=team-a", "", "").0, 0, "nothing listens");
     let database = &catalog.database;
-    let url = database.url();
-    let holder = std::process::Command::new("psql")
-        .args([&url, "-c", "select pg_advisory_lock(86669445), pg_sleep(60)"])
-        .env("PGPASSWORD", crate::support::PASSWORD)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn();
-    let mut holder = holder.expect("psql starts: install the Debian package postgresql-client");
-    database.waits_until("select count(*) = 1 from pg_locks where locktype = 'advisory' and granted");
+    let mut holder = holder(catalog);
     _ = catalog.kubectl("scale deployment catalog-server --replicas=2").exits(0);
     database.waits_until("select count(*) = 2 from pg_locks where locktype = 'advisory' and not granted");
     assert_eq!(catalog.state()["serving"], false);

@@ -27,7 +27,7 @@ impl Bench {
 
     fn of(vestige: Vestige, shelf: Shelf) -> Self {
         for (input, value) in vestige.inputs() {
-            let _ = shelf.set(input, value);
+            _ = shelf.set(input, value);
         }
         Self { vestige, shelf }
     }

@@ -3,7 +3,7 @@
 use super::session::Session;
 use crate::library::shelf::Shelf;
 use crate::library::vestige::bench::Bench;
-use crate::support::{Cluster, PASSWORD, Stop, binaries};
+use crate::support::{Cluster, PASSWORD, Stop, postgres_programs};
 use serde_json::json;
 
 const INDEX_IS_WHOLE: &str = "select count(*) = 1 from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -70,7 +70,7 @@ fn a_query_that_hangs_is_shown_and_cancelled_when_a_person_says_so() {
 /// Debian's server has the module; its tables stand in for those with vectors.
 #[test]
 fn statements_that_drifted_are_listed_where_the_server_keeps_statistics() {
-    let cluster = Cluster::with(binaries(), "shared_preload_libraries = 'pg_stat_statements'\n");
+    let cluster = Cluster::with(postgres_programs(), "shared_preload_libraries = 'pg_stat_statements'\n");
     let database = cluster.database();
     database.execute(
         "create table knowledge_nodes (n integer, content text, embedding real[]);
