@@ -10,7 +10,7 @@ use crate::report::sanitize::visible;
 use crate::report::{found_json, found_text};
 use std::io::{self, IsTerminal as _, Read};
 
-/// How many are told when nothing else is asked for; equals are not torn apart.
+/// How many are told when nothing else is asked for.
 const BEST: usize = 5;
 
 /// Searches the library and the runbooks inside the program. It reads the library, and nothing else.
@@ -81,18 +81,15 @@ fn search(finder: &Finder, input: impl Read, is_typed: bool) -> Result<Vec<Found
 }
 
 fn tell(session: &Session, all: bool, in_lines: bool, found: &[Found<'_>]) -> Result<(), CommandError> {
-    let told = match found.get(BEST - 1) {
-        Some(last) if !all => found.iter().take_while(|found| found.place <= last.place).count(),
-        _ => found.len(),
-    };
-    let lines = found_text(&found[..told], in_lines, &session.commands(), &session.console.out_style());
+    let told = if all { found } else { &found[..found.len().min(BEST)] };
+    let lines = found_text(told, in_lines, &session.commands(), &session.console.out_style());
     session.console.data_lines(&lines)?;
     let equals = found.iter().filter(|found| found.place == 1).count();
     if equals > 1 {
         session.console.say(&format!("a tie: the first {equals} fit equally well\n"));
     }
-    if told < found.len() {
-        session.console.say(&format!("fitting less well: {}; to see them, too: --all\n", found.len() - told));
+    if told.len() < found.len() {
+        session.console.say(&format!("not shown: {} more; to see them, too: --all\n", found.len() - told.len()));
     }
     Ok(())
 }

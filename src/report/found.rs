@@ -29,8 +29,10 @@ pub fn found_text(found: &[Found<'_>], in_lines: bool, commands: &Commands, styl
         let mut fact = |label: &str, text: &str| {
             out.extend(labelled(style, 3, &pad(label, LABEL), " ", text));
         };
-        for reason in &found.reasons {
-            fact(label(reason), &told(reason, in_lines, style));
+        // Words in common need no second witness.
+        let is_words = found.reasons.first().is_some_and(|reason| matches!(reason.by, By::Words { .. }));
+        for reason in found.reasons.iter().take(if is_words { 1 } else { found.reasons.len() }) {
+            fact(reason.kind.word(), &told(reason, in_lines, style));
         }
         if let Some(owner) = &entry.owner {
             let reach = entry.reach.as_ref().map_or_else(String::new, |reach| format!(" ({reach})"));
@@ -50,22 +52,14 @@ pub fn found_text(found: &[Found<'_>], in_lines: bool, commands: &Commands, styl
     out
 }
 
-fn label(reason: &Reason) -> &'static str {
-    match (&reason.by, &reason.kind) {
-        (By::Name, TextKind::Tags) => "name",
-        (_, kind) => kind.word(),
-    }
-}
-
 fn told(reason: &Reason, in_lines: bool, style: &Style) -> String {
     let text = style.text(&reason.text);
     let words = style.text(&reason.words.join(", "));
-    let mut told = match (&reason.by, &reason.kind) {
-        (By::Name, TextKind::Tags) => words,
-        (By::Name, _) => text,
-        (By::Quoted(_), _) => format!("{text} (word for word)"),
-        (By::NearName, _) => format!("{text} (is it `{words}`?)"),
-        (By::Words(_), _) => format!("{text} ({words})"),
+    let mut told = match &reason.by {
+        By::Name => text,
+        By::Quoted(_) => format!("{text} (word for word)"),
+        By::NearName => format!("{text} (is it `{words}`?)"),
+        By::Words { .. } => format!("{text} ({words})"),
     };
     match &reason.kind {
         TextKind::Choice { step, option } => told.push_str(&style.text(&format!(" - option `{option}` of `{step}`"))),

@@ -3,7 +3,6 @@
 use crate::support::{Output, Sandbox, Terminal, repository};
 use std::io::Write as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 const POOL: &str = "
 system: Vestige
@@ -92,9 +91,11 @@ fn equals_are_a_tie_and_the_best_five_are_told() {
         _ = sandbox.runbook(&format!("other-{number}"), "system: Other\nsteps: [{ validate: Fine, assert: true }]\n");
     }
     _ = sandbox.runbook("more", "system: Other\nsummary: Rain\nsteps: [{ validate: Fine, assert: true }]\n");
-    let torn = sandbox.runwright("lookup other rain").exits(0);
-    assert_eq!(torn.stdout.matches("   start    ").count(), 7, "equals are not torn apart: {torn}");
+    let torn = sandbox.runwright("lookup other").exits(0);
+    assert_eq!(torn.stdout.matches("   start    ").count(), 5, "{torn}");
+    _ = torn.says("a tie: the first 7 fit equally well").says("not shown: 2 more; to see them, too: --all");
     let words = ["snow", "hail", "fog", "ice", "dew", "wind", "rime"];
+    // Those with more than half of the words of the line, or of their own.
     for count in 2..=words.len() {
         let rest = format!("summary: {}\nsteps: [{{ validate: Fine, assert: true }}]\n", words[..count].join(" "));
         _ = sandbox.runbook(&format!("s-{count}"), &rest);
@@ -102,7 +103,7 @@ fn equals_are_a_tie_and_the_best_five_are_told() {
     let best = sandbox.runwright("lookup snow hail fog ice dew wind rime").exits(0);
     assert_eq!(best.stdout.matches("   start    ").count(), 5, "{best}");
     assert!(best.stdout.starts_with("1  s-7") && best.stdout.contains("5  s-3"), "{best}");
-    assert!(best.stderr.contains("fitting less well: 1; to see them, too: --all"), "{best}");
+    assert!(best.stderr.contains("not shown: 1 more; to see them, too: --all"), "{best}");
     let all = sandbox.runwright("lookup snow hail fog ice dew wind rime --all").exits(0);
     assert_eq!(all.stdout.matches("   start    ").count(), 6, "{all}");
 }
@@ -130,29 +131,27 @@ fn the_tail_of_a_log_is_looked_at_line_by_line() {
 
 /// A file of hundreds of megabytes, one line without an end: looked at, not kept.
 #[test]
-fn a_huge_input_needs_little_memory_and_time() {
+fn a_huge_input_needs_little_memory() {
     let sandbox = library();
-    let begun = Instant::now();
     let mut command = sandbox.command(["lookup", "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("its stdin");
     let (line, unbroken) =
-        (b"INFO the database does what it is asked to do, client 17\n".repeat(16384), vec![b'.'; 1 << 20]);
-    for _ in 0..8 {
+        (b"INFO the database does what it is asked to do, client 17\n".repeat(256), vec![b'.'; 1 << 20]);
+    for _ in 0..32 {
         stdin.write_all(&line).expect("it is read");
         stdin.write_all(&unbroken).expect("it is read");
     }
     stdin.write_all(b"\npool timed out while waiting for an open connection\n").expect("it is read");
-    // All but a pipe of it is looked at by now.
+    // All but a pipe of it, of 32 MiB, is looked at by now.
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
     drop(stdin);
     let output = Output::new("runwright lookup -".to_owned(), &child.wait_with_output().expect("its output")).exits(0);
     assert!(output.stdout.starts_with("1  vestige-pool"), "{output}");
-    assert!(peak < 64 * 1024, "{peak} kB");
-    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert!(peak < 48 * 1024, "{peak} kB");
 }
 
 #[test]
@@ -244,15 +243,28 @@ fn at_a_terminal_it_says_how_lines_end() {
 fn the_library_of_the_program_is_found_by_what_people_see() {
     let sandbox = Sandbox::new();
     let library = repository("runbooks").display().to_string();
-    for (words, first) in [
+    for (words, wanted) in [
+        ("No space left on device", "disk-filling"),
+        ("the disk is full", "disk-filling"),
         ("StemeDBQuarantineOverflow", "quarantine-overflow"),
         ("one agent floods the quarantine", "quarantine-overflow"),
         ("false positives in quarantine", "quarantine-overflow"),
-        ("No space left on device", "disk-filling"),
-        ("the disk is full", "disk-filling"),
         ("lift the ban of an agent", "unban-agent"),
+        ("ERROR:  extension \"vector\" is not available", "vestige-extensions"),
+        ("WARN sqlx: pool timed out while waiting for an open connection", "vestige-pool"),
+        ("ERROR: vector dimensions do not match", "vestige-reembed"),
+        ("ERROR:  permission denied for schema public", "vestige-grants"),
+        ("the reembed was interrupted", "vestige-reembed-interrupted"),
+        ("the index is half built", "vestige-index-rebuild"),
+        ("monthly restore drill", "vestige-restore-drill"),
+        ("back up vestige", "vestige-backup"),
+        ("replace the live database by a dump", "vestige-replace-live"),
+        ("why must I not cluster the domains again?", "vestige-domains"),
     ] {
-        let told = sandbox.call(["lookup", words, "--library", &library]).exits(0);
-        assert!(told.stdout.starts_with(&format!("1  {first}: ")), "{words}\n{told}");
+        let found = sandbox.call(["lookup", words, "--json", "--library", &library]).exits(0);
+        let json = found.json();
+        let all = json["found"].as_array().expect("a list");
+        let is_first = all.iter().any(|found| found["place"] == 1 && found["id"] == wanted);
+        assert!(is_first, "{wanted} is not the first for: {words}\n{found}");
     }
 }

@@ -39,7 +39,9 @@ pub struct Text {
 /// What a text of a runbook is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextKind {
-    /// The id, the system, and the tags.
+    /// The id.
+    Id,
+    /// The system and the tags.
     Tags,
     /// The title.
     Title,
@@ -71,6 +73,7 @@ impl TextKind {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
+            Self::Id => "id",
             Self::Tags => "tags",
             Self::Title => "title",
             Self::Summary => "summary",
@@ -108,7 +111,7 @@ impl Entry {
     fn unreadable(id: &str, place: &str, title: Option<String>) -> Self {
         let title = title.unwrap_or_else(|| id.to_owned());
         let texts =
-            [(TextKind::Tags, id), (TextKind::Title, &title)].map(|(kind, text)| Text { kind, text: text.to_owned() });
+            [(TextKind::Id, id), (TextKind::Title, &title)].map(|(kind, text)| Text { kind, text: text.to_owned() });
         Self {
             id: id.to_owned(),
             place: place.to_owned(),
@@ -138,9 +141,14 @@ impl Entry {
 }
 
 fn texts(runbook: &Runbook, id: &str) -> Vec<Text> {
-    let tags = runbook.system.iter().chain(&runbook.tags.0).map(|text| text.value.as_str());
-    let tags: Vec<&str> = std::iter::once(id).chain(tags).collect();
+    let mut tags: Vec<&str> = Vec::new();
+    for tag in runbook.system.iter().chain(&runbook.tags.0) {
+        if tags.iter().all(|other| !other.eq_ignore_ascii_case(&tag.value)) {
+            tags.push(&tag.value);
+        }
+    }
     let mut found = vec![
+        Text { kind: TextKind::Id, text: id.to_owned() },
         Text { kind: TextKind::Tags, text: tags.join(", ") },
         Text { kind: TextKind::Title, text: runbook.title.value.clone() },
     ];

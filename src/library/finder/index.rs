@@ -3,13 +3,13 @@
 use super::entry::{Entry, Text, TextKind};
 use super::quoted::{Name, Quoted};
 use super::search::Search;
-use super::words::{Word, stem};
-use crate::source::nearest;
+use super::words::{self, Word};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The least letters of a name that is said to be nearly right.
 const LEAST_NEAR: usize = 5;
-/// How alike a name must be to be nearly right: at most one letter in five differs.
+/// How alike a name or a word must be to be nearly right: at most one letter in five differs.
 const ALIKE: f64 = 0.8;
 
 /// A text with what it is found by.
@@ -71,29 +71,26 @@ impl Finder {
     fn add_text(&mut self, entry: usize, text: &Text) {
         let number = self.texts.len();
         let mut stems = BTreeSet::new();
-        for word in Word::all(&text.text) {
-            if let Some(stem) = stem(&word.small()) {
-                self.written.entry(stem.clone()).or_insert_with(|| word.small());
-                stems.insert(stem);
-            }
+        let plain = without_templates(&text.text);
+        let small: Vec<String> = Word::all(&plain).map(Word::small).collect();
+        for (at, stem) in words::stems(&small) {
+            self.written.entry(stem.clone()).or_insert_with(|| small[at].clone());
+            stems.insert(stem);
         }
         for stem in &stems {
             self.by_word.entry(stem.clone()).or_default().push(number);
         }
         match &text.kind {
-            TextKind::Tags => self.beside[entry].clone_from(&stems),
+            TextKind::Id | TextKind::Tags => self.beside[entry].extend(stems.iter().cloned()),
             TextKind::Alert { .. } => {
                 if let Some(name) = Name::of(&text.text) {
                     self.names_by.entry(name.key().to_owned()).or_default().push(self.names.len());
                     self.names.push((number, name));
                 }
             }
-            TextKind::Title
-            | TextKind::Summary
-            | TextKind::Symptom
-            | TextKind::AlertSummary { .. }
-            | TextKind::Choice { .. } => {
-                for quoted in Quoted::all(&text.text) {
+            kind => {
+                let whole = (*kind == TextKind::Symptom).then(|| Quoted::of(&plain)).flatten();
+                for quoted in Quoted::all(&plain).into_iter().chain(whole) {
                     self.quoted_by.entry(quoted.key().to_owned()).or_default().push(self.quoted.len());
                     self.quoted.push((number, quoted));
                 }
@@ -129,15 +126,20 @@ impl Finder {
     #[must_use]
     pub fn unknown_words(&self, text: &str) -> Vec<(String, Option<String>)> {
         let mut found: Vec<(String, Option<String>)> = Vec::new();
-        for word in Word::all(text) {
-            let small = word.small();
-            let is_unknown = stem(&small).is_some_and(|stem| !self.by_word.contains_key(&stem));
-            if is_unknown && found.iter().all(|(word, _)| *word != small) {
-                let like = nearest(&small, self.written.values().map(String::as_str)).map(str::to_owned);
-                found.push((small, like));
+        let small: Vec<String> = Word::all(text).map(Word::small).collect();
+        for (at, stem) in words::stems(&small) {
+            let word = &small[at];
+            if !self.by_word.contains_key(&stem) && found.iter().all(|(other, _)| other != word) {
+                found.push((word.clone(), self.word_like(word)));
             }
         }
         found
+    }
+
+    fn word_like(&self, small: &str) -> Option<String> {
+        let likeness = |word: &String| strsim::normalized_damerau_levenshtein(small, word);
+        let like = self.written.values().map(|word| (likeness(word), word)).filter(|(likeness, _)| *likeness >= ALIKE);
+        like.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word.clone())
     }
 
     /// The alerts whose name is nearly one of the words of a text, or the whole of it: the number of the text, and what was
@@ -155,4 +157,17 @@ impl Finder {
         }
         found
     }
+}
+
+/// A text with dots for its templates: what will stand there is not known, and names of values are no words of it.
+fn without_templates(text: &str) -> Cow<'_, str> {
+    let Some((first, mut rest)) = text.split_once("{{") else { return Cow::Borrowed(text) };
+    let mut plain = first.to_owned();
+    while let Some((_, after)) = rest.split_once("}}") {
+        let (words, next) = after.split_once("{{").unwrap_or((after, ""));
+        plain.push_str("...");
+        plain.push_str(words);
+        rest = next;
+    }
+    Cow::Owned(plain)
 }

@@ -1,4 +1,4 @@
-//! Texts that stand in quotes: the exact words of a log or an error.
+//! Texts that are looked for word for word: those in quotes, and whole symptoms.
 
 use super::words::Word;
 
@@ -6,8 +6,10 @@ use super::words::Word;
 const HOLES: [&str; 4] = ["X", "Y", "Z", "N"];
 /// Openers of quotes and their ends.
 const QUOTES: [(char, char); 3] = [('`', '`'), ('"', '"'), ('“', '”')];
+/// One word in quotes is a name, and stands in many a line.
+const LEAST: usize = 2;
 
-/// A quoted text as words, with gaps where anything may stand. Case, blanks and punctuation do not matter.
+/// A text as words, with gaps where anything may stand. Case, blanks and punctuation do not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Quoted {
     /// Runs of words that stand together, in small letters; none is empty, and there is at least one.
@@ -41,8 +43,8 @@ impl Quoted {
         found
     }
 
-    /// The words of a quoted text; nothing when there is no word in it.
-    fn of(text: &str) -> Option<Self> {
+    /// The words of a text; nothing when there are fewer than two.
+    pub(super) fn of(text: &str) -> Option<Self> {
         let (mut runs, mut run) = (Vec::new(), Run::default());
         for piece in pieces(text) {
             let gap = match piece {
@@ -61,7 +63,8 @@ impl Quoted {
         if !run.words.is_empty() {
             runs.push(std::mem::take(&mut run));
         }
-        if runs.is_empty() { None } else { Some(Self { runs, then: run.after }) }
+        let quoted = Self { runs, then: run.after };
+        if quoted.length() < LEAST { None } else { Some(quoted) }
     }
 
     /// How many words of it are written out.
@@ -192,7 +195,8 @@ mod tests {
     fn odd_quotes_are_no_texts() {
         assert_eq!(Quoted::all("an open ` quote"), []);
         assert_eq!(Quoted::all("`` \"\" `...` `X`"), []);
-        assert_eq!(Quoted::all("5\" of rain, and `one` more").len(), 1);
-        assert_eq!(Quoted::all("`a b` and `c`").iter().map(Quoted::length).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(Quoted::all("one word is a `name`"), []);
+        assert_eq!(Quoted::all("5\" of rain, and `one or more`").len(), 1);
+        assert_eq!(Quoted::all("`a b` and `c d e`").iter().map(Quoted::length).collect::<Vec<_>>(), [2, 3]);
     }
 }

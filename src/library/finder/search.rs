@@ -2,7 +2,7 @@
 
 use super::entry::{self, TextKind};
 use super::index::Finder;
-use super::words::{Word, stem};
+use super::words::Word;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,27 +10,38 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const REASONS: usize = 3;
 
 /// Why a text was found. The order of the variants is the order of the runbooks.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
     /// The input names the runbook, or an alert that it answers.
     Name,
-    /// A quoted text of it stands in a line; so many words long.
+    /// A symptom, or a quoted text, stands word for word in a line; so many words long.
     Quoted(usize),
     /// The input nearly names an alert that it answers.
     NearName,
-    /// It has so many different words of a line.
-    Words(usize),
+    /// It has words of a line.
+    Words {
+        /// How many different ones.
+        common: usize,
+        /// How many words it has beside them.
+        others: usize,
+    },
 }
 
 impl By {
-    /// What it is ordered by: its kind, then the more words the better.
-    fn order(&self) -> (u8, usize) {
+    /// What it is ordered by: its kind, then the more words the better, then the fewer beside them.
+    fn order(&self) -> (u8, usize, usize) {
         match self {
-            Self::Name => (0, 0),
-            Self::Quoted(words) => (1, usize::MAX - words),
-            Self::NearName => (2, 0),
-            Self::Words(words) => (3, usize::MAX - words),
+            Self::Name => (0, 0, 0),
+            Self::Quoted(words) => (1, usize::MAX - words, 0),
+            Self::NearName => (2, 0, 0),
+            Self::Words { common, others } => (3, usize::MAX - common, *others),
         }
+    }
+
+    /// Whether it says as much as another: then it is a reason beside it.
+    fn equals(&self, other: &Self) -> bool {
+        let (own, other) = (self.order(), other.order());
+        (own.0, own.1) == (other.0, other.1)
     }
 
     /// The word that stands for it in JSON.
@@ -40,7 +51,7 @@ impl By {
             Self::Name => "name",
             Self::Quoted(_) => "quoted",
             Self::NearName => "near-name",
-            Self::Words(_) => "words",
+            Self::Words { .. } => "words",
         }
     }
 }
@@ -69,7 +80,7 @@ pub struct Found<'f> {
     pub place: usize,
     /// The runbook.
     pub entry: &'f entry::Entry,
-    /// The best reasons, at most three, all of the same kind.
+    /// The best reasons, at most three: of the same kind, with as many words.
     pub reasons: Vec<Reason>,
 }
 
@@ -141,8 +152,8 @@ impl<'f> Search<'f> {
     fn in_common(&mut self, number: u64, words: &[Word<'_>], small: &[String]) {
         let finder = self.finder;
         let mut known: BTreeMap<String, (usize, &str)> = BTreeMap::new();
-        for (at, (word, small)) in words.iter().zip(small).enumerate() {
-            if let Some(stem) = stem(small).filter(|stem| finder.by_word.contains_key(stem)) {
+        for (at, stem) in super::words::stems(small) {
+            if let Some(word) = words.get(at).filter(|_| finder.by_word.contains_key(&stem)) {
                 known.entry(stem).or_insert((at, word.written));
             }
         }
@@ -156,12 +167,13 @@ impl<'f> Search<'f> {
             let fits = |stem: &String| indexed.stems.contains(stem) || beside.contains(stem);
             let mut common: Vec<(usize, &str)> =
                 known.iter().filter(|(stem, _)| fits(stem)).map(|(_, word)| *word).collect();
-            let half_of_line = common.len() * 2 >= known.len();
-            let half_of_text = own >= 2 && own * 2 >= indexed.stems.len();
-            if half_of_line || half_of_text {
+            let most_of_line = common.len() * 2 > known.len();
+            let most_of_text = own >= 2 && own * 2 > indexed.stems.len();
+            if most_of_line || most_of_text {
                 common.sort_unstable();
                 let words = || common.iter().map(|(_, word)| (*word).to_owned()).collect();
-                self.hit(text, number, By::Words(common.len()), words);
+                let by = By::Words { common: common.len(), others: indexed.stems.len() - own };
+                self.hit(text, number, by, words);
             }
         }
     }
@@ -193,13 +205,14 @@ impl<'f> Search<'f> {
         for (text, hit) in self.hits {
             by_entry.entry(finder.texts[text].entry).or_default().push((text, hit));
         }
-        let mut found: Vec<((u8, usize), Found<'f>)> = by_entry
+        let mut found: Vec<((u8, usize, usize), Found<'f>)> = by_entry
             .into_iter()
             .filter_map(|(entry, mut hits)| {
                 hits.sort_by_key(|(text, hit)| (hit.by.order(), *text));
-                let best = hits.first()?.1.by.order();
-                let of_best_kind = hits.into_iter().filter(|(_, hit)| hit.by.order().0 == best.0);
-                let reasons = of_best_kind.take(REASONS).map(|(text, hit)| finder.reason(text, hit)).collect();
+                let by = hits.first()?.1.by.clone();
+                let best = by.order();
+                let as_good = hits.into_iter().filter(|(_, hit)| hit.by.equals(&by));
+                let reasons = as_good.take(REASONS).map(|(text, hit)| finder.reason(text, hit)).collect();
                 Some((best, Found { place: 0, entry: &finder.entries[entry], reasons }))
             })
             .collect();

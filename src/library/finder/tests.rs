@@ -118,9 +118,9 @@ fn a_name_that_is_nearly_right_is_found_and_says_what_was_written() {
 #[test]
 fn a_runbook_is_found_by_its_id() {
     let reason = reason("see `too-many-clients`, please");
-    assert_eq!((reason.by, reason.kind), (By::Name, TextKind::Tags));
+    assert_eq!((reason.by, reason.kind), (By::Name, TextKind::Id));
     let word = self::reason("pool");
-    assert_eq!(word.by, By::Words(1), "an id that is one word is a word like others");
+    assert_eq!(word.by, By::Words { common: 1, others: 0 }, "an id that is one word is a word like others");
 }
 
 #[test]
@@ -131,11 +131,36 @@ fn an_option_is_found_with_the_way_to_it() {
 }
 
 #[test]
+fn a_symptom_that_stands_whole_in_a_line_is_as_good_as_a_quoted_text() {
+    let finder = Finder::new(vec![
+        entry(
+            "words",
+            "\ntitle: Words\nsymptoms: [available vector extension]\nsteps: [{ validate: A, assert: true }]\n",
+        ),
+        entry(
+            "bare",
+            "\ntitle: Bare\nsymptoms: ['extension \"X\" is not available']\nsteps: [{ validate: A, assert: true }]\n",
+        ),
+    ]);
+    let found = found(&finder, &["ERROR: extension \"vector\" is not available"]);
+    assert_eq!((found[0].entry.id.as_str(), &found[0].reasons[0].by), ("bare", &By::Quoted(4)));
+    assert_eq!((found[1].entry.id.as_str(), found[1].place), ("words", 2));
+}
+
+#[test]
+fn names_of_values_are_no_words_of_a_title() {
+    let rest = "\ntitle: Jobs\nsymptoms: ['jobs {{ stuck }} for `{{ n }} whole days`']\nsteps: [{ validate: A, assert: true }]\n";
+    let finder = Finder::new(vec![entry("jobs", rest)]);
+    assert_eq!(found(&finder, &["stuck"]), []);
+    assert_eq!(found(&finder, &["stuck for 7 whole days now"])[0].reasons[0].by, By::Quoted(2));
+}
+
+#[test]
 fn words_count_where_most_of_them_stand_together() {
     let reason = reason("why does an agent flood our stemedb?");
-    assert_eq!(reason.by, By::Words(3), "the system counts beside every text");
+    assert_eq!(reason.by, By::Words { common: 3, others: 1 }, "the system counts beside every text");
     assert_eq!(reason.words, ["agent", "flood", "stemedb"], "as they were given, in their order");
-    // Two of five known words are less than half, and less than half of any text.
+    // Two of five known words are not most of them, and not most of any text.
     assert_eq!(places(&["panel pool refused clients agent"]), []);
     // Words that no runbook has do not count.
     assert_eq!(places(&["my cat walked over the quarantine"]), [(1, "overflow".into())]);
@@ -147,6 +172,12 @@ fn equals_share_a_place_in_the_order_of_the_library() {
     assert_eq!(places(&["vestige"]), [(1, "pool".into()), (1, "too-many-clients".into())]);
     let three = places(&["vestige connections refused", "StemeDBAgentFlooding"]);
     assert_eq!(three, [(1, "overflow".into()), (2, "too-many-clients".into()), (3, "pool".into())]);
+    // `Connections are refused` says less beside its words than `PostgreSQL refuses connections`.
+    let finder = finder();
+    let found = found(&finder, &["connections refused"]);
+    let reasons = &found[0].reasons;
+    let texts: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
+    assert_eq!(texts, ["Connections are refused", "PostgreSQL refuses connections"]);
 }
 
 #[test]

@@ -32,6 +32,18 @@ const ENDINGS: &[(&str, &str)] = &[
     ("s", ""),
 ];
 
+/// Two words that are also written as one: what the first is compared by, the second, and both.
+const JOINED: &[(&str, &str, &str)] = &[
+    ("back", "up", "backup"),
+    ("clean", "up", "cleanup"),
+    ("fail", "over", "failover"),
+    ("log", "in", "login"),
+    ("rol", "back", "rollback"),
+    ("set", "up", "setup"),
+    ("shut", "down", "shutdown"),
+    ("tim", "out", "timeout"),
+];
+
 /// What is left of a word without its ending is at least so long.
 const LEAST: usize = 3;
 
@@ -54,8 +66,28 @@ impl<'t> Word<'t> {
     }
 }
 
+/// What the words of a text are compared by, each with its number in the text; little words are left out, and `back up` is
+/// `backup`.
+pub(super) fn stems(small: &[String]) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(word) = small.get(at) {
+        let next = small.get(at + 1).map_or("", String::as_str);
+        if let Some(stem) = stem(word) {
+            let joined = JOINED.iter().find(|(first, second, _)| *first == stem && *second == next);
+            let joined = joined.and_then(|(_, _, whole)| self::stem(whole));
+            let length = if joined.is_some() { 2 } else { 1 };
+            found.push((at, joined.unwrap_or(stem)));
+            at += length;
+        } else {
+            at += 1;
+        }
+    }
+    found
+}
+
 /// What a word is compared by: the word in small letters without its ending; nothing for a word that says nothing.
-pub(super) fn stem(small: &str) -> Option<String> {
+fn stem(small: &str) -> Option<String> {
     let mut chars = small.chars();
     if LITTLE.contains(&small) || (chars.next().is_some() && chars.next().is_none()) {
         return None;
@@ -124,6 +156,24 @@ mod tests {
             for other in &words[at + 1..] {
                 assert_ne!(stem(one), stem(other), "{one} {other}");
             }
+        }
+    }
+
+    #[test]
+    fn two_words_may_be_one() {
+        for (two, one) in [
+            ("back up", "backup"),
+            ("Backed up", "backups"),
+            ("timed out", "timeouts"),
+            ("set up", "setup"),
+            ("rolling back", "rollback"),
+        ] {
+            let of = |text| -> Vec<String> {
+                let small: Vec<String> = Word::all(text).map(Word::small).collect();
+                stems(&small).into_iter().map(|(_, stem)| stem).collect()
+            };
+            assert_eq!(of(two), of(one), "{two}");
+            assert_eq!(of(two).len(), 1);
         }
     }
 

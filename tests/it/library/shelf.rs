@@ -4,7 +4,8 @@ use crate::support::{Output, Sandbox, repository};
 use serde_json::Value;
 use serde_yaml::Value as Yaml;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A sandbox with the library in it.
 pub(crate) struct Shelf {
@@ -63,15 +64,48 @@ impl Shelf {
 }
 
 impl Shelf {
+    /// Runs a runbook as `run` does, and kills the program as soon as this is true. What it has started lives on.
+    #[track_caller]
+    pub(crate) fn killed(&self, runbook: &str, answers: &str, more: &[&str], when: impl Fn() -> bool) -> Ran {
+        let answers = self.sandbox.write("answers.yaml", if answers.is_empty() { "{}" } else { answers });
+        let mut command = self.command(["run", runbook, "--env", "simulator", "--answers"]);
+        command.arg(answers).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let before = self.sandbox.runs();
+        let mut child = command.spawn().expect("the program starts");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !when() {
+            let ended = child.try_wait().expect("a process").is_some();
+            if ended || Instant::now() > deadline {
+                child.kill().ok();
+                let output = child.wait_with_output().expect("its output");
+                panic!("it never came so far\n{}", Output::new(runbook.to_owned(), &output));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child.kill().expect("a signal");
+        let output = Output::new(runbook.to_owned(), &child.wait_with_output().expect("its output"));
+        let folder = self.sandbox.runs().into_iter().find(|run| !before.contains(run)).expect("a run");
+        Ran { output, folder }
+    }
+
     /// Approves the gate at which a run has parked, as a person would in another terminal, and takes the run up again.
     #[track_caller]
     pub(crate) fn approve(&self, parked: &Ran, step: &str) -> Ran {
-        let text = parked.output.all();
+        let text = parked.output.all().replace('│', " ");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_digest = |word: &&str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let digest = text.rsplit("digest ").filter_map(|rest| rest.split_whitespace().next()).find(is_digest);
         let digest = digest.unwrap_or_else(|| panic!("no card\n{}", parked.output)).to_owned();
         let name = parked.name();
         _ = crate::support::finish(&mut self.command(["approve", &name, step, "--digest", &digest])).exits(0);
+        self.resume(parked)
+    }
+
+    /// Answers what a run has parked at, as a person would in another terminal, and takes the run up again.
+    #[track_caller]
+    pub(crate) fn answer(&self, parked: &Ran, step: &str, value: &str) -> Ran {
+        let name = parked.name();
+        _ = crate::support::finish(&mut self.command(["answer", &name, step, value])).exits(0);
         self.resume(parked)
     }
 
@@ -143,7 +177,7 @@ impl Ran {
         let events = Sandbox::events(&self.folder);
         let called = called(&events);
         let of = |event: &Value| event["step"].as_str().map(|path| owned(path, &called)).as_deref() == Some(step);
-        let mut values = events.iter().filter(|event| of(event)).filter_map(|event| {
+        let values = events.iter().filter(|event| of(event)).filter_map(|event| {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });

@@ -44,7 +44,7 @@ impl Nginx {
         let child = nginx.spawn().unwrap_or_else(|why| panic!("nginx does not start ({why}): {INSTALL}"));
         let mut own = Self { child, url: format!("http://{address}"), _folder: folder };
         let end = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(&address).is_err() {
+        while TcpStream::connect(address).is_err() {
             let over = own.child.try_wait().expect("its state");
             assert!(over.is_none() && Instant::now() < end, "nginx does not listen ({over:?}): {INSTALL}");
             std::thread::sleep(Duration::from_millis(20));

@@ -98,7 +98,8 @@ fn bare() -> Bench {
 fn an_installation_from_nothing_serves_two_teams() {
     let bench = bare();
     let answers = format!("{{ tenancy: namespace, proxy: oauth2_proxy, {ATTESTED} }}");
-    let teams = ["-i", "catalog_teams=team-a,team-b=b-people", "-i", "catalog_replicas=2"];
+    let teams =
+        ["-i", "catalog_teams=team-a,team-b=b-people", "-i", "catalog_replicas=2", "-i", "catalog_db_tls=require"];
     let ran = bench.run("catalog-install", &answers, &teams).exits(0).reached(&[
         "catalog-install.tenancy",
         "catalog-install.proxy",
@@ -119,6 +120,7 @@ fn an_installation_from_nothing_serves_two_teams() {
         "catalog-install.strangers_refused",
         "catalog-install.proxy_attested",
     ]);
+    assert_eq!(ran.value("catalog-install.session", "encrypted"), true);
     // The password is in the secret, and nowhere in the record or in the deployment.
     let secret =
         bench.catalog.kubectl("get secret catalog-database-password -o jsonpath={.data.DATABASE_PASSWORD}").stdout;
@@ -337,7 +339,7 @@ fn an_installation_that_was_killed_goes_on_and_repeats_nothing() {
     let answers = shelf.sandbox.write("killed.yaml", &format!("{{ tenancy: namespace, proxy: istio, {ATTESTED} }}"));
     let mut run =
         shelf.command(["run", "catalog-install", "--env", "simulator", "-i", "catalog_teams=team-a", "--answers"]);
-    let mut run = run.arg(answers).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run = run.arg(&answers).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     catalog.database.waits_until("select count(*) = 1 from pg_locks where locktype = 'advisory' and not granted");
     let folder = shelf.sandbox.only_run();
     let transcript = || std::fs::read_to_string(folder.join("transcript.jsonl")).unwrap();
@@ -345,10 +347,10 @@ fn an_installation_that_was_killed_goes_on_and_repeats_nothing() {
     run.kill().unwrap();
     run.wait().unwrap();
     let writes = catalog.writes();
-    holder.kill().ok();
+    catalog.database.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted");
     holder.wait().ok();
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-    let resumed = crate::support::finish(&mut shelf.command(["resume", &name]));
+    let resumed = crate::support::finish(shelf.command(["resume", &name, "--answers"]).arg(&answers));
     _ = resumed.exits(0).tells("RESOLVED");
     assert_eq!(catalog.writes(), writes);
     catalog.serves(1);

@@ -2,5 +2,8 @@
 
 mod backup;
 mod bench;
+mod migrations;
 mod operate;
+mod retention;
+mod review;
 mod setup;

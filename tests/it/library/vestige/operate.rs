@@ -1,5 +1,7 @@
 //! Day by day: health, embeddings, symptoms.
 
+mod checkpoints;
 mod embeddings;
 mod health;
 mod session;
+mod symptoms;

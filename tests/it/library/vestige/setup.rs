@@ -6,8 +6,7 @@ mod install;
 mod pool;
 
 use super::bench::Bench;
-use crate::library::shelf::Ran;
-use crate::support::{Cluster, Output, finish};
+use crate::support::Cluster;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,12 +17,6 @@ fn extension(bench: &Bench, name: &str) -> PathBuf {
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-}
-
-/// Takes the changes of a run back.
-fn undo(bench: &Bench, ran: &Ran) -> Output {
-    let name = ran.folder.file_name().unwrap().to_string_lossy().into_owned();
-    finish(&mut bench.shelf.command(["undo", &name, "--yes=medium"]))
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Role, database, rights, extensions and files, from nothing and again.
 
-use super::{extension, mode, undo};
+use super::{extension, mode};
 use crate::library::vestige::bench::Bench;
-use crate::support::ROLE_PASSWORD;
+use crate::support::{PASSWORD, ROLE_PASSWORD};
+use std::io::Write as _;
+use std::process::Stdio;
 
 const FEW: [&str; 2] = ["-i", "vestige_memories=1000"];
 
@@ -123,6 +125,32 @@ fn vestige_set_up_keeps_the_password_out_of_the_log_of_the_server() {
     assert!(!ran.output.all().contains(ROLE_PASSWORD));
 }
 
+/// The program is killed while the server waits to make the role. Nothing was made, and taken up again all of it is.
+#[test]
+fn vestige_set_up_killed_half_way_is_taken_up_again() {
+    let bench = Bench::bare();
+    let vestige = &bench.vestige;
+    let server = vestige.cluster.named("postgres");
+    // Reading the roles goes on, making one waits.
+    let mut holder = vestige.cluster.program("psql");
+    _ = holder.args(["-h", "127.0.0.1", "-p", &vestige.cluster.port.to_string(), "-U", "postgres", "-q"]);
+    _ = holder.env("PGPASSWORD", PASSWORD).stdin(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    let mut input = holder.stdin.take().unwrap();
+    writeln!(input, "begin; lock table pg_authid in share mode;").unwrap();
+    server
+        .waits_until("select count(*) > 0 from pg_locks where relation = 'pg_authid'::regclass and mode = 'ShareLock'");
+    let waiting = "select count(*) from pg_locks where relation = 'pg_authid'::regclass and not granted";
+    let ran = bench.shelf.killed("vestige-set-up", "", &FEW, || server.value(waiting) == "1");
+    drop(input);
+    _ = holder.wait().unwrap();
+    server.waits_until("select count(*) = 0 from pg_stat_activity where application_name like 'runwright %'");
+    assert_eq!(server.value("select count(*) from pg_roles where rolname = 'vestige'"), "0");
+    let ran = bench.shelf.resume(&ran).exits(0);
+    _ = ran.reached(&["vestige-set-up.role", "vestige-set-up.database", "vestige-set-up.login"]);
+    assert_eq!(server.value("select count(*) from pg_roles where rolname = 'vestige'"), "1");
+}
+
 /// An installation that somebody began: another password, files that everybody reads, a configuration for SQLite.
 #[test]
 fn vestige_set_up_mends_what_was_begun() {
@@ -168,11 +196,11 @@ fn vestige_set_up_is_taken_back_while_the_database_is_empty() {
     let server = bench.vestige.cluster.named("postgres");
     let ran = bench.shelf.run("vestige-set-up", "", &FEW).exits(0).reached(&["vestige-set-up.database"]);
     bench.vestige.database().execute("create table kept (a int)");
-    let output = undo(&bench, &ran);
+    let output = bench.shelf.undo(&ran).output;
     assert_ne!(output.code, 0, "{output}");
     assert_eq!(server.value("select count(*) from pg_database where datname = 'vestige'"), "1", "{output}");
     bench.vestige.database().execute("drop table kept");
-    let output = undo(&bench, &ran).exits(0);
+    let output = bench.shelf.undo(&ran).exits(0).output;
     assert_eq!(server.value("select count(*) from pg_database where datname = 'vestige'"), "0", "{output}");
     assert_eq!(server.value("select count(*) from pg_roles where rolname = 'vestige'"), "0", "{output}");
     assert!(!bench.vestige.path("vestige.env").exists() && !bench.vestige.path("vestige.toml").exists());
@@ -206,11 +234,11 @@ fn vestige_grants_that_fail_in_the_middle_leave_nothing() {
         "vestige",
         "-q",
     ]);
-    _ = psql.env("PGPASSWORD", crate::support::PASSWORD);
-    _ = psql.args(["-f", "-"]).stdin(std::process::Stdio::piped());
-    let mut child = psql.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    _ = psql.env("PGPASSWORD", PASSWORD);
+    _ = psql.args(["-f", "-"]).stdin(Stdio::piped());
+    let mut child = psql.stderr(Stdio::piped()).spawn().unwrap();
     let script = "alter schema public owner to vestige;\nalter default privileges in schema public grant all on tables to vestige;\n";
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), script.as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("not today"), "{output:?}");
     assert_eq!((output.status.code(), database.value(owner).as_str()), (Some(0), "vestige"));
@@ -229,6 +257,6 @@ fn vestige_grants_let_the_role_create_tables_again() {
     assert_eq!(database.value(may), "true");
     let again = bench.shelf.run("vestige-grants", "", &[]).exits(0);
     _ = again.came_to(&["vestige-grants.grant"], &["skipped"]);
-    _ = undo(&bench, &ran).exits(0);
+    _ = bench.shelf.undo(&ran).exits(0);
     assert_eq!(database.value(may), "false");
 }
