@@ -2,7 +2,7 @@
 
 use super::Bench;
 use crate::library::shelf::Ran;
-use crate::support::{CATALOG_PASSWORD, CatalogPlan, Output, Simulator, binaries};
+use crate::support::{CATALOG_PASSWORD, CatalogPlan, Output, Simulator, postgres_programs};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ impl Bench {
 
     /// A program of PostgreSQL as the server's role.
     fn program(&self, name: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(binaries().join(name));
+        let mut command = Command::new(postgres_programs().join(name));
         command.args(arguments).env("PGPASSWORD", CATALOG_PASSWORD);
         Output::new(format!("{name} {}", arguments.join(" ")), &command.output().expect("it starts"))
     }
@@ -127,7 +127,7 @@ fn a_pattern_that_matches_no_table_stops_a_partial_dump() {
 fn a_dump_that_is_not_whole_is_never_there_by_its_name() {
     let bench = bench();
     // pg_dump says that all is well, and the file is cut off: its table of contents is whole all the same.
-    let real = binaries().join("pg_dump");
+    let real = postgres_programs().join("pg_dump");
     let script = format!(
         "#!/bin/bash\n'{}' \"$@\" || exit\nfor word; do case \"$word\" in --file=*) truncate --size=-300 \"${{word#--file=}}\";; esac; done\n",
         real.display()
