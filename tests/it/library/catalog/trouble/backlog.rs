@@ -13,7 +13,7 @@ fn with_jobs(count: u32) -> Bench {
          select 'team-' || chr(97 + n % 2), 'local', now() - interval '10 minutes' from generate_series(1, {count}) n"
     ));
     let provider = Server::new(|_, connection| say_json(connection, &json!([])));
-    bench.shelf.set("provider_url", provider.url.as_str()).set("watch", "4s").set("watch_every", "200ms");
+    bench.shelf.set("provider_url", provider.url.as_str()).set("watch", "6s").set("watch_every", "2s");
     bench
 }
 
