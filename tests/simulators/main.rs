@@ -146,8 +146,9 @@ async fn serve(arguments: StemedbArguments) -> Result<(), String> {
     .with_env(|name| std::env::var(name).ok())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut running = stemedb::server::start(settings, arguments.port).await.map_err(|why| format!("FATAL {why}"))?;
-    let thresholds = running.shared.world().config().thresholds.clone();
-    say(&mut std::io::stderr(), &format!("INFO content_defense: thresholds loaded {thresholds:?}"));
+    let config = running.shared.world().config().clone();
+    say(&mut std::io::stderr(), &format!("INFO content_defense: thresholds loaded {:?}", config.thresholds));
+    say(&mut std::io::stderr(), &format!("INFO circuit_breaker: settings loaded {:?}", config.breaker));
     say(&mut std::io::stdout(), &format!("listening on {}", running.url));
     tokio::select! {
         why = running.ended() => Err(format!("FATAL {why}")),

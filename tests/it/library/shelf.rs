@@ -91,14 +91,20 @@ impl Shelf {
     /// Approves the gate at which a run has parked, as a person would in another terminal, and takes the run up again.
     #[track_caller]
     pub(crate) fn approve(&self, parked: &Ran, step: &str) -> Ran {
+        _ = self.decides(parked, step, &[]).exits(0);
+        self.resume(parked)
+    }
+
+    /// Answers the gate at which a run has parked, and leaves the run alone.
+    #[track_caller]
+    pub(crate) fn decides(&self, parked: &Ran, step: &str, more: &[&str]) -> Output {
         let text = parked.output.all().replace('│', " ");
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_digest = |word: &&str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let digest = text.rsplit("digest ").filter_map(|rest| rest.split_whitespace().next()).find(is_digest);
         let digest = digest.unwrap_or_else(|| panic!("no card\n{}", parked.output)).to_owned();
-        let name = parked.name();
-        _ = crate::support::finish(&mut self.command(["approve", &name, step, "--digest", &digest])).exits(0);
-        self.resume(parked)
+        let mut command = self.command(["approve", &parked.name(), step, "--digest", &digest]);
+        crate::support::finish(command.args(more))
     }
 
     /// Answers what a run has parked at, as a person would in another terminal, and takes the run up again.
@@ -109,9 +115,10 @@ impl Shelf {
         self.resume(parked)
     }
 
-    /// Takes a run up again.
+    /// Takes a run up again, with the answers of the last run that was started.
     pub(crate) fn resume(&self, ran: &Ran) -> Ran {
-        let output = crate::support::finish(&mut self.command(["resume", &ran.name()]));
+        let mut command = self.command(["resume", &ran.name(), "--answers"]);
+        let output = crate::support::finish(command.arg(self.sandbox.path("answers.yaml")));
         Ran { output, folder: ran.folder.clone() }
     }
 
@@ -177,12 +184,11 @@ impl Ran {
         let events = Sandbox::events(&self.folder);
         let called = called(&events);
         let of = |event: &Value| event["step"].as_str().map(|path| owned(path, &called)).as_deref() == Some(step);
-        let values = events.iter().filter(|event| of(event)).filter_map(|event| {
+        let mut values = events.iter().filter(|event| of(event)).filter_map(|event| {
             let event = &event["event"];
             ["captures", "fields", "facts", "values"].iter().find_map(|part| event[*part].get(name)).cloned()
         });
-        let last =
-            values.into_iter().next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
+        let last = values.next_back().unwrap_or_else(|| panic!("`{step}` has no `{name}`\n{}", self.output));
         // What is known stands in `{value: ..}`; what is not, or is kept elsewhere, in another map.
         last.get("value").cloned().unwrap_or(last)
     }

@@ -3,7 +3,7 @@
 use super::Output;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ pub(crate) struct Prometheus {
     address: SocketAddr,
     pub(crate) url: String,
     /// Its configuration and data, removed with it.
-    _folder: Arc<tempfile::TempDir>,
+    folder: Arc<tempfile::TempDir>,
 }
 
 impl Prometheus {
@@ -76,6 +76,24 @@ impl Prometheus {
         Self::started(&[("prometheus.yml", "rule_files: [rules.yml]\n"), ("rules.yml", rules)])
     }
 
+    /// Starts one that scrapes a page and reads every file of its folder `rules` when it is told to.
+    pub(crate) fn watching(page: SocketAddr) -> Self {
+        let configuration = format!(
+            "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n\
+             rule_files: [\"rules/*.yml\"]\n\
+             scrape_configs: [{{ job_name: case, static_configs: [{{ targets: [\"{page}\"] }}] }}]\n"
+        );
+        let started = Self::started(&[("prometheus.yml", &configuration)]);
+        std::fs::create_dir(started.rules()).expect("a folder");
+        started.has("up == 1");
+        started
+    }
+
+    /// The folder whose rules a watching one reads.
+    pub(crate) fn rules(&self) -> PathBuf {
+        self.folder.path().join("rules")
+    }
+
     /// Starts one with these files, and waits until it answers.
     fn started(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("runwright-prometheus-").tempdir().expect("a folder");
@@ -90,7 +108,7 @@ impl Prometheus {
                 child: start(folder.path(), address),
                 address,
                 url: format!("http://{address}"),
-                _folder: Arc::clone(&folder),
+                folder: Arc::clone(&folder),
             };
             if started.becomes_ready() {
                 return started;
@@ -156,6 +174,7 @@ fn start(folder: &Path, address: SocketAddr) -> Child {
         .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
         .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
         .arg(format!("--web.listen-address={address}"))
+        .arg("--web.enable-lifecycle")
         .arg("--log.level=error")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

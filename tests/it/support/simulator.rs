@@ -11,11 +11,6 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    /// Where the program is, to be called by another name or with other words.
-    pub(crate) fn program() -> PathBuf {
-        program()
-    }
-
     /// Starts one scene of StemeDB; its configuration file is in the folder given.
     pub(crate) fn stemedb(scene: &str, folder: &Path) -> Self {
         Self::with(scene, folder, &[])
@@ -25,6 +20,11 @@ impl Simulator {
         let file = folder.join("config.toml").display().to_string();
         let own = ["stemedb", "--scene", scene, "--port", "0", "--until-stdin-closes", "--config", &file];
         Self::start(&[&own, more].concat()).0
+    }
+
+    /// The program that all simulated systems are.
+    pub(crate) fn program() -> PathBuf {
+        program()
     }
 
     /// Starts any system that says `listening on URL`; the second part is what it says after that.

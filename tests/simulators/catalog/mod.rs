@@ -9,6 +9,7 @@ pub(crate) mod access;
 pub(crate) mod cluster;
 pub(crate) mod conformance;
 pub(crate) mod control;
+pub(crate) mod data;
 pub(crate) mod database;
 pub(crate) mod gate;
 pub(crate) mod handlers;

@@ -22,7 +22,7 @@ impl Default for Thresholds {
     }
 }
 
-/// `[circuit_breaker]`: when the service bans an agent by itself. Kept and shown; this simulator only bans by hand.
+/// `[circuit_breaker]`: when the service bans an agent by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerSettings {
     /// Share of an agent's items in quarantine that opens its breaker.
@@ -144,6 +144,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// Where a segment of accepted assertions is written.
     pub wal_dir: Option<PathBuf>,
+    /// Beats `quality_threshold` of the file.
+    pub quality: Option<f64>,
 }
 
 impl Settings {
@@ -159,6 +161,7 @@ impl Settings {
             root_key: None,
             origins: Vec::new(),
             wal_dir: None,
+            quality: None,
         }
     }
 
@@ -171,6 +174,10 @@ impl Settings {
         self.auth = truthy(var("STEMEDB_AUTH_ENABLED").as_deref());
         self.root_key = var("STEMEDB_ROOT_API_KEY").filter(|key| !key.is_empty());
         self.wal_dir = var("STEMEDB_WAL_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        if let Some(text) = var("STEMEDB_QUALITY_THRESHOLD").filter(|text| !text.is_empty()) {
+            let number = text.parse().map_err(|_| format!("FATAL: STEMEDB_QUALITY_THRESHOLD: {text} is no number"))?;
+            self.quality = Some(number);
+        }
         self.origins = var("STEMEDB_ALLOWED_ORIGINS")
             .unwrap_or_default()
             .split(',')
@@ -210,6 +217,16 @@ mod tests {
     fn a_wrong_type_names_the_key() {
         let error = Config::parse("[circuit_breaker]\nmin_requests = \"many\"\n", &Config::default());
         assert_eq!(error, Err("circuit_breaker.min_requests is not a whole number".to_owned()));
+    }
+
+    #[test]
+    fn a_variable_of_the_service_beats_the_file() {
+        let with = |text: &'static str| {
+            let settings = Settings::of(super::super::scene::Scene::Quiet);
+            settings.with_env(move |name| (name == "STEMEDB_QUALITY_THRESHOLD").then(|| text.to_owned()))
+        };
+        assert_eq!(with("0.5").expect("good").quality, Some(0.5));
+        assert!(with("half").expect_err("refused").starts_with("FATAL"));
     }
 
     #[test]

@@ -133,6 +133,8 @@ pub struct World {
     agents: IndexMap<String, Agent>,
     items: IndexMap<String, Item>,
     breakers: BTreeMap<String, Breaker>,
+    /// Assertions of each agent since the start: all, and those that were caught.
+    judged: BTreeMap<String, (u32, u32)>,
     allowed: BTreeMap<String, Allowance>,
     keys: IndexMap<String, ApiKey>,
     approved: u64,
@@ -156,6 +158,7 @@ impl World {
             agents: IndexMap::new(),
             items: IndexMap::new(),
             breakers: BTreeMap::new(),
+            judged: BTreeMap::new(),
             allowed: BTreeMap::new(),
             keys: IndexMap::new(),
             approved: 0,
@@ -206,11 +209,13 @@ impl World {
             }
             None => plan.config,
         };
+        self.heed_environment();
         self.ingest_per_minute = plan.ingest_per_minute;
         (self.approved, self.rejected, self.accepted) = (plan.approved, plan.rejected, 12_000);
         (self.advanced, self.answered) = (SignedDuration::ZERO, BTreeMap::new());
         self.items.clear();
         self.breakers.clear();
+        self.judged.clear();
         self.allowed.clear();
         self.keys.clear();
         if let Some(root) = self.settings.root_key.clone() {
@@ -238,6 +243,8 @@ impl World {
         if let Some(path) = &self.settings.config {
             self.config = Config::read(path, &self.base)?;
         }
+        self.heed_environment();
+        self.judged.clear();
         (self.approved, self.rejected) = (0, 0);
         for agent in self.agents.values_mut() {
             agent.total = 0;
@@ -245,6 +252,12 @@ impl World {
         self.release();
         self.refresh_gauge();
         Ok(())
+    }
+
+    fn heed_environment(&mut self) {
+        if let Some(quality) = self.settings.quality {
+            self.config.thresholds.quality = quality;
+        }
     }
 
     /// Lets time pass: bans and allowances end, and agents send.
@@ -367,8 +380,9 @@ impl World {
         if let Some(breaker) = self.open_breaker(&assertion.agent) {
             return Verdict::Banned(breaker.until.duration_since(now).as_secs().max(1));
         }
-        let caught = self.catches(assertion);
-        if let Some(marks) = caught.filter(|_| !self.allowed().any(|(id, _)| *id == assertion.agent)) {
+        let caught = self.catches(assertion).filter(|_| !self.allowed().any(|(id, _)| *id == assertion.agent));
+        self.watch(&assertion.agent, caught.is_some());
+        if let Some(marks) = caught {
             let id = add_item(&mut self.items, &assertion.agent, marks, now);
             if let Some(agent) = self.agents.get_mut(&assertion.agent) {
                 agent.total += 1;
@@ -378,6 +392,21 @@ impl World {
         }
         self.accepted += 1;
         Verdict::Accepted(digest(&format!("{} {} {}", assertion.agent, assertion.subject, self.accepted)))
+    }
+
+    /// Opens the breaker of an agent of whose assertions too large a share was caught.
+    fn watch(&mut self, agent: &str, caught: bool) {
+        let judged = self.judged.entry(agent.to_owned()).or_default();
+        judged.0 += 1;
+        judged.1 += u32::from(caught);
+        let (all, bad) = *judged;
+        let breaker = self.config.breaker.clone();
+        let is_enough = i64::from(all) >= breaker.min_requests;
+        if is_enough && f64::from(bad) >= breaker.failure_rate_threshold * f64::from(all) {
+            self.judged.remove(agent);
+            let seconds = u32::try_from(breaker.timeout_seconds).unwrap_or_default();
+            self.open(agent, "failure_rate".to_owned(), seconds);
+        }
     }
 
     /// Adds an accepted assertion to the log segment, when there is a folder for it.

@@ -355,3 +355,23 @@ fn an_installation_that_was_killed_goes_on_and_repeats_nothing() {
     assert_eq!(catalog.writes(), writes);
     catalog.serves(1);
 }
+
+#[test]
+fn one_tenant_is_set_up_although_an_answer_of_the_cluster_is_lost() {
+    let plan = CatalogPlan { variables: BARE, replicas: 0, probes: true, ..CatalogPlan::default() };
+    let bench = Bench::of(Catalog::begun(&plan));
+    // The variables are set, and nobody hears of it: the check afterwards settles it.
+    let place = "/apis/apps/v1/namespaces/catalog-system/deployments/catalog-server";
+    let fault = json!({ "path": place, "method": "PATCH", "times": 2, "perform": true, "cut": true });
+    bench.catalog.kubernetes.control(&json!({ "fault": fault }));
+    let answers = format!("{{ tenancy: single, proxy: istio, {ATTESTED} }}");
+    let ran = bench
+        .run("catalog-install", &answers, &[])
+        .exits(0)
+        .tells("its end was not seen; the verify says that it is done");
+    _ = ran
+        .reached(&["catalog-install.tenancy", "catalog-install.variables", "catalog-install.works_alone"])
+        .came_to(&["catalog-install.probes", "catalog-install.give_teams", "catalog-install.let_review"], &["skipped"]);
+    let (status, servers) = bench.catalog.get("/api/mcp_catalog/v1alpha1/mcpservers", "ops-admin", "");
+    assert_eq!((status, servers["size"].as_i64()), (200, Some(4)), "the tenant is `default`: {servers}");
+}

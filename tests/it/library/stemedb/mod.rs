@@ -1,4 +1,7 @@
-//! StemeDB's quarantine: what `tests/scenes.rs` does not run.
+//! StemeDB's quarantine: every row of its document, against the simulated service or the real process of it.
 
+mod bench;
+mod faults;
+mod overflow;
 mod prevention;
 mod review;

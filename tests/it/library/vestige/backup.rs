@@ -1,7 +1,6 @@
-//! Dumps that are proven, restores, and a live database that is replaced.
+//! Dumps that are proven, restores and drills.
 
 use super::bench::Bench;
-use crate::library::shelf::Ran;
 use crate::support::Vestige;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +18,7 @@ pub(super) fn databases(vestige: &Vestige) -> Vec<String> {
 }
 
 /// The files in the folder for dumps, by name.
-fn dumps(vestige: &Vestige) -> Vec<String> {
+pub(super) fn dumps(vestige: &Vestige) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(vestige.path("backups"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -287,43 +286,4 @@ fn a_drill_drops_its_database_after_a_failure_and_only_its_own() {
         .run("vestige-restore-drill", "", &[])
         .exits(1)
         .came_to(&["vestige-restore-drill.recent"], &["does_not_hold"]);
-}
-
-/// A live database with 100 memories of which a dump has 40, and the run that is parked before Vestige is stopped.
-fn before_the_stop(bench: &Bench) -> Ran {
-    _ = bench.vestige.remember(40);
-    let file = dump(bench, "wanted.dump");
-    _ = bench.vestige.remember(60);
-    let ran = bench.shelf.run("vestige-replace-live", "old: keep", &["-i", &given("file", &file)]).exits(5);
-    // Until here Vestige has worked on.
-    assert_eq!(databases(&bench.vestige), ["vestige", "vestige_incoming"]);
-    assert!(bench.vestige.services.process("vestige-mcp").is_some());
-    ran.tells("Vestige is away from now on")
-}
-
-#[test]
-fn the_live_database_is_replaced_and_put_back() {
-    let bench = Bench::ready();
-    let parked = before_the_stop(&bench).reached(&["vestige-replace-live.backup", "vestige-replace-live.proof"]);
-    let ran = bench.shelf.approve(&parked, "stop").exits(0).reached(&[
-        "vestige-replace-live.safety",
-        "vestige-replace-live.bookkeeping",
-        "vestige-replace-live.stop",
-        "vestige-replace-live.swap",
-        "vestige-replace-live.in_place",
-        "vestige-replace-live.start",
-        "vestige-replace-live.works",
-    ]);
-    let old = ran.value("vestige-replace-live.picked", "old");
-    assert_eq!(databases(&bench.vestige), ["vestige", old.as_str().unwrap()]);
-    assert_eq!(bench.vestige.database().value(COUNT), "40");
-    assert_eq!(bench.vestige.cluster.named(old.as_str().unwrap()).value(COUNT), "100");
-    assert!(bench.vestige.services.process("vestige-mcp").is_some());
-    assert_eq!(dumps(&bench.vestige).len(), 1, "a dump of what was live");
-    // And back.
-    let undone = bench.shelf.undo(&ran);
-    assert_eq!(databases(&bench.vestige), ["vestige"], "{}", undone.output);
-    assert_eq!(bench.vestige.database().value(COUNT), "100");
-    assert!(bench.vestige.services.process("vestige-mcp").is_some(), "{}", undone.output);
-    assert_eq!(dumps(&bench.vestige).len(), 1, "backups are kept");
 }

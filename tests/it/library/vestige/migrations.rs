@@ -186,3 +186,18 @@ fn before_a_major_upgrade_there_is_a_backup_that_was_restored_once() {
     let ran = ran.came_to(&["vestige-before-major-upgrade.now_running"], &["does_not_hold"]);
     _ = ran.came_to(&["vestige-before-major-upgrade.backup"], &["skipped"]);
 }
+
+#[test]
+fn who_has_only_the_error_finds_the_runbook() {
+    let shelf = crate::library::shelf::Shelf::new();
+    let finds = |words: &str, runbook: &str| {
+        let output = crate::support::finish(&mut shelf.command(["lookup", words])).exits(0);
+        assert!(output.stdout.lines().any(|line| line.starts_with(&format!("1  {runbook}: "))), "{output}");
+    };
+    finds("Error: migration 1 was previously applied but is missing a checksum", "vestige-migration-no-checksum");
+    finds("pg_restore: error: unsupported version (1.17) in file header", "vestige-dump-check");
+    finds("pg_restore: error: could not read from input file: end of file", "vestige-dump-check");
+    finds("how do I restore a backup", "vestige-restore");
+    finds("roll back a migration", "vestige-migration-revert");
+    finds("take a backup", "vestige-backup");
+}

@@ -4,6 +4,7 @@ mod backup;
 mod bench;
 mod migrations;
 mod operate;
+mod replace;
 mod retention;
 mod review;
 mod setup;

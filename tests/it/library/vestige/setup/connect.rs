@@ -2,6 +2,7 @@
 
 use super::extension;
 use crate::library::vestige::bench::Bench;
+use crate::support::ROLE_PASSWORD;
 
 /// A database as `vestige-set-up` leaves it, before the service ever ran.
 fn set_up() -> Bench {
@@ -61,8 +62,36 @@ fn vestige_first_connect_touches_no_memory() {
     bench.vestige.database().execute("update _sqlx_migrations set checksum = null where version = 1");
     let ran = bench.shelf.run("vestige-first-connect", "", &[]);
     let ran = ran.tells("and there are memories").came_to(&["vestige-first-connect.start"], &["failed"]);
-    _ = ran.reached(&["vestige-first-connect.midway"]);
+    let ran = ran.reached(&["vestige-first-connect.midway"]);
+    _ = ran.came_to(&["vestige-migration-no-checksum.some"], &["does_not_hold"]);
     assert_eq!(bench.vestige.database().value("select count(*) from knowledge_nodes"), "30");
+}
+
+/// V7 with memories: the dump of before takes the place of the database, and the service runs on it.
+#[test]
+fn vestige_first_connect_goes_back_to_a_backup() {
+    let bench = Bench::ready();
+    let vestige = &bench.vestige;
+    let mut pg_dump = vestige.remember(30).cluster.program("pg_dump");
+    _ = pg_dump.args(["-Fc", "-h", "127.0.0.1", "-p", &vestige.cluster.port.to_string(), "-U", "vestige", "vestige"]);
+    let dumped = pg_dump.env("PGPASSWORD", ROLE_PASSWORD).output().unwrap();
+    assert!(dumped.status.success(), "{dumped:?}");
+    let kept = vestige.path("backups/vestige-20260301T030000Z.dump");
+    std::fs::write(&kept, dumped.stdout).unwrap();
+    _ = vestige.services.systemctl("stop", "vestige-mcp");
+    vestige.database().execute("update _sqlx_migrations set checksum = null where version = 1");
+    let answers = format!("from_backup/which: {{ file: {} }}", kept.display());
+    let parked = bench.shelf.run("vestige-first-connect", &answers, &[]).exits(5);
+    let ran = bench.shelf.approve(&parked, "from_backup/replace/stop").exits(0);
+    _ = ran.reached(&[
+        "vestige-first-connect.from_backup",
+        "vestige-migration-no-checksum.mended",
+        "vestige-replace-live.works",
+        "vestige-ready.registry",
+    ]);
+    let database = vestige.database();
+    assert_eq!(database.value("select count(*) from _sqlx_migrations where checksum is not null"), "2");
+    assert_eq!(database.value("select count(*) from knowledge_nodes"), "30");
 }
 
 #[test]
