@@ -54,7 +54,7 @@ fn a_binding_that_names_somebody_else_is_mended_and_a_real_request_is_answered()
     assert_eq!(ran.value("catalog-access-denied.denied", "by_actor")[0]["actor"], "alice");
     assert_eq!(subjects(&bench), ["team-a-enginers", "team-a-engineers"]);
     assert_eq!(bench.catalog.get(LIST, "alice", "team-a-engineers").0, 200);
-    let _ = bench.shelf.undo(&ran).exits(0);
+    _ = bench.shelf.undo(&ran).exits(0);
     assert_eq!(subjects(&bench), ["team-a-enginers"], "as it was");
     bench.catalog.waits("refused again", || bench.catalog.get(LIST, "alice", "team-a-engineers").0 == 403);
 }
@@ -82,7 +82,7 @@ fn a_missing_binding_and_its_role_are_made_for_the_user_that_is_named() {
     assert_eq!(binding["subjects"][0]["name"], "carol");
     assert_eq!(bench.catalog.get(LIST, "carol", "").0, 200);
     assert_eq!(bench.catalog.get(LIST, "dave", "").0, 403, "nobody else");
-    let _ = bench.shelf.undo(&ran).exits(0);
+    _ = bench.shelf.undo(&ran).exits(0);
     let left = bench.catalog.kubernetes.kubectl("-n team-a get roles,rolebindings -o name");
     assert_eq!(left.stdout, "", "both are gone again");
 }
@@ -119,18 +119,18 @@ fn what_is_no_matter_of_bindings_is_handed_over_and_nothing_is_changed() {
         .kubernetes
         .kubectl(&format!("-n team-a patch role catalog-ai-engineer --type=merge -p {rules}"))
         .exits(0);
-    let _ = bench
+    _ = bench
         .run("catalog-access-denied", "", &GROUPS)
         .exits(6)
         .reached(&["catalog-access-denied.cause"])
         .tells("no role there allows to list assets");
     // The server may not ask the cluster any more.
     _ = bench.catalog.kubernetes.kubectl("delete clusterrolebinding catalog-server-sar-creator").exits(0);
-    let _ = bench.run("catalog-access-denied", "", &GROUPS).exits(6).tells("may not create subjectaccessreviews");
+    _ = bench.run("catalog-access-denied", "", &GROUPS).exits(6).tells("may not create subjectaccessreviews");
     // The server is not ready: no question of rights at all.
     let other = refused();
     inside(&other.catalog, "503");
-    let _ = other.run("catalog-access-denied", "", &GROUPS).exits(6).tells("This is no question of rights");
+    _ = other.run("catalog-access-denied", "", &GROUPS).exits(6).tells("This is no question of rights");
     assert_eq!(changes(&bench.catalog).len(), before.len() + 3, "only what the test did itself");
 }
 

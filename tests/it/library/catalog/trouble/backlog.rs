@@ -64,7 +64,7 @@ fn a_queue_that_does_not_fall_with_more_workers_is_handed_over() {
     let bench = with_jobs(60);
     bench.catalog.database.execute("insert into refresh_jobs (state) select 'running' from generate_series(1, 3)");
     bench.shelf.set("watch", "1s");
-    let _ = bench
+    _ = bench
         .run("catalog-refresh-backlog", "how_many: { workers: 5 }", &[])
         .exits(6)
         .came_to(&["catalog-refresh-backlog.queue_falls"], &["does_not_hold"])
@@ -72,7 +72,7 @@ fn a_queue_that_does_not_fall_with_more_workers_is_handed_over() {
     // More than may be set is refused before anything is changed.
     bench.catalog.database.execute("insert into refresh_jobs (state) select 'running' from generate_series(1, 2)");
     let before = changes(&bench.catalog);
-    let _ = bench
+    _ = bench
         .run("catalog-refresh-backlog", "how_many: { workers: 40 }", &[])
         .came_to(&["catalog-refresh-backlog.not_too_many"], &["does_not_hold"])
         .exits(1);
@@ -91,7 +91,7 @@ fn jobs_that_wait_although_workers_are_free_have_no_leader_and_get_one() {
     catalog.serves(3);
     catalog.control(&json!({ "idle": false }));
     bench.shelf.set("patience", "30s").set("look_every", "100ms").set("watch", "20s");
-    let _ = bench.run("catalog-refresh-backlog", "", &[]).exits(0).reached(&[
+    _ = bench.run("catalog-refresh-backlog", "", &[]).exits(0).reached(&[
         "catalog-refresh-backlog.cause",
         "catalog-refresh-backlog.leader",
         "catalog-leader-election.make_role",
@@ -152,7 +152,7 @@ fn a_token_stops_the_refusals_of_a_source_and_is_shown_nowhere() {
 fn a_token_that_is_not_taken_is_found_out() {
     let bench = with_refusals();
     // The server looks elsewhere.
-    let _ = bench
+    _ = bench
         .run("catalog-refresh-backlog", &token(), &["-i", "token_prefix=other"])
         .exits(1)
         .came_to(&["catalog-refresh-backlog.refreshed"], &["does_not_hold"])
@@ -194,6 +194,6 @@ fn stuck_jobs_are_cancelled_one_by_one_and_one_that_was_taken_meanwhile_says_so(
 fn a_short_queue_needs_nothing() {
     let bench = with_jobs(3);
     let before = changes(&bench.catalog);
-    let _ = bench.run("catalog-refresh-backlog", "", &[]).exits(0).tells("NO ACTION");
+    _ = bench.run("catalog-refresh-backlog", "", &[]).exits(0).tells("NO ACTION");
     assert_eq!(changes(&bench.catalog), before);
 }

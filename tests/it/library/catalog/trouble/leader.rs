@@ -52,7 +52,7 @@ fn the_missing_right_to_the_lease_is_given_and_a_pod_leads() {
     let told = ran.value("catalog-leader-election.messages", "count").as_i64().unwrap();
     assert!(told >= 6, "the start of all three pods is among the {told} lines");
     is_led(&bench);
-    let _ = bench.shelf.undo(&ran);
+    _ = bench.shelf.undo(&ran);
     let left = catalog.kubectl("get roles,rolebindings -o name").stdout;
     assert_eq!(left, "", "what was given is taken back");
 }
@@ -79,7 +79,7 @@ fn a_role_and_a_binding_that_are_there_are_completed_and_put_back_as_they_were()
         "catalog-leader-election.led",
     ]);
     is_led(&bench);
-    let _ = bench.shelf.undo(&ran);
+    _ = bench.shelf.undo(&ran);
     let role = object(catalog, "-n catalog-system get role catalog-server-leader");
     assert_eq!(role["rules"][0]["verbs"], json!(["get"]));
     let binding = object(catalog, "-n catalog-system get rolebinding catalog-server-leader");
@@ -102,7 +102,7 @@ fn an_election_that_is_switched_off_and_pods_of_one_name_are_put_right() {
     ]);
     assert_eq!(ran.value("catalog-leader-election.settings", "pod_name"), "catalog-server");
     is_led(&bench);
-    let _ = bench.shelf.undo(&ran);
+    _ = bench.shelf.undo(&ran);
     let sorted = |list: serde_json::Value| {
         let mut texts: Vec<String> = list.as_array().unwrap().iter().map(ToString::to_string).collect();
         texts.sort();
@@ -119,9 +119,9 @@ fn a_pod_that_leads_needs_nothing_and_a_deployment_without_pods_is_for_people() 
         pods.code == 0 && pods.stdout.starts_with("catalog-server-")
     });
     let before = changes(&bench.catalog);
-    let _ = bench.run("catalog-leader-election", "", &[]).exits(0).tells("NO ACTION");
+    _ = bench.run("catalog-leader-election", "", &[]).exits(0).tells("NO ACTION");
     assert_eq!(changes(&bench.catalog), before);
     _ = bench.catalog.kubectl("scale deployment catalog-server --replicas=0").exits(0);
     bench.catalog.waits("nobody serves", || bench.catalog.state()["serving"] == false);
-    let _ = bench.run("catalog-leader-election", "", &[]).exits(6).tells("has no pods");
+    _ = bench.run("catalog-leader-election", "", &[]).exits(6).tells("has no pods");
 }

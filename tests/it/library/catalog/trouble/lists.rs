@@ -41,7 +41,7 @@ fn an_index_on_the_namespace_is_made_when_lists_read_a_whole_table() {
     assert_eq!(bench.catalog.database.value(INDEX), "t");
     let number = |name: &str| ran.value("catalog-slow-lists.fast_enough", name).as_f64().unwrap();
     assert!(number("before") > 600.0 && number("after") < 500.0, "{} then {}", number("before"), number("after"));
-    let _ = bench.shelf.undo(&ran);
+    _ = bench.shelf.undo(&ran);
     assert_eq!(bench.catalog.database.value(INDEX), "f", "as it was");
 }
 
@@ -81,7 +81,7 @@ fn a_broken_index_of_an_attempt_that_was_stopped_is_dropped_before_it_is_made_an
     );
     let parked = bench.run("catalog-slow-lists", "which_tables: { table: Context }", &[]).exits(5);
     let parked = parked.reached(&["catalog-slow-lists.broken", "catalog-slow-lists.drop_broken"]);
-    let _ = bench.shelf.approve(&parked, "make_index").exits(0).reached(&["catalog-slow-lists.make_index"]);
+    _ = bench.shelf.approve(&parked, "make_index").exits(0).reached(&["catalog-slow-lists.make_index"]);
     assert_eq!(bench.catalog.database.value(INDEX), "t");
 }
 
@@ -89,7 +89,7 @@ fn a_broken_index_of_an_attempt_that_was_stopped_is_dropped_before_it_is_made_an
 fn lists_that_are_fast_need_nothing_and_a_role_that_owns_no_table_changes_nothing() {
     let bench = Bench::start();
     bench.shelf.set("samples", 3);
-    let _ = bench.run("catalog-slow-lists", "", &[]).exits(0).tells("NO ACTION");
+    _ = bench.run("catalog-slow-lists", "", &[]).exits(0).tells("NO ACTION");
     let other = without_an_index();
     let database = &other.catalog.database;
     database.execute(&format!(
@@ -101,7 +101,7 @@ fn lists_that_are_fast_need_nothing_and_a_role_that_owns_no_table_changes_nothin
         .set("catalog_db_role", format!("reader_{}", database.name))
         .set("catalog_db_password", "only-for-reading");
     let parked = other.run("catalog-slow-lists", "which_tables: { table: Context }", &[]).exits(5);
-    let _ = other.shelf.approve(&parked, "make_index").exits(7).tells("must be owner of table Context");
+    _ = other.shelf.approve(&parked, "make_index").exits(7).tells("must be owner of table Context");
     assert_eq!(database.value(INDEX), "f");
 }
 
@@ -110,5 +110,5 @@ fn lists_that_are_slow_for_no_known_reason_are_handed_over() {
     let bench = Bench::start();
     bench.shelf.set("samples", 3).set("slow", 100);
     bench.catalog.control(&json!({ "slow": { "base_ms": 200 } }));
-    let _ = bench.run("catalog-slow-lists", "", &[]).exits(6).tells("none of the known causes is there");
+    _ = bench.run("catalog-slow-lists", "", &[]).exits(6).tells("none of the known causes is there");
 }

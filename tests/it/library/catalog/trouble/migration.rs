@@ -61,7 +61,7 @@ fn an_idle_session_that_holds_the_lock_is_ended_and_nobody_else() {
         "catalog-migration-stuck.ready_now",
         "catalog-migration-stuck.lock_free",
     ]);
-    let _ = ran.came_to(&["catalog-migration-stuck.restart_pods"], &["skipped"]);
+    _ = ran.came_to(&["catalog-migration-stuck.restart_pods"], &["skipped"]);
     assert_eq!(bench.catalog.get("/readyz?namespace=team-a", "", "").0, 200);
     let left = "select string_agg(application_name, ',' order by 1) from pg_stat_activity
         where datname = current_database() and application_name in ('crashed-pod', 'somebody')";
@@ -86,7 +86,7 @@ fn a_session_that_works_under_the_lock_is_left_alone() {
     bench.shelf.set("patience", "1s");
     let _holder = Session::with_the_lock(&bench.catalog, "migrating", "select pg_sleep(600);");
     hanging(&bench);
-    let _ = run(&bench).exits(6).tells("holds the lock and works: select pg_sleep(600)");
+    _ = run(&bench).exits(6).tells("holds the lock and works: select pg_sleep(600)");
     let there =
         "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'migrating'";
     assert_eq!(bench.catalog.database.value(there), "1");
@@ -128,7 +128,7 @@ fn when_nobody_holds_the_lock_it_is_waited_for_and_the_pods_are_restarted_if_tha
         });
         run(&again)
     });
-    let _ = ran
+    _ = ran
         .exits(0)
         .reached(&["catalog-migration-stuck.comes_by_itself", "catalog-migration-stuck.ready_now"])
         .came_to(&["catalog-migration-stuck.restart_pods"], &["skipped"]);
@@ -160,7 +160,7 @@ fn a_lock_in_the_table_is_waited_for_and_then_deleted_by_hand() {
         });
         bench.shelf.approve(&parked, "delete_lock")
     });
-    let _ = ran.exits(0).reached(&["catalog-migration-stuck.delete_lock", "catalog-migration-stuck.ready_now"]);
+    _ = ran.exits(0).reached(&["catalog-migration-stuck.delete_lock", "catalog-migration-stuck.ready_now"]);
     // One that the server clears by itself is never deleted.
     database.execute("insert into migration_lock values ('migration', 'pod-2', now())");
     catalog.control(&json!({ "loading": true }));
@@ -174,7 +174,7 @@ fn a_lock_in_the_table_is_waited_for_and_then_deleted_by_hand() {
         });
         run(&bench)
     });
-    let _ = ran
+    _ = ran
         .exits(0)
         .reached(&["catalog-migration-stuck.clears_itself", "catalog-migration-stuck.ready_now"])
         .came_to(&["catalog-migration-stuck.delete_lock"], &["skipped"]);
@@ -192,7 +192,7 @@ fn a_database_that_does_not_answer_is_for_its_owners_and_then_it_goes_on() {
     let name = parked.name();
     let mut answer = bench.shelf.command(["answer", &name, "mend_database", "result=done"]);
     _ = crate::support::finish(&mut answer).exits(0);
-    let _ = bench.shelf.resume(&parked).exits(0).reached(&[
+    _ = bench.shelf.resume(&parked).exits(0).reached(&[
         "catalog-migration-stuck.mend_database",
         "catalog-migration-stuck.database_back",
         "catalog-migration-stuck.ready_now",
@@ -204,6 +204,6 @@ fn a_server_that_is_ready_needs_nothing() {
     let bench = Bench::with(&CatalogPlan { replicas: 1, ..CatalogPlan::default() });
     inside(&bench.catalog, "200");
     let before = changes(&bench.catalog);
-    let _ = run(&bench).exits(0).tells("NO ACTION");
+    _ = run(&bench).exits(0).tells("NO ACTION");
     assert_eq!(changes(&bench.catalog), before);
 }
