@@ -7,7 +7,7 @@ mod lists;
 mod migration;
 
 use super::Bench;
-use crate::support::{CATALOG_PASSWORD, Catalog};
+use crate::support::{CATALOG_PASSWORD, Catalog, finish};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
@@ -63,5 +63,41 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
+    }
+}
+
+#[test]
+fn what_one_sees_of_a_trouble_leads_to_its_runbook() {
+    let shelf = crate::library::shelf::Shelf::new();
+    let first = |found: &crate::support::Output, runbook: &str| {
+        assert!(found.stdout.starts_with(&format!("1  {runbook}: ")), "{runbook} is not first\n{found}");
+    };
+    for (question, runbook) in [
+        ("users report forbidden errors", "catalog-access-denied"),
+        ("403 spike", "catalog-access-denied"),
+        ("lists respond slowly", "catalog-slow-lists"),
+        ("many queued refresh jobs", "catalog-refresh-backlog"),
+        ("the server does not become ready", "catalog-migration-stuck"),
+        ("initial_load pending", "catalog-migration-stuck"),
+        ("audit retention is not running", "catalog-leader-election"),
+    ] {
+        first(&finish(shelf.command(["lookup"]).args(question.split(' '))), runbook);
+    }
+    for (line, runbook) in [
+        (
+            r#"{"error":"forbidden","message":"insufficient permissions for assets/list in namespace team-a"}"#,
+            "catalog-access-denied",
+        ),
+        (r#"level=ERROR msg="SAR check failed: subjectaccessreviews is forbidden""#, "catalog-access-denied"),
+        (r#"level=ERROR msg="job failed" jobID=1 error="429 Too Many Requests""#, "catalog-refresh-backlog"),
+        (r#"level=INFO msg="running migrations with lock""#, "catalog-migration-stuck"),
+        (
+            "E1126 leaderelection.go:436] error retrieving resource lock a/b: leases is forbidden",
+            "catalog-leader-election",
+        ),
+    ] {
+        let file = shelf.sandbox.write("tail.log", &format!("{line}\n"));
+        let input = std::fs::File::open(file).expect("the file");
+        first(&finish(shelf.command(["lookup", "-"]).stdin(input)), runbook);
     }
 }
