@@ -351,6 +351,7 @@ impl Task {
         path: &str,
         number: u32,
     ) -> Result<StepEnd, Gone> {
+        let scope = &scope.clone().at(self.shared.clock.now());
         let timeout = self.duration(probe.timeout.as_ref(), scope, Duration::from_secs(30)).unwrap_or(DEFAULT_TIMEOUT);
         let mut inner = scope.clone();
         let mut end = match self.scene.resolver.act(&probe.action, probe.target.as_ref(), false, scope) {

@@ -102,7 +102,7 @@ impl Task {
                     ..StepEnd::because(Outcome::Cancelled, "stopped while it watched")
                 });
             }
-            let verdict = self.judge(hold, base, &mut end);
+            let verdict = self.judge(hold, &base.clone().at(self.shared.clock.now()), &mut end);
             samples.put(time, Some(verdict), &end);
             let captures = end.captures.iter().map(|(name, value)| (name.clone(), store(value))).collect();
             let left = millis(stretch.length.saturating_sub(at));

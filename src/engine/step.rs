@@ -303,6 +303,8 @@ impl Task {
             end.attempts = number;
             end
         };
+        // The values are those of the step's start; the time is that of the attempt.
+        let base = &base.clone().at(self.shared.clock.now());
         let act = match self.scene.resolver.act(action, step.target.as_ref(), false, base) {
             Ok(Some(act)) => act,
             Ok(None) => return Ok(StepEnd::new(Outcome::Succeeded)),

@@ -109,6 +109,13 @@ impl StepScope {
         self.values.earlier.clone()
     }
 
+    /// The same values at another moment: what `now` is.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = now;
+        self
+    }
+
     /// Adds names that hide the others.
     pub fn extend(&mut self, names: impl IntoIterator<Item = (String, Value)>) {
         self.own.extend(names);
