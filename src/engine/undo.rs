@@ -45,7 +45,7 @@ pub(super) struct Undoable {
 /// How a change is taken back, if it is.
 pub(super) enum Way {
     /// By this.
-    Back(Back),
+    Back(Box<Back>),
     /// Not at all, because of this: it remains.
     Not(String),
     /// It is meant to stay, for this reason.
@@ -103,7 +103,7 @@ impl Task {
                 let way = match act.work.probe() {
                     Some(probe) => {
                         let step = Arc::new(undo_step(step, change, &act, probe));
-                        Some(Way::Back(Back { step, scope: scope.clone(), act: None }))
+                        Some(Way::Back(Box::new(Back { step, scope: scope.clone(), act: None })))
                     }
                     None => self.file_back(step, change, unit, round, scope),
                 }?;
@@ -135,7 +135,7 @@ impl Task {
         match self.restore(step, step.action()?, unit, round) {
             Ok(act) => {
                 let step = Arc::new(restore_step(step, change));
-                Some(Way::Back(Back { step, scope: scope.clone(), act: Some(act?) }))
+                Some(Way::Back(Box::new(Back { step, scope: scope.clone(), act: Some(act?) })))
             }
             Err(reason) => Some(Way::Not(reason)),
         }

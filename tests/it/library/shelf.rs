@@ -72,7 +72,7 @@ impl Shelf {
         command.arg(answers).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
         let before = self.sandbox.runs();
         let mut child = command.spawn().expect("the program starts");
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !when() {
             let ended = child.try_wait().expect("a process").is_some();
             if ended || Instant::now() > deadline {

@@ -52,7 +52,7 @@ impl Bench {
             address.port(),
             shelf.sandbox.path("config.toml").display()
         );
-        let _ = services.unit("stemedb-api", &unit).systemctl("start", "stemedb-api");
+        _ = services.unit("stemedb-api", &unit).systemctl("start", "stemedb-api");
         let url = format!("http://{address}");
         let bench = Self { shelf, url, _simulator: None, services: Some(services) };
         bench.point("systemctl");

@@ -15,7 +15,7 @@ fn rules() -> Sandbox {
     sandbox
 }
 
-const DOCUMENT: &str = r#"
+const DOCUMENT: &str = r"
 groups:
   - name: stemedb_quarantine
     rules:
@@ -25,7 +25,7 @@ groups:
       - alert: StemeDBAgentFlooding
         expr: rate(stemedb_quarantine_total{agent_id}[5m]) > 50
         for: 5m
-"#;
+";
 
 #[test]
 fn the_rules_of_the_document_are_refused_as_a_whole_and_ours_are_read() {

@@ -4,10 +4,10 @@ use crate::library::vestige::bench::Bench;
 
 fn bench() -> Bench {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(20);
+    _ = bench.vestige.remember(20);
     let library = "#!/bin/sh\n[ \"$*\" = '--modversion libpq' ] && echo 16.2\n";
-    let _ = bench.shelf.sandbox.program("pkg-config", library);
-    let _ = bench.shelf.run("vestige-backup", "", &[]).exits(0);
+    _ = bench.shelf.sandbox.program("pkg-config", library);
+    _ = bench.shelf.run("vestige-backup", "", &[]).exits(0);
     bench
 }
 

@@ -12,8 +12,8 @@ const READY: &str = "ready: { ingest_paused: true, model_here: true }";
 fn bench(memories: u32) -> Bench {
     let bench = Bench::ready();
     let file = bench.vestige.path("vestige.toml").display().to_string();
-    let _ = bench.shelf.set("reembed_process", format!("{file} migrate reembed --model"));
-    let _ = bench.vestige.remember(memories);
+    _ = bench.shelf.set("reembed_process", format!("{file} migrate reembed --model"));
+    _ = bench.vestige.remember(memories);
     bench
 }
 
@@ -31,7 +31,7 @@ fn belongs_to(model: &str, length: u32) -> String {
 
 /// Says that the work by hand is done, and lets the run go on.
 fn done_by_hand(bench: &Bench, parked: &Ran, step: &str) -> Ran {
-    let _ = finish(&mut bench.shelf.command(["answer", &parked.name(), step, "result=done"])).exits(0);
+    _ = finish(&mut bench.shelf.command(["answer", &parked.name(), step, "result=done"])).exits(0);
     bench.shelf.resume(parked)
 }
 
@@ -73,12 +73,12 @@ fn tool(bench: &Bench, arguments: &[&str]) -> Child {
 
 /// Leaves a database behind in which some memories have the vectors of `stand-in-16`.
 fn cut_off_by_hand(bench: &Bench) {
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
     let mut tool = tool(bench, &["--model=stand-in-16", "--yes"]);
     waits_until_it_is_in_the_middle(bench, 16);
     kill(bench, &["vestige --config", "reembed"]);
     tool.wait().unwrap();
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "0");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "0");
     assert_eq!(bench.vestige.database().value("select to_regclass('idx_knowledge_nodes_embedding_hnsw') is null"), "t");
 }
 
@@ -108,19 +108,19 @@ fn a_reembed_moves_every_memory_to_the_new_model() {
     assert_eq!(dumps, 1, "the backup from before is there");
     // A second time there is nothing to do.
     let again = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(0);
-    let _ = again.tells("No: the database is made for this model already").tells("NO ACTION");
+    _ = again.tells("No: the database is made for this model already").tells("NO ACTION");
 }
 
 #[test]
 fn another_model_of_the_same_length_is_one_that_needs_it() {
     let bench = bench(60);
     let same = ["-i", "new_model=stand-in-8", "-i", "new_dimension=8", "-i", "quiet_for=1s"];
-    let _ = bench.shelf.run("vestige-reembed", READY, &same).exits(0).tells("NO ACTION");
+    _ = bench.shelf.run("vestige-reembed", READY, &same).exits(0).tells("NO ACTION");
     // The same name, another hash: a person says that the ingest goes on, so nothing begins.
     let busy = "ready: { ingest_paused: false, model_here: true }";
     let hash = [&same[..], &["-i", "new_hash=0123456789abcdef"]].concat();
     let ran = bench.shelf.run("vestige-reembed", busy, &hash).exits(1).tells("the same length, but another hash");
-    let _ = ran.came_to(&["vestige-reembed.reembed"], &["skipped"]);
+    _ = ran.came_to(&["vestige-reembed.reembed"], &["skipped"]);
     assert_eq!(std::fs::read_dir(bench.vestige.path("backups")).unwrap().count(), 0);
     // Another name, and the index stays meanwhile.
     let beside =
@@ -129,7 +129,7 @@ fn another_model_of_the_same_length_is_one_that_needs_it() {
     let ran = ran.tells("Yes: the same length, but another model holds");
     let ran = bench.shelf.approve(&ran, "reembed_beside").exits(5);
     let ran = done_by_hand(&bench, &ran, "switch").exits(0);
-    let _ = ran.reached(&["vestige-reembed.needed", "vestige-reembed.reembed_beside"]);
+    _ = ran.reached(&["vestige-reembed.needed", "vestige-reembed.reembed_beside"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-8b", 8)), "t");
 }
 
@@ -142,7 +142,7 @@ fn nothing_begins_while_somebody_writes() {
     let _writer = Session::begins(&bench, "writer", writing);
     let ran = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(1);
     let ran = ran.came_to(&["vestige-reembed.quiet"], &["does_not_hold"]);
-    let _ = ran.came_to(&["vestige-reembed.reembed"], &["skipped"]);
+    _ = ran.came_to(&["vestige-reembed.reembed"], &["skipped"]);
     assert_eq!(bench.vestige.database().value("select name from embedding_model"), "stand-in-8");
 }
 
@@ -155,19 +155,19 @@ fn a_model_that_is_not_there_changes_nothing() {
     let ran = ran.came_to(&["vestige-reembed.reembed"], &["failed"]).reached(&["vestige-reembed-interrupted.state"]);
     let ran =
         ran.tells("it ended before it changed anything").came_to(&["vestige-reembed.checked"], &["does_not_hold"]);
-    let _ = ran.came_to(&["vestige-reembed-interrupted.finish", "vestige-reembed.switch"], &["skipped"]);
+    _ = ran.came_to(&["vestige-reembed-interrupted.finish", "vestige-reembed.switch"], &["skipped"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-8", 8)), "t");
 }
 
 #[test]
 fn a_reembed_whose_tool_is_killed_is_finished_by_the_same_run() {
     let bench = bench(150);
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
     let parked = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(5);
     let ran = std::thread::scope(|scope| {
         let run = scope.spawn(|| bench.shelf.approve(&parked, "reembed"));
         waits_until_it_is_in_the_middle(&bench, 16);
-        let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "0");
+        _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "0");
         kill(&bench, &["vestige --config", "reembed"]);
         run.join().unwrap()
     });
@@ -175,14 +175,14 @@ fn a_reembed_whose_tool_is_killed_is_finished_by_the_same_run() {
     let ran = bench.shelf.approve(&ran, "go_on/finish").exits(5);
     let ran = done_by_hand(&bench, &ran, "switch").exits(0);
     let ran = ran.reached(&["vestige-reembed-interrupted.finish", "vestige-reembed-interrupted.finished_right"]);
-    let _ = ran.reached(&["vestige-reembed.checked"]);
+    _ = ran.reached(&["vestige-reembed.checked"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-16", 16)), "t");
 }
 
 #[test]
 fn a_reembed_whose_run_is_killed_is_taken_up_again() {
     let bench = bench(150);
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "15");
     let parked = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(5);
     let killed = std::thread::scope(|scope| {
         let run = scope.spawn(|| bench.shelf.approve(&parked, "reembed"));
@@ -206,30 +206,30 @@ fn a_reembed_whose_run_is_killed_is_taken_up_again() {
 fn a_reembed_that_was_cut_off_is_found_and_finished() {
     let bench = bench(150);
     cut_off_by_hand(&bench);
-    let _ = bench
+    _ = bench
         .shelf
         .run("vestige-reembed-check", "", &[])
         .exits(1)
         .came_to(&["vestige-reembed-check.index"], &["does_not_hold"]);
     let ran = bench.shelf.run("vestige-reembed", READY, &TO_SIXTEEN).exits(6);
-    let _ = ran.tells("Go on with vestige-reembed-interrupted");
+    _ = ran.tells("Go on with vestige-reembed-interrupted");
     let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(5);
     let ran = bench.shelf.approve(&ran, "finish").exits(0);
     let ran = ran.reached(&["vestige-reembed-interrupted.registry", "vestige-reembed-interrupted.finish"]);
-    let _ = ran.reached(&["vestige-reembed-interrupted.how", "vestige-reembed-check.vectors"]);
+    _ = ran.reached(&["vestige-reembed-interrupted.how", "vestige-reembed-check.vectors"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-16", 16)), "t");
     let again = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(0);
-    let _ = again.tells("all belongs to stand-in-16").tells("NO ACTION");
+    _ = again.tells("all belongs to stand-in-16").tells("NO ACTION");
 }
 
 #[test]
 fn a_reembed_that_is_still_at_work_is_left_alone() {
     let bench = bench(150);
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "100");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_ROW_MS", "100");
     let mut tool = tool(&bench, &["--model=stand-in-16", "--yes"]);
     waits_until_it_is_in_the_middle(&bench, 16);
     let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(6);
-    let _ = ran.tells("it is still at work").came_to(&["vestige-reembed-interrupted.finish"], &["skipped"]);
+    _ = ran.tells("it is still at work").came_to(&["vestige-reembed-interrupted.finish"], &["skipped"]);
     assert!(tool.try_wait().unwrap().is_none());
     kill(&bench, &["vestige --config", "reembed"]);
     tool.wait().unwrap();
@@ -238,7 +238,7 @@ fn a_reembed_that_is_still_at_work_is_left_alone() {
 #[test]
 fn a_state_that_the_tool_refuses_leads_to_the_backup() {
     let bench = bench(150);
-    let _ = bench.shelf.run("vestige-backup", "", &[]).exits(0);
+    _ = bench.shelf.run("vestige-backup", "", &[]).exits(0);
     cut_off_by_hand(&bench);
     bench.vestige.database().execute("delete from embedding_model");
     let ran = bench.shelf.run("vestige-reembed-interrupted", "", &["-i", "new_model=stand-in-16"]).exits(5);
@@ -246,11 +246,11 @@ fn a_state_that_the_tool_refuses_leads_to_the_backup() {
     let ran = ran.tells("cannot reason about this database").tells("Which dump?");
     let dump = std::fs::read_dir(bench.vestige.path("backups")).unwrap().next().unwrap().unwrap().path();
     let file = format!("file={}", dump.display());
-    let _ = finish(&mut bench.shelf.command(["answer", &ran.name(), "restore/which", &file])).exits(0);
+    _ = finish(&mut bench.shelf.command(["answer", &ran.name(), "restore/which", &file])).exits(0);
     let ran = bench.shelf.resume(&ran).exits(5);
     // Replacing the database wants its name typed, whatever the environment says.
     let ran = bench.shelf.approve(&ran, "restore/stop").exits(0).reached(&["vestige-reembed-interrupted.restore"]);
-    let _ = ran.reached(&["vestige-replace-live.swap", "vestige-reembed-interrupted.restored_right"]);
+    _ = ran.reached(&["vestige-replace-live.swap", "vestige-reembed-interrupted.restored_right"]);
     assert_eq!(bench.vestige.database().value(&belongs_to("stand-in-8", 8)), "t");
 }
 
@@ -258,6 +258,6 @@ fn a_state_that_the_tool_refuses_leads_to_the_backup() {
 fn domains_are_not_clustered_and_it_is_said_why() {
     let shelf = crate::library::shelf::Shelf::new();
     let output = finish(&mut shelf.command(["run", "vestige-domains", "--env", "simulator"])).exits(3);
-    let _ = output.tells("There is no supported way to do it").tells("phase 4");
+    _ = output.tells("There is no supported way to do it").tells("phase 4");
     assert!(shelf.sandbox.runs().is_empty(), "\"vestige-domains\" cannot be started");
 }

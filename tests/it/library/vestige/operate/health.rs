@@ -34,7 +34,7 @@ fn half_build(bench: &Bench, statement: &str) {
 #[test]
 fn a_database_that_is_well_is_told_with_its_numbers() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(200);
+    _ = bench.vestige.remember(200);
     let ran = bench.shelf.run("vestige-health", "", &[]).exits(0);
     let ran = ran.reached(&["vestige-health.counts", "vestige-health.model", "vestige-health.in_flight"]);
     let ran = ran.reached(&["vestige-health.statistics", "vestige-health.indexes", "vestige-health.findings"]);
@@ -42,7 +42,7 @@ fn a_database_that_is_well_is_told_with_its_numbers() {
     assert_eq!(ran.value("vestige-health.counts", "memories"), 200);
     assert_eq!(ran.value("vestige-health.model", "name"), "stand-in-8");
     assert_eq!(ran.value("vestige-health.in_flight", "all"), json!([]), "our own sessions are none of Vestige's");
-    let _ = ran.tells("Nothing, all is well (by evidence)");
+    _ = ran.tells("Nothing, all is well (by evidence)");
 }
 
 #[test]
@@ -55,14 +55,14 @@ fn a_query_that_hangs_is_shown_and_cancelled_when_a_person_says_so() {
     );
     let slow = ["-i", "slow_query=200ms"];
     let ran = bench.shelf.run("vestige-health", "", &slow).exits(5).tells("the one that hangs");
-    let _ = ran.came_to(&["vestige-health.in_flight"], &["succeeded"]);
+    _ = ran.came_to(&["vestige-health.in_flight"], &["succeeded"]);
     // Nobody said anything, so nothing happened to it.
     database.waits_until("select count(*) = 1 from pg_stat_activity where application_name = 'hanging'");
     let ran = bench.shelf.run("vestige-health", "which: { answer: none }", &slow).exits(0);
-    let _ = ran.came_to(&["vestige-health.cancel"], &["skipped"]);
+    _ = ran.came_to(&["vestige-health.cancel"], &["skipped"]);
     database.waits_until("select count(*) = 1 from pg_stat_activity where application_name = 'hanging'");
     let ran = bench.shelf.run("vestige-health", "which: { answer: all }", &slow).exits(0);
-    let _ = ran.reached(&["vestige-health.in_flight", "vestige-health.cancel", "vestige-health.none_hangs"]);
+    _ = ran.reached(&["vestige-health.in_flight", "vestige-health.cancel", "vestige-health.none_hangs"]);
     let (done, said) = hanging.ends();
     assert!(!done && said.contains("canceling statement due to user request"), "{said}");
 }
@@ -82,11 +82,11 @@ fn statements_that_drifted_are_listed_where_the_server_keeps_statistics() {
          create index idx_knowledge_nodes_embedding_hnsw on knowledge_nodes using hnsw (n)",
     );
     let shelf = Shelf::new();
-    let _ = shelf.set("vestige_port", u64::from(cluster.port)).set("vestige_database", database.name.as_str());
-    let _ = shelf.set("vestige_role", "postgres").set("vestige_password", PASSWORD);
+    _ = shelf.set("vestige_port", u64::from(cluster.port)).set("vestige_database", database.name.as_str());
+    _ = shelf.set("vestige_role", "postgres").set("vestige_password", PASSWORD);
     // Loaded, but not created in this database: no answer is an answer.
     let ran = shelf.run("vestige-health", "", &[]).exits(0);
-    let _ = ran.came_to(&["vestige-health.patterns"], &["skipped"]);
+    _ = ran.came_to(&["vestige-health.patterns"], &["skipped"]);
     database.execute("create extension pg_stat_statements");
     database.execute("select count(*) from knowledge_nodes, pg_sleep(0.15)");
     let ran = shelf.run("vestige-health", "", &[]).exits(0).reached(&["vestige-health.patterns"]);
@@ -113,7 +113,7 @@ fn the_documents_question_about_indexes_fails_and_ours_is_answered() {
 #[test]
 fn an_index_that_is_never_used_is_built_again_unless_memories_are_few() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(200);
+    _ = bench.vestige.remember(200);
     let (read, said) = Session::runs(&bench, "select count(*) from knowledge_nodes");
     assert!(read, "{said}");
     bench
@@ -121,11 +121,11 @@ fn an_index_that_is_never_used_is_built_again_unless_memories_are_few() {
         .database()
         .waits_until("select seq_scan > 0 from pg_stat_user_tables where relname = 'knowledge_nodes'");
     let ran = bench.shelf.run("vestige-health", "", &["-i", "traffic=0s"]).exits(0);
-    let _ = ran.tells("need not be with so few memories (by evidence)").reached(&["vestige-health.indexes"]);
+    _ = ran.tells("need not be with so few memories (by evidence)").reached(&["vestige-health.indexes"]);
     let file = "select pg_relation_filenode('idx_knowledge_nodes_embedding_hnsw')";
     let before = bench.vestige.database().value(file);
     let ran = bench.shelf.run("vestige-health", "", &["-i", "traffic=0s", "-i", "small_table=100"]).exits(0);
-    let _ = ran.reached(&[
+    _ = ran.reached(&[
         "vestige-health.indexes",
         "vestige-health.rebuild_index",
         "vestige-index-rebuild.rebuild_beside",
@@ -137,27 +137,27 @@ fn an_index_that_is_never_used_is_built_again_unless_memories_are_few() {
 #[test]
 fn a_half_built_index_is_found_dropped_and_built() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(200);
+    _ = bench.vestige.remember(200);
     let database = bench.vestige.database();
     database.execute("drop index idx_knowledge_nodes_embedding_hnsw");
     let build = "create index concurrently idx_knowledge_nodes_embedding_hnsw on knowledge_nodes using hnsw (embedding vector_cosine_ops)";
     half_build(&bench, build);
     let ran = bench.shelf.run("vestige-health", "", &[]).exits(0).tells("broken idx_knowledge_nodes_embedding_hnsw");
     let ran = ran.reached(&["vestige-health.indexes", "vestige-health.mend_index", "vestige-index-rebuild.indexes"]);
-    let _ = ran.reached(&[
+    _ = ran.reached(&[
         "vestige-index-rebuild.drop_broken",
         "vestige-index-rebuild.build",
         "vestige-index-rebuild.whole",
     ]);
     assert_eq!(database.value(INDEX_IS_WHOLE), "t");
     // Now there is nothing to do; and again beside the writing, with what others left behind.
-    let _ = bench.shelf.run("vestige-index-rebuild", "", &[]).exits(0).tells("NO ACTION");
+    _ = bench.shelf.run("vestige-index-rebuild", "", &[]).exits(0).tells("NO ACTION");
     half_build(&bench, "reindex index concurrently idx_knowledge_nodes_embedding_hnsw");
     half_build(&bench, "create index concurrently by_codebase on knowledge_nodes (codebase)");
     database.execute("drop index idx_knowledge_nodes_embedding_hnsw");
     let ran = bench.shelf.run("vestige-index-rebuild", "", &["-i", "keep_writing=true"]).exits(0);
     let ran = ran.reached(&["vestige-index-rebuild.drop_left_over", "vestige-index-rebuild.mend_others"]);
-    let _ = ran.reached(&["vestige-index-rebuild.build_beside", "vestige-index-rebuild.used"]);
+    _ = ran.reached(&["vestige-index-rebuild.build_beside", "vestige-index-rebuild.used"]);
     assert_eq!(database.value(INDEX_IS_WHOLE), "t");
     assert_eq!(database.value("select count(*) from pg_index where not indisvalid"), "0");
     assert_eq!(database.value("select count(*) from pg_class where relname = 'by_codebase'"), "1");
@@ -166,7 +166,7 @@ fn a_half_built_index_is_found_dropped_and_built() {
 #[test]
 fn an_index_that_somebody_builds_right_now_is_left_alone() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(20);
+    _ = bench.vestige.remember(20);
     let database = bench.vestige.database();
     database.execute("drop index idx_knowledge_nodes_embedding_hnsw");
     let writer = "begin; lock table knowledge_nodes in row exclusive mode; select pg_sleep(120)";
@@ -176,7 +176,7 @@ fn an_index_that_somebody_builds_right_now_is_left_alone() {
     let _builder = Session::begins(&bench, "builder", build);
     database.waits_until("select count(*) > 0 from pg_index where not indisvalid");
     let ran = bench.shelf.run("vestige-index-rebuild", "", &[]).exits(6);
-    let _ = ran.reached(&["vestige-index-rebuild.builds"]).tells("Wait for its end");
+    _ = ran.reached(&["vestige-index-rebuild.builds"]).tells("Wait for its end");
     assert_eq!(database.value("select count(*) from pg_index where not indisvalid"), "1", "it is still being built");
 }
 
@@ -184,13 +184,13 @@ fn an_index_that_somebody_builds_right_now_is_left_alone() {
 fn a_database_that_is_gone_strange_or_locked_is_an_answer() {
     let bench = Bench::ready();
     let ran = bench.shelf.run("vestige-health", "", &["-i", "vestige_database=postgres"]).exits(6);
-    let _ = ran.tells("has not all of Vestige's tables").reached(&["vestige-health.state"]);
+    _ = ran.tells("has not all of Vestige's tables").reached(&["vestige-health.state"]);
     let ran = bench.shelf.run("vestige-health", "", &["-i", "vestige_database=nowhere"]).exits(6);
-    let _ = ran.tells("says: invalid_catalog_name");
+    _ = ran.tells("says: invalid_catalog_name");
     bench.vestige.database().execute("delete from embedding_model");
-    let _ = bench.shelf.run("vestige-health", "", &[]).exits(6).tells("embedding_model has 0 rows and must have one");
-    let _ = bench.shelf.set("vestige_password", "another-password");
-    let _ = bench.shelf.run("vestige-health", "", &[]).exits(6).tells("says: denied");
+    _ = bench.shelf.run("vestige-health", "", &[]).exits(6).tells("embedding_model has 0 rows and must have one");
+    _ = bench.shelf.set("vestige_password", "another-password");
+    _ = bench.shelf.run("vestige-health", "", &[]).exits(6).tells("says: denied");
     bench.vestige.cluster.stop(Stop::Immediate);
-    let _ = bench.shelf.run("vestige-health", "", &[]).exits(6).tells("says: refused");
+    _ = bench.shelf.run("vestige-health", "", &[]).exits(6).tells("says: refused");
 }

@@ -14,18 +14,18 @@ fn troubles(bench: &Bench, answers: &str, more: &[&str]) -> Ran {
 
 /// Says that the work by hand is done, and lets the run go on.
 fn done_by_hand(bench: &Bench, parked: &Ran, step: &str) -> Ran {
-    let _ = finish(&mut bench.shelf.command(["answer", &parked.name(), step, "result=done"])).exits(0);
+    _ = finish(&mut bench.shelf.command(["answer", &parked.name(), step, "result=done"])).exits(0);
     bench.shelf.resume(parked)
 }
 
 /// The service on a database that is as good as new: nothing in it but what the statements make.
 fn begin_again(bench: &Bench, statements: &str) {
-    let _ = bench.vestige.services.systemctl("stop", "vestige-mcp");
+    _ = bench.vestige.services.systemctl("stop", "vestige-mcp");
     let server = bench.vestige.cluster.named("postgres");
     server.execute("drop database vestige");
     server.execute("create database vestige owner vestige");
     bench.vestige.database().execute(statements);
-    let _ = bench.vestige.services.systemctl("start", "vestige-mcp");
+    _ = bench.vestige.services.systemctl("start", "vestige-mcp");
 }
 
 /// Sets the model of the service, and restarts it.
@@ -33,7 +33,7 @@ fn run_with_model(bench: &Bench, model: &str) {
     let file = bench.vestige.path("vestige.toml");
     let text = std::fs::read_to_string(&file).unwrap().replace("\"stand-in-8\"", &format!("\"{model}\""));
     std::fs::write(file, text).unwrap();
-    let _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
+    _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
     bench.vestige.waits_for("vector dimensions do not match");
 }
 
@@ -54,12 +54,12 @@ fn pgvector_that_is_missing_is_installed_and_created() {
     let ran = ran.tells("postgresql-16-pgvector");
     // Somebody says that it is done, and it is not.
     let wrong = done_by_hand(&bench, &ran, "install").came_to(&["vestige-troubleshooting.install"], &["does_not_hold"]);
-    let _ = wrong.exits(7).came_to(&["vestige-troubleshooting.create"], &["skipped"]);
+    _ = wrong.exits(7).came_to(&["vestige-troubleshooting.create"], &["skipped"]);
     let ran = troubles(&bench, "", &[]).exits(5);
     std::fs::rename(&away, &control).unwrap();
     let ran = done_by_hand(&bench, &ran, "install").exits(0);
     let ran = ran.reached(&["vestige-troubleshooting.install", "vestige-extensions.create_vector"]);
-    let _ = ran.reached(&[
+    _ = ran.reached(&[
         "vestige-troubleshooting.restart",
         "vestige-ready.said_ready",
         "vestige-troubleshooting.not_again",
@@ -70,11 +70,11 @@ fn pgvector_that_is_missing_is_installed_and_created() {
 #[test]
 fn a_pool_that_runs_dry_leads_to_hanging_queries_and_then_to_a_larger_pool() {
     let bench = Bench::ready();
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_CLIENTS", "30").steer("VESTIGE_STAND_IN_QUERY_MS", "500");
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_POOL_MS", "200");
-    let _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_CLIENTS", "30").steer("VESTIGE_STAND_IN_QUERY_MS", "500");
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_POOL_MS", "200");
+    _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
     bench.vestige.waits_for("pool timed out while waiting for an open connection");
-    let _ = bench.shelf.set("pool", 40).set("database_cores", 16);
+    _ = bench.shelf.set("pool", 40).set("database_cores", 16);
     let ran = troubles(&bench, "larger/clients: { count: 1, dreams: false }", &[]).exits(0);
     let ran =
         ran.reached(&["vestige-troubleshooting.said", "vestige-health.in_flight", "vestige-troubleshooting.hanging"]);
@@ -87,10 +87,10 @@ fn a_pool_that_runs_dry_leads_to_hanging_queries_and_then_to_a_larger_pool() {
 #[test]
 fn dimensions_that_do_not_match_are_mended_in_the_configuration_when_that_is_wrong() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(20);
+    _ = bench.vestige.remember(20);
     run_with_model(&bench, "stand-in-16");
     let ran = troubles(&bench, "", &[]).exits(5).tells("OPTION is one of configured, database");
-    let _ = ran.reached(&["vestige-troubleshooting.registry", "vestige-troubleshooting.configured"]);
+    _ = ran.reached(&["vestige-troubleshooting.registry", "vestige-troubleshooting.configured"]);
     let ran = troubles(&bench, "right: database", &[]).exits(0);
     let ran = ran.reached(&["vestige-troubleshooting.right", "vestige-troubleshooting.set_model"]);
     let ran = ran.reached(&["vestige-troubleshooting.restart", "vestige-troubleshooting.not_again"]);
@@ -98,7 +98,7 @@ fn dimensions_that_do_not_match_are_mended_in_the_configuration_when_that_is_wro
     assert!(model().contains("model = \"stand-in-8\""), "{}", model());
     // It can be taken back, with the restart that makes it so.
     let before = bench.vestige.services.process("vestige-mcp");
-    let _ = bench.shelf.undo(&ran).exits(0);
+    _ = bench.shelf.undo(&ran).exits(0);
     assert!(model().contains("model = \"stand-in-16\""), "{}", model());
     assert_ne!(bench.vestige.services.process("vestige-mcp"), before);
 }
@@ -106,15 +106,15 @@ fn dimensions_that_do_not_match_are_mended_in_the_configuration_when_that_is_wro
 #[test]
 fn dimensions_that_do_not_match_are_mended_by_a_reembed_when_the_new_model_is_right() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(60);
+    _ = bench.vestige.remember(60);
     run_with_model(&bench, "stand-in-16");
-    let _ = bench.shelf.set("quiet_for", "1s");
+    _ = bench.shelf.set("quiet_for", "1s");
     let answers =
         "right: configured\nlength: { numbers: 16 }\nembed_again/ready: { ingest_paused: true, model_here: true }";
     let ran = troubles(&bench, answers, &[]).exits(5);
     let ran = bench.shelf.approve(&ran, "embed_again/reembed").exits(5);
     let ran = done_by_hand(&bench, &ran, "embed_again/switch").exits(0);
-    let _ = ran.reached(&[
+    _ = ran.reached(&[
         "vestige-troubleshooting.embed_again",
         "vestige-reembed.reembed",
         "vestige-reembed-check.vectors",
@@ -126,18 +126,18 @@ fn dimensions_that_do_not_match_are_mended_by_a_reembed_when_the_new_model_is_ri
 #[test]
 fn a_search_that_finds_a_memory_twice_has_the_programs_built_again() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(20);
+    _ = bench.vestige.remember(20);
     let stale = bench.shelf.sandbox.write("stale", "");
-    let _ = bench.vestige.steer("VESTIGE_STAND_IN_STALE_CACHE", &stale.display().to_string());
+    _ = bench.vestige.steer("VESTIGE_STAND_IN_STALE_CACHE", &stale.display().to_string());
     let source = bench.shelf.sandbox.path("source");
-    let _ = bench.shelf.set("vestige_source", source.display().to_string());
+    _ = bench.shelf.set("vestige_source", source.display().to_string());
     // Without the source nothing is built, and nothing is said to be mended.
     let ran = troubles(&bench, "", &[]).exits(1).came_to(&["vestige-troubleshooting.source"], &["does_not_hold"]);
-    let _ = ran.came_to(&["vestige-troubleshooting.prepare", "vestige-troubleshooting.restart"], &["skipped"]);
-    let _ = bench.shelf.sandbox.write("source/crates/vestige-core/Cargo.toml", "[package]\n");
+    _ = ran.came_to(&["vestige-troubleshooting.prepare", "vestige-troubleshooting.restart"], &["skipped"]);
+    _ = bench.shelf.sandbox.write("source/crates/vestige-core/Cargo.toml", "[package]\n");
     let calls = bench.shelf.sandbox.path("cargo-calls");
     let script = format!("#!/bin/sh\necho \"$PWD $* ${{DATABASE_URL:+with a database}}\" >> '{}'\n", calls.display());
-    let _ = bench.shelf.sandbox.program("cargo", &script);
+    _ = bench.shelf.sandbox.program("cargo", &script);
     let ran = troubles(&bench, "", &[]).exits(5);
     let ran = ran.reached(&[
         "vestige-troubleshooting.search",
@@ -146,7 +146,7 @@ fn a_search_that_finds_a_memory_twice_has_the_programs_built_again() {
     ]);
     std::fs::remove_file(stale).unwrap();
     let ran = done_by_hand(&bench, &ran, "put_in_place").exits(0);
-    let _ = ran.reached(&[
+    _ = ran.reached(&[
         "vestige-troubleshooting.put_in_place",
         "vestige-troubleshooting.restart",
         "vestige-troubleshooting.once",
@@ -162,33 +162,33 @@ fn a_search_that_finds_a_memory_twice_has_the_programs_built_again() {
 #[test]
 fn a_text_search_configuration_that_is_missing_is_replaced_or_installed() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(20);
+    _ = bench.vestige.remember(20);
     bench.vestige.database().execute("alter text search configuration english rename to gone");
-    let _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
+    _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
     bench.vestige.waits_for("text search configuration \"english\" does not exist");
     let ran = troubles(&bench, "way: simple", &[]).exits(0);
     let ran = ran.reached(&["vestige-troubleshooting.configurations", "vestige-troubleshooting.set_language"]);
-    let _ = ran.reached(&["vestige-troubleshooting.once", "vestige-troubleshooting.not_again"]);
+    _ = ran.reached(&["vestige-troubleshooting.once", "vestige-troubleshooting.not_again"]);
     let toml = std::fs::read_to_string(bench.vestige.path("vestige.toml")).unwrap();
     assert!(toml.contains("language = \"simple\""), "{toml}");
     // Or the package comes, before somebody looks or while they do.
     let ran = troubles(&bench, "way: package", &[]).exits(5);
     bench.vestige.database().execute("alter text search configuration gone rename to english");
-    let _ = done_by_hand(&bench, &ran, "language_pack").exits(0).reached(&["vestige-troubleshooting.language_pack"]);
+    _ = done_by_hand(&bench, &ran, "language_pack").exits(0).reached(&["vestige-troubleshooting.language_pack"]);
     let ran = troubles(&bench, "", &[]).exits(0).tells("It is there by now");
-    let _ = ran.reached(&["vestige-troubleshooting.way", "vestige-troubleshooting.restart"]);
+    _ = ran.reached(&["vestige-troubleshooting.way", "vestige-troubleshooting.restart"]);
 }
 
 #[test]
 fn a_migration_without_a_checksum_leads_to_a_backup_of_before() {
     let bench = Bench::ready();
-    let _ = bench.shelf.run("vestige-backup", "", &[]).exits(0);
+    _ = bench.shelf.run("vestige-backup", "", &[]).exits(0);
     let backups = bench.vestige.path("backups");
     let new = std::fs::read_dir(&backups).unwrap().next().unwrap().unwrap().path();
     let of_before = backups.join("vestige-20260301T030000Z.dump");
     std::fs::rename(new, &of_before).unwrap();
     bench.vestige.database().execute("update _sqlx_migrations set checksum = null where version = 2");
-    let _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
+    _ = bench.vestige.services.systemctl("restart", "vestige-mcp");
     bench.vestige.waits_for("with no checksum");
     let ran = troubles(&bench, &format!("restore/which: {{ file: {} }}", of_before.display()), &[]).exits(5);
     let ran = bench.shelf.approve(&ran, "restore/replace/stop").exits(0);
@@ -213,14 +213,14 @@ fn lines_of_the_log_lead_to_their_runbook() {
         ("switch to another embedding model with a different dimension", "vestige-reembed"),
     ];
     for (words, runbook) in seen {
-        let _ = finish(&mut shelf.command(["lookup", words])).exits(0).says(&format!("1  {runbook}: "));
+        _ = finish(&mut shelf.command(["lookup", words])).exits(0).says(&format!("1  {runbook}: "));
     }
 }
 
 #[test]
 fn an_index_that_is_very_large_is_accepted_and_that_is_on_record() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(200);
+    _ = bench.vestige.remember(200);
     let ran = troubles(&bench, "", &["-i", "message=the HNSW index is very large"]).exits(0);
     let ran = ran.reached(&["vestige-troubleshooting.sizes", "vestige-troubleshooting.accepted"]);
     let ran = ran.came_to(&["vestige-troubleshooting.restart"], &["skipped"]).tells("nothing was changed");
@@ -239,7 +239,7 @@ fn a_role_that_does_not_own_its_schema_gets_it() {
     bench.vestige.waits_for("permission denied for schema public");
     let ran =
         troubles(&bench, "", &[]).exits(0).reached(&["vestige-troubleshooting.said", "vestige-troubleshooting.grants"]);
-    let _ = ran.reached(&["vestige-grants.grant", "vestige-troubleshooting.restart", "vestige-ready.tables"]);
+    _ = ran.reached(&["vestige-grants.grant", "vestige-troubleshooting.restart", "vestige-ready.tables"]);
     let owner = "select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'public'";
     assert_eq!(bench.vestige.database().value(owner), "vestige");
 }
@@ -251,23 +251,23 @@ fn several_errors_at_once_are_put_before_a_person() {
     let message = ["-i", "message=the HNSW index is very large"];
     let ran = troubles(&bench, "", &message).exits(5);
     let ran = ran.tells("more than one option fits the evidence: `dimensions` and `large`");
-    let _ = finish(&mut bench.shelf.command(["answer", &ran.name(), "symptom", "--choose", "large"])).exits(0);
-    let _ = bench.shelf.resume(&ran).exits(0).reached(&["vestige-troubleshooting.accepted"]);
+    _ = finish(&mut bench.shelf.command(["answer", &ran.name(), "symptom", "--choose", "large"])).exits(0);
+    _ = bench.shelf.resume(&ran).exits(0).reached(&["vestige-troubleshooting.accepted"]);
 }
 
 #[test]
 fn what_nobody_knows_is_collected_and_handed_over() {
     let bench = Bench::ready();
-    let _ = bench.vestige.remember(20);
+    _ = bench.vestige.remember(20);
     let folder = bench.shelf.sandbox.path("evidence");
     std::fs::create_dir(&folder).unwrap();
-    let _ = bench.shelf.set("evidence_folder", folder.display().to_string()).set("debug_for", "2s");
+    _ = bench.shelf.set("evidence_folder", folder.display().to_string()).set("debug_for", "2s");
     let ran = troubles(&bench, "", &["-i", "message=it hums"]).exits(6).tells("File a bug for Vestige");
     let ran =
         ran.reached(&["vestige-troubleshooting.evidence", "vestige-evidence.debug_run", "vestige-evidence.complete"]);
     let ran =
         ran.reached(&["vestige-evidence.postgres_log", "vestige-evidence.vestige_log", "vestige-evidence.migrations"]);
-    let _ = ran.tells("when its time was over");
+    _ = ran.tells("when its time was over");
     let bundle = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
     let text = std::fs::read_to_string(&bundle).unwrap();
     for part in ["== Migrations ==", "hnsw", "Postgres backend ready", "database system is ready to accept connections"]
@@ -284,10 +284,10 @@ fn evidence_is_collected_from_what_is_left_and_never_holds_the_password() {
     let bench = Bench::ready();
     let folder = bench.shelf.sandbox.path("evidence");
     std::fs::create_dir(&folder).unwrap();
-    let _ = bench.shelf.set("evidence_folder", folder.display().to_string()).set("debug_for", "2s");
+    _ = bench.shelf.set("evidence_folder", folder.display().to_string()).set("debug_for", "2s");
     bench.vestige.cluster.stop(Stop::Immediate);
     let talkative = "#!/bin/sh\necho \"RUST_LOG=$RUST_LOG, connecting to $DATABASE_URL\"\nexit 101\n";
-    let _ = bench.shelf.sandbox.program("vestige-mcp", talkative);
+    _ = bench.shelf.sandbox.program("vestige-mcp", talkative);
     let ran = bench.shelf.run("vestige-evidence", "", &[]).exits(6);
     let ran = ran.reached(&["vestige-evidence.migrations", "vestige-evidence.write", "vestige-evidence.hand_over"]);
     assert_eq!(ran.value("vestige-evidence.migrations", "error"), json!("refused"));
