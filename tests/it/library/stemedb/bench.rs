@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 /// The library, pointed at one StemeDB.
 pub(super) struct Bench {
+    // Dropped in this order: processes before the folder that they and the service manager live in.
+    pub(super) services: Option<Services>,
+    _simulator: Option<Simulator>,
     pub(super) shelf: Shelf,
     pub(super) url: String,
-    _simulator: Option<Simulator>,
-    pub(super) services: Option<Services>,
 }
 
 /// What a request came to.
