@@ -142,8 +142,7 @@ fn a_token_stops_the_refusals_of_a_source_and_is_shown_nowhere() {
         .database
         .execute("update refresh_jobs set finished_at = now(), state = 'failed', last_error = 'HTTP 429'");
     let other = "source: { name: hf, plan: x }\ntoken: { answer: hf_another-token }\n";
-    let _ =
-        bench.run("catalog-refresh-backlog", other, &[]).exits(0).reached(&["catalog-refresh-backlog.replace_token"]);
+    _ = bench.run("catalog-refresh-backlog", other, &[]).exits(0).reached(&["catalog-refresh-backlog.replace_token"]);
     let secret = object(&bench.catalog, "-n catalog-system get secret catalog-source-hf");
     assert_eq!(secret["data"]["token"], "aGZfYW5vdGhlci10b2tlbg==");
 }
