@@ -5,8 +5,11 @@ use crate::support::repository;
 use std::path::{Path, PathBuf};
 
 /// What no environment and no default gives.
-const GIVEN: [(&str, &str); 26] = [
+const GIVEN: [(&str, &str); 33] = [
     ("agent", "8f3a2b1c"),
+    ("catalog_backups", "/tmp"),
+    ("catalog_dump", "/tmp/catalog-20260217T030000Z.dump"),
+    ("catalog_urgency", "emergency"),
     ("catalog_db_host", "127.0.0.1"),
     ("catalog_db_password", "a-long-password"),
     ("catalog_kube_context", "prod"),
@@ -19,9 +22,13 @@ const GIVEN: [(&str, &str); 26] = [
     ("catalog_teams", "team-a"),
     ("catalog_url", "http://127.0.0.1:1"),
     ("file", "/tmp/vestige-20260301T030000Z.dump"),
+    ("migrations", "/tmp"),
     ("new_dimension", "16"),
+    ("new_major", "18"),
     ("new_model", "stand-in-16"),
     ("postgres_password", "a-long-password"),
+    ("namespace", "team-a"),
+    ("repository", "/tmp"),
     ("stemedb_cluster_id", "sim-1"),
     ("stemedb_prometheus_url", "http://127.0.0.1:1"),
     ("stemedb_public_url", "http://127.0.0.1:1"),

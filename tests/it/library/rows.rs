@@ -37,9 +37,9 @@ fn table() -> Vec<Row> {
             let id = cells[0];
             let is_row = id.chars().next().is_some_and(char::is_uppercase) && id[1..].parse::<usize>().is_ok();
             if is_row && !id[1..].is_empty() {
-                assert!(cells.len() >= 4, "{}: {line}: what, where and test are needed", page.display());
                 let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-                let (places, tests) = (names(cells[cells.len() - 2]), names(cells[cells.len() - 1]));
+                let from_end = |back: usize| cells.len().checked_sub(back).map_or("", |at| cells[at]);
+                let (places, tests) = (names(from_end(2)), names(from_end(1)));
                 rows.push(Row { id: id.to_owned(), places, tests });
             }
         }
@@ -73,7 +73,8 @@ fn library() -> BTreeMap<String, Runbook> {
 fn ids(steps: &[Arc<Step>], found: &mut Vec<String>) {
     for step in steps {
         found.push(step.id.value.clone());
-        let inner: Vec<Arc<Step>> = step.children().into_iter().cloned().collect();
+        let failing = step.on_failure.iter().flat_map(|failure| &failure.steps);
+        let inner: Vec<Arc<Step>> = step.children().into_iter().chain(failing).cloned().collect();
         ids(&inner, found);
     }
 }
