@@ -151,6 +151,9 @@ impl Dispatcher {
             Outcome::NotPerformed
         } else if well {
             Outcome::Succeeded
+        } else if result == RunResult::Declined {
+            // A person who says no inside says no to what the caller wanted.
+            Outcome::Declined
         } else {
             Outcome::Failed
         });
