@@ -1,8 +1,8 @@
 //! Every runbook of the library can be planned, in practice and in production, with no system there at all.
 
+use super::files;
 use super::shelf::Shelf;
 use crate::support::repository;
-use std::path::{Path, PathBuf};
 
 /// What no environment and no default gives.
 const GIVEN: [(&str, &str); 33] = [
@@ -41,22 +41,11 @@ const GIVEN: [(&str, &str); 33] = [
     ("job", "job-1"),
 ];
 
-fn runbooks(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            runbooks(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "yaml") && !path.ends_with("runwright.yaml") {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn every_runbook_is_planned_with_nothing_there() {
     let shelf = Shelf::new();
     let mut paths = Vec::new();
-    runbooks(&repository("runbooks"), &mut paths);
+    files(&repository("runbooks"), "yaml", &mut paths);
     assert!(paths.len() > 30, "{paths:?}");
     let mut faults = Vec::new();
     for path in paths {

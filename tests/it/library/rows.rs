@@ -1,10 +1,11 @@
 //! The tables of `docs/library/`: every row of the source documents has a runbook, a step, and a test that runs it.
 
+use super::files;
 use crate::support::repository;
 use runwright::runbook::{Runbook, Step, parse_runbook};
 use runwright::source::{Diagnostics, Source};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One line of a table: what it is about, `RUNBOOK.STEP` names, names of tests.
@@ -45,17 +46,6 @@ fn table() -> Vec<Row> {
         }
     }
     rows
-}
-
-fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, ending, found);
-        } else if path.extension().is_some_and(|extension| extension == ending) && !path.ends_with("runwright.yaml") {
-            found.push(path);
-        }
-    }
 }
 
 /// The runbooks of the library by name.
