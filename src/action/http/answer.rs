@@ -169,19 +169,18 @@ impl Answer {
         let body = text.as_ref().map_or_else(|reason| unobtained(reason.clone()), |text| head.parsed(text));
         let text = text.map_or_else(unobtained, Value::from);
         let address = head.address.map_or_else(|| unobtained("it is not known"), |it| Value::from(it.to_string()));
-        let mut fields = IndexMap::from_iter([
+        let pause = retry_after::wished(&head.headers, Timestamp::now());
+        let pause = pause.and_then(|pause| SignedDuration::try_from(pause).ok());
+        let pause = pause.map_or_else(|| unobtained("the server asks for no pause"), |it| expr::Duration(it).into());
+        IndexMap::from_iter([
             ("status".to_owned(), Value::from(head.status)),
             ("headers".to_owned(), head.map()),
             ("body".to_owned(), body),
             ("text".to_owned(), text),
             ("elapsed".to_owned(), Value::from(took.as_secs_f64())),
             ("address".to_owned(), address),
-        ]);
-        let pause = retry_after::wished(&head.headers, Timestamp::now());
-        if let Some(pause) = pause.and_then(|pause| SignedDuration::try_from(pause).ok()) {
-            fields.insert("retry_after".to_owned(), expr::Duration(pause).into());
-        }
-        fields
+            ("retry_after".to_owned(), pause),
+        ])
     }
 
     /// The body as text, or why there is none.
