@@ -4,7 +4,7 @@ use super::attempt::{Gone, Task};
 use super::change::Unit;
 use super::message::StepEnd;
 use super::store_value::{store, store_shown};
-use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, Outcome, UsedView};
+use crate::event::{ActView, CardView, ErrorClass, GateRequirement, ItemView, KEPT, Outcome, UsedView};
 use crate::expr::{Expr, Place, unknown_of};
 use crate::plan::{Act, Machine, StepScope, view};
 use crate::runbook::{Action, Body, Change, Probe, Step, Temporary};
@@ -293,7 +293,7 @@ impl Task {
 
     fn plain_undo_text(&self, change: &Change, scope: &StepScope) -> Option<String> {
         if let Some(why) = &change.keep {
-            return Some(format!("not needed: {}", people(why, scope)));
+            return Some(format!("{KEPT}{}", people(why, scope)));
         }
         let acts = change.undo.as_ref()?.works().map(|(probe, changes)| match probe {
             Some(probe) => self.probe_text(probe, changes, scope),

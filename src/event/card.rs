@@ -4,6 +4,9 @@ use super::approval::GateTerms;
 use super::view::StoredValue;
 use serde::{Deserialize, Serialize};
 
+/// What stands before the reason, in the place of the undo, where what a change made is meant to stay (`keep`).
+pub const KEPT: &str = "not needed: ";
+
 /// A label and a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {

@@ -13,7 +13,7 @@ mod resumption;
 mod view;
 
 pub use approval::{ApprovalTerms, GateApproval, GateTerms, SignatureView};
-pub use card::{ActView, CardView, GateRequirement, ItemView, Line, OptionVerdict, OptionView, UsedView};
+pub use card::{ActView, CardView, GateRequirement, ItemView, KEPT, Line, OptionVerdict, OptionView, UsedView};
 pub use kind::{Event, Record};
 pub use name::{Actor, IdentityKind, InvalidRunId, Operator, RunId, StepPath};
 pub use outcome::{ErrorClass, Mode, Outcome, RunResult, StepVerdict};

@@ -538,7 +538,7 @@ fn fill_change(row: &mut PlanRow, node: &GraphNode, change: &Change, scope: &Ste
             acts.collect::<Vec<_>>().join("; then ")
         }
         (None, None, _) if change.keep.is_some() => {
-            format!("not needed: {}", change.keep.as_ref().map(|why| plain(why, scope)).unwrap_or_default())
+            format!("{}{}", crate::event::KEPT, change.keep.as_ref().map(|why| plain(why, scope)).unwrap_or_default())
         }
         (None, Some(why), _) => format!("cannot be undone: {}", plain(why, scope)),
         (None, None, Some(Action::Edit(_) | Action::Write(_))) => KEPT.to_owned(),

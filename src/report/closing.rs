@@ -7,7 +7,7 @@ use super::left::record_line;
 use super::marks::Marks;
 use super::style::{Style, Tone, break_exact, columns_of, pad};
 use super::words;
-use crate::event::{Event, Record, RunResult, StepPath};
+use crate::event::{Event, KEPT, Record, RunResult, StepPath};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
@@ -210,7 +210,8 @@ impl<'a> Closing<'a> {
         } else {
             let open =
                 around.changes.standing(self.time).filter(|(_, change)| change.undo.is_some() || change.is_passing());
-            open_lines(style, open, self.time)
+            let is_kept = |change: &Change| change.undo.as_ref().is_some_and(|undo| undo.starts_with(KEPT));
+            open_lines(style, open.filter(|(_, change)| !is_kept(change)), self.time)
         };
         let uncertain = around.changes.count(Became::Unknown) + around.changes.count(Became::Failed);
         if lines.is_empty() && uncertain == 0 {
@@ -242,7 +243,7 @@ pub(crate) fn open_lines<'c>(
     for (path, (items, change)) in lists.iter().take(OPEN) {
         let count = if *items > 1 { format!(" ({items} items, the first is shown)") } else { String::new() };
         let name = format!("    {}{count}{}", style.text(&path.0), style.text(&end_of(change, now)));
-        let undo = style.text(&change.undo.as_deref().map_or("no undo is written".to_owned(), str::to_owned));
+        let undo = style.lines(change.undo.as_deref().unwrap_or("no undo is written"));
         out.extend(pasted_under(style, &name, &undo));
         if let Some(why) = change.not_taken_back() {
             out.extend(labelled(style, 6, "not taken back", ": ", &style.text(why)));
@@ -274,19 +275,21 @@ pub(crate) fn end_of(change: &Change, now: Timestamp) -> String {
 fn recorded_lines(style: &Style, open: &[String]) -> Vec<String> {
     let line = |change: &String| {
         let (step, undo) = change.split_once(": ").unwrap_or(("", change));
-        pasted_under(style, &format!("    {}", style.text(step)), &style.text(undo))
+        pasted_under(style, &format!("    {}", style.text(step)), &style.lines(undo))
     };
     open.iter().flat_map(line).collect()
 }
 
 /// A name and a text that can be pasted: on one line where there is room, else below, broken only where it must be.
-fn pasted_under(style: &Style, name: &str, text: &str) -> Vec<String> {
-    let whole = format!("{name}  {text}");
-    if columns_of(&whole) <= style.columns() {
-        return vec![whole.trim_end().to_owned()];
+fn pasted_under(style: &Style, name: &str, lines: &[String]) -> Vec<String> {
+    if let [line] = lines {
+        let whole = format!("{name}  {line}");
+        if columns_of(&whole) <= style.columns() {
+            return vec![whole.trim_end().to_owned()];
+        }
     }
     let mut out: Vec<String> = break_exact(name.trim_end(), style.columns());
-    let pieces = break_exact(text, style.columns().saturating_sub(6));
+    let pieces = lines.iter().flat_map(|line| break_exact(line, style.columns().saturating_sub(6)));
     out.extend(pieces.into_iter().map(|piece| format!("      {piece}").trim_end().to_owned()));
     out
 }

@@ -250,7 +250,9 @@ steps:
     let sandbox = sandbox(&body.replace("{{ target_name | default('conf.toml') }}", "conf.toml"));
     _ = sandbox.runwright("plan case --env free").exits(0).tells("the exact bytes before are kept; then");
     // Nothing validates, so nothing is resolved.
-    _ = sandbox.runwright("run case --env free").exits(1);
+    let said = sandbox.runwright("run case --env free").exits(1).tells("not needed: a copy of conf.toml").all();
+    let (_, stands) = said.split_once("and can be taken back:").expect("what stands");
+    assert!(stands.contains("    conf") && !stands.contains("    copy"), "what is kept is no offer\n{said}");
     assert_eq!(words(&sandbox), ["port = 9   # eight"]);
     let output = undo(&sandbox, &[]);
     let output = output

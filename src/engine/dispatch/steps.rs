@@ -5,7 +5,7 @@ use super::super::change::outcome_word;
 use super::super::message::StepEnd;
 use super::super::past::PastMoment;
 use super::Dispatcher;
-use crate::event::{Event, Outcome, StepVerdict};
+use crate::event::{Event, KEPT, Outcome, StepVerdict};
 use crate::expr::{Place, Time, UnknownSort, Value, unknown};
 use crate::graph::{Parent, Section, step_shape};
 use crate::runbook::{Action, Escalation, Kind, OnFailure, Step, StepBody, Temporary, Then};
@@ -153,7 +153,7 @@ impl Dispatcher {
         let clears = step.change.as_ref().is_some_and(|change| matches!(change.temporary, Some(Temporary::Run)));
         if stands
             && !clears
-            && let Some(undo) = undo
+            && let Some(undo) = undo.filter(|undo| !undo.starts_with(KEPT))
         {
             let when =
                 until.map_or_else(String::new, |until| format!(" (at {})", until.strftime("%Y-%m-%d %H:%M:%S UTC")));
