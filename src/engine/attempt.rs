@@ -94,6 +94,8 @@ pub(super) struct Task {
 /// A task that takes a change back: its path, and the values that the change had.
 pub(super) struct Stands {
     pub(super) path: String,
+    /// What it does, for people.
+    pub(super) title: String,
     pub(super) scope: StepScope,
     /// The act itself, where it is not an action of the step that is performed.
     pub(super) act: Option<Act>,

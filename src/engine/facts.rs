@@ -150,7 +150,7 @@ impl Task {
             _ => format!("this machine, {}", self.shared.host),
         };
         let card = CardView {
-            title: people(&step.title, scope),
+            title: self.stands.as_ref().map_or_else(|| people(&step.title, scope), |stands| stands.title.clone()),
             risk: change.risk.as_str().to_owned(),
             act: views[0].clone(),
             items: items(units, &views),

@@ -212,8 +212,8 @@ fn file_change(round: &Round) -> Result<Option<FileChange>, String> {
 
 impl Back {
     /// The step that takes the change back, and the task that performs it.
-    pub(super) fn task(self, task: Task, path: &str) -> (Task, Arc<Step>) {
-        let stands = Stands { path: path.to_owned(), scope: self.scope, act: self.act };
+    pub(super) fn task(self, task: Task, path: &str, title: String) -> (Task, Arc<Step>) {
+        let stands = Stands { path: path.to_owned(), title, scope: self.scope, act: self.act };
         (Task { stands: Some(Box::new(stands)), ..task }, self.step)
     }
 }

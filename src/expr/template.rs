@@ -278,7 +278,7 @@ impl Template {
     }
 
     /// The words that this is in a list of words. One, but for an element that is exactly one `{{ .. }}`: the items of a
-    /// list are words of their own, and `none` is no word at all.
+    /// list are words of their own, and `none` is no word at all. An empty list is refused: what it should say is lost.
     ///
     /// # Errors
     /// As [`Template::render`], for each word.
@@ -291,6 +291,14 @@ impl Template {
         let is_list = Kind::of(&value) == Kind::List && part_of(&value, Kind::Unknown).is_none();
         let items = value.try_iter().ok().filter(|_| is_list);
         let items: Vec<Value> = items.map_or_else(|| vec![value.clone()], Iterator::collect);
+        if items.is_empty() {
+            // `find LIST -delete` without its list would begin where it stands.
+            let message = format!(
+                "`{0}` is an empty list, and no argument would be left of it; where none may stand, write `{0} or none`",
+                expr.text()
+            );
+            return Err(EvalError { message, span: expr.span() });
+        }
         let word = |item: &Value| {
             let mut writer = Writer { place, pieces: Vec::new(), length: 0 };
             writer.value(expr, item)?;

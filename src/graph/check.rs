@@ -8,6 +8,7 @@ mod logs;
 mod mechanisms;
 mod rules;
 mod statements;
+mod taint;
 mod values;
 
 use super::build::flatten;

@@ -273,11 +273,18 @@ pub(crate) fn end_of(change: &Change, now: Timestamp) -> String {
 
 /// What the closing event names, for a record whose changes cannot be told otherwise.
 fn recorded_lines(style: &Style, open: &[String]) -> Vec<String> {
-    let line = |change: &String| {
-        let (step, undo) = change.split_once(": ").unwrap_or(("", change));
-        pasted_under(style, &format!("    {}", style.text(step)), &style.lines(undo))
+    // Items of one list of which the same is said are told together.
+    let mut told: IndexMap<(String, &str), (usize, &str)> = IndexMap::new();
+    for change in open {
+        let (step, text) = change.split_once(": ").unwrap_or(("", change));
+        let list = list_of(&StepPath(step.to_owned())).map_or_else(|| step.to_owned(), |list| list.0);
+        told.entry((list, text)).or_insert((0, step)).0 += 1;
+    }
+    let line = |((list, text), (items, step)): (&(String, &str), &(usize, &str))| {
+        let name = if *items > 1 { format!("{list} ({items} items)") } else { (*step).to_owned() };
+        pasted_under(style, &format!("    {}", style.text(&name)), &style.lines(text))
     };
-    open.iter().flat_map(line).collect()
+    told.iter().flat_map(line).collect()
 }
 
 /// A name and a text that can be pasted: on one line where there is room, else below, broken only where it must be.

@@ -109,8 +109,8 @@ impl Dispatcher {
                         undoing.current = Some((at.body, text));
                     }
                     let title = format!("Take back: {title}");
-                    self.log_step(at, Event::StepStarted { title });
-                    let (task, step) = back.task(self.task(at), &path);
+                    self.log_step(at, Event::StepStarted { title: title.clone() });
+                    let (task, step) = back.task(self.task(at), &path, title);
                     tokio::spawn(task.take_one_back(step));
                     return;
                 }

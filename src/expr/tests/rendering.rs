@@ -103,7 +103,11 @@ fn a_list_is_as_many_words_as_it_has_items() {
         }
     };
     assert_eq!(words("{{ ['a b', 2, '$(id)'] }}"), "a b|2|$(id)");
-    assert_eq!(words("{{ [] }}"), "");
+    assert!(
+        words("{{ [] }}").contains("is an empty list"),
+        "a list that says nothing is no leave to act on everything"
+    );
+    assert_eq!(words("{{ [] or none }}"), "");
     assert_eq!(words("{{ nothing }}"), "");
     assert_eq!(words("{{ n }}"), "10");
     assert_eq!(words("{{ '' }}"), "");

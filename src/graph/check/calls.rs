@@ -6,9 +6,10 @@ use super::{Callee, CheckContext};
 use crate::expr::Expr;
 use crate::runbook::{Action, Call, Data, Input, Kind, Runbook, Undo};
 use crate::source::{Diagnostic, Diagnostics, Sp};
+use std::collections::HashSet;
 
 pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) {
-    let mut calls = Calls { runbook, context, problems };
+    let mut calls = Calls { runbook, context, tainted: super::taint::names(flat, runbook, context), problems };
     for node in &flat.nodes {
         calls.parts(node);
         if let Some(Action::Runbook(call)) = node.step.action() {
@@ -20,6 +21,8 @@ pub(super) fn check(flat: &Flat, runbook: &Runbook, context: &CheckContext, prob
 struct Calls<'a> {
     runbook: &'a Runbook,
     context: &'a CheckContext,
+    /// The names that can hold what came from a label.
+    tainted: HashSet<String>,
     problems: &'a mut Diagnostics,
 }
 
@@ -177,12 +180,7 @@ impl Calls<'_> {
     /// What may come from an alert's label must not steer where the called runbook acts. `roots` are the names that the
     /// value is made of.
     fn label(&mut self, given: &Sp<String>, mut roots: impl Iterator<Item = String>, callee: &StepGraph) {
-        let is_tainted = |name: &String| {
-            let input = self.runbook.inputs.get(name.as_str());
-            let from_label = input.and_then(|input| input.from.as_ref()).is_some_and(|from| from.label.is_some());
-            from_label || self.context.tainted.contains(name)
-        };
-        let Some(root) = roots.find(|name| is_tainted(name)) else { return };
+        let Some(root) = roots.find(|name| self.tainted.contains(name)) else { return };
         let callees = callee.all_called().into_iter().map(|(name, graph)| (name, Callee::Checked(graph)));
         let context =
             CheckContext { tainted: vec![given.value.clone()], callees: callees.collect(), ..CheckContext::default() };

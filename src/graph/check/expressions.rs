@@ -52,13 +52,7 @@ pub(super) struct Checker<'a> {
 pub(super) fn check(flat: &mut Flat, runbook: &Runbook, context: &CheckContext, problems: &mut Diagnostics) -> Reads {
     let steps =
         flat.nodes.iter().map(|node| (node.id.to_string(), Shape::Record(outside_shape(node, context)))).collect();
-    let tainted = runbook
-        .inputs
-        .iter()
-        .filter(|(_, input)| input.from.as_ref().is_some_and(|from| from.label.is_some()))
-        .map(|(name, _)| name.value.clone())
-        .chain(context.tainted.iter().cloned())
-        .collect();
+    let tainted = super::taint::names(flat, runbook, context);
     let target_uses = IndexMap::new();
     let mut checker = Checker {
         runbook,
