@@ -294,7 +294,7 @@ impl Template {
         if items.is_empty() {
             // `find LIST -delete` without its list would begin where it stands.
             let message = format!(
-                "`{0}` is an empty list, and no argument would be left of it; where none may stand, write `{0} or none`",
+                "`{0}` is an empty list, and no argument would be left of it; where none may stand, write `{0} if {0} | length > 0 else none`",
                 expr.text()
             );
             return Err(EvalError { message, span: expr.span() });

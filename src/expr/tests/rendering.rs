@@ -107,7 +107,7 @@ fn a_list_is_as_many_words_as_it_has_items() {
         words("{{ [] }}").contains("is an empty list"),
         "a list that says nothing is no leave to act on everything"
     );
-    assert_eq!(words("{{ [] or none }}"), "");
+    assert_eq!(words("{{ [] if [] | length > 0 else none }}"), "");
     assert_eq!(words("{{ nothing }}"), "");
     assert_eq!(words("{{ n }}"), "10");
     assert_eq!(words("{{ '' }}"), "");

@@ -2,7 +2,7 @@
 
 use super::super::build::Flat;
 use super::CheckContext;
-use crate::expr::Expr;
+use crate::expr::{Expr, Template};
 use crate::runbook::{Action, Data, Runbook, Step, StepBody};
 use std::collections::HashSet;
 
@@ -44,7 +44,7 @@ fn reads(expressions: &[&Expr], names: &HashSet<String>) -> bool {
 fn in_data(data: &Data) -> Vec<&Expr> {
     let mut templates = Vec::new();
     data.templates(&mut templates);
-    templates.into_iter().flat_map(|template| template.expressions()).collect()
+    templates.into_iter().flat_map(Template::expressions).collect()
 }
 
 /// The expressions whose values a step keeps.
