@@ -212,7 +212,8 @@ impl Changes {
                 change.made = true;
                 let why = || reason.clone().unwrap_or_else(|| words::outcome(*outcome).0.to_lowercase());
                 change.back = Some(if *outcome == Outcome::Succeeded { Ok(()) } else { Err(why()) });
-                change.undo_failed = *outcome != Outcome::Succeeded;
+                // What a stop cut off is gone on with by the next process.
+                change.undo_failed = !matches!(outcome, Outcome::Succeeded | Outcome::Cancelled);
             }
             _ => {}
         }

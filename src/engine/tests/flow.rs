@@ -298,37 +298,6 @@ steps:
     assert!(never.reason("poll").contains("1m"), "{}", never.reason("poll"));
 }
 
-/// Each attempt has its own `now`, by itself and in a list, and the read after a change as well.
-#[tokio::test(start_paused = true)]
-async fn the_time_goes_on_between_attempts() {
-    let steps = "
-steps:
-  - id: once
-    validate: It is later
-    run: [poll]
-    until: { expect: now > time('2026-11-21T01:00:25Z'), every: 10s, within: 1m }
-  - id: each
-    validate: It is later still
-    needs: [once]
-    for_each: range(1)
-    run: [each]
-    until: { expect: now > time('2026-11-21T01:00:55Z'), every: 10s, within: 1m }
-  - id: change
-    remediate: Change
-    risk: low
-    run: [change]
-    irreversible: it is
-    verify: { run: [look], expect: now > time('2026-11-21T01:01:25Z'), every: 10s, within: 1m }
-  - id: over
-    validate: It is over
-    run: [over]
-";
-    let played = Scripted::new(steps).yes_man().play().await;
-    assert_eq!(played.result(), RunResult::Resolved);
-    let times = |name: &str| played.seen().iter().filter(|seen| *seen == name).count();
-    assert_eq!((times("poll"), times("each"), times("look")), (4, 4, 4));
-}
-
 #[tokio::test(start_paused = true)]
 async fn retry_is_for_the_classes_named() {
     let steps = "
